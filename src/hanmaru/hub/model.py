@@ -1,0 +1,92 @@
+"""The broker's one internal form of an entity: expanded names, canonical UTC times, no JSON-LD left to resolve.
+
+These values are what the stores keep (as JSON, by msgspec), what the outbox carries and what representations are made
+from. Times are ISO 8601 strings in UTC with a final ``Z`` as ``times.canonical`` makes them.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+Json = Any
+"""A JSON value: msgspec decodes it, nothing here looks inside."""
+
+Kind = Literal[
+    "Property",
+    "GeoProperty",
+    "Relationship",
+    "LanguageProperty",
+    "VocabProperty",
+    "JsonProperty",
+    "ListProperty",
+    "ListRelationship",
+]
+
+VALUE_MEMBER: dict[str, str] = {
+    "Property": "value",
+    "GeoProperty": "value",
+    "Relationship": "object",
+    "LanguageProperty": "languageMap",
+    "VocabProperty": "vocab",
+    "JsonProperty": "json",
+    "ListProperty": "valueList",
+    "ListRelationship": "objectList",
+}
+"""The member that holds an attribute's value, by its kind (ETSI GS CIM 009, 4.5)."""
+
+CORE = "https://uri.etsi.org/ngsi-ld/"
+DEFAULT_VOCAB = CORE + "default-context/"
+LOCATION = CORE + "location"
+NULL = "urn:ngsi-ld:null"
+
+
+class Attribute(msgspec.Struct, frozen=True, omit_defaults=True, rename={"kind": "k", "value": "v", "observed_at": "o"}):
+    """One instance of an attribute; ``attrs`` are its own properties and relationships, by expanded name."""
+
+    kind: Kind
+    value: Json
+    observed_at: str | None = None
+    unit_code: str | None = None
+    dataset_id: str | None = None
+    object_type: tuple[str, ...] | None = None
+    created_at: str | None = None
+    modified_at: str | None = None
+    deleted_at: str | None = None
+    instance_id: str | None = None
+    attrs: dict[str, tuple["Attribute", ...]] = {}
+
+
+class Entity(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An entity: its attributes by expanded name, each as its instances by ``datasetId`` (the default one first)."""
+
+    id: str
+    types: tuple[str, ...]
+    attrs: dict[str, tuple[Attribute, ...]] = {}
+    scopes: tuple[str, ...] = ()
+    created_at: str | None = None
+    modified_at: str | None = None
+    deleted_at: str | None = None
+
+
+ChangeKind = Literal["created", "updated", "deleted"]
+
+
+class Change(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One accepted change, as the outbox keeps it: the entity as it was left, and the attributes that the change touched.
+
+    ``entity`` is the last state before a deletion. ``seq`` grows with every change of the whole store.
+    """
+
+    kind: ChangeKind
+    entity: Entity
+    touched: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    at: str = ""
+    tenant: str = ""
+    seq: int = 0
+
+
+encode = msgspec.json.Encoder().encode
+decode_entity = msgspec.json.Decoder(Entity).decode
+decode_attribute = msgspec.json.Decoder(Attribute).decode
+decode_change = msgspec.json.Decoder(Change).decode

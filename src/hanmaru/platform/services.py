@@ -1,0 +1,123 @@
+"""The plug-in manifest: what a service declares, and how installed services are found.
+
+A service is a Python package with an entry point in the group ``hanmaru.services`` that names a `Service`. Built-in
+rooms use exactly this mechanism.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+from starlette.routing import BaseRoute
+
+H = TypeVar("H")
+"""The hub client's type: `hanmaru.hub.client.HubClient`, which this package may not import."""
+
+Text = Mapping[str, str]
+"""A text by language tag; ``en`` is always there and is what a missing language falls back to."""
+
+ENTRY_POINT_GROUP = "hanmaru.services"
+
+
+@dataclass(frozen=True, slots=True)
+class Context(Generic[H]):
+    """What a service is given at run time: the hub, a folder of its own, and the city's profile as plain data."""
+
+    hub: H
+    data_dir: Path
+    city: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EntityType:
+    """An entity type that the service reads or writes; ``schema`` is a JSON Schema of its simplified representation."""
+
+    name: str
+    title: Text
+    schema: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attr:
+    """How one attribute is shown: its label, unit and, for a value worth colouring, ascending (limit, colour) steps."""
+
+    name: str
+    label: Text
+    unit: str = ""
+    decimals: int | None = None
+    steps: Sequence[tuple[float, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A map layer: entities of one type at their ``location``, clustered, coloured by ``colour_by`` where given."""
+
+    id: str
+    title: Text
+    type: str
+    attrs: Sequence[Attr] = ()
+    colour: str = "#3366cc"
+    colour_by: str | None = None
+    icon: str = "circle"
+    visible: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A panel of the shell.
+
+    ``kind`` ``values`` shows an entity's attributes now, ``chart`` their history over ``hours``, ``table`` the entities of a type;
+    ``module`` loads the ES module ``module`` (a path under the service's ``static`` folder), which exports
+    ``mount(element, shell)`` and may return a function that takes it down.
+    ``types`` limits an entity panel to entities of those types; ``place`` says where the shell puts it.
+    """
+
+    id: str
+    title: Text
+    kind: Literal["values", "chart", "table", "module"]
+    place: Literal["entity", "city"] = "entity"
+    types: Sequence[str] = ()
+    attrs: Sequence[Attr] = ()
+    hours: float = 24
+    module: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task(Generic[H]):
+    """Background work that an engine worker runs for as long as the hub is up; it must end when cancelled."""
+
+    name: str
+    run: Callable[[Context[H]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Service(Generic[H]):
+    """A room's manifest. ``routes`` are mounted at ``/api/<name>/v1``; ``static`` at ``/services/<name>``."""
+
+    name: str
+    title: Text
+    entity_types: Sequence[EntityType] = ()
+    routes: Callable[[Context[H]], Sequence[BaseRoute]] | None = None
+    tasks: Sequence[Task[H]] = ()
+    layers: Sequence[Layer] = ()
+    panels: Sequence[Panel] = ()
+    static: Path | None = None
+    permissions: Mapping[str, Text] = field(default_factory=dict[str, Text])
+
+
+def installed(enabled: Sequence[str] | None = None) -> list[Service[Any]]:
+    """Load the installed services, by name; ``enabled`` limits them to the ones it names.
+
+    Raises TypeError for an entry point that names something else than a `Service`.
+    """
+    services: list[Service[Any]] = []
+    for entry_point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda e: e.name):
+        if enabled is not None and entry_point.name not in enabled:
+            continue
+        service = entry_point.load()
+        if not isinstance(service, Service):
+            raise TypeError(f"entry point {entry_point.value} of {ENTRY_POINT_GROUP} is not a hanmaru Service")
+        services.append(service)  # pyright: ignore[reportUnknownArgumentType] - its hub type is checked where it is used
+    return services
