@@ -5,6 +5,7 @@ knows is refused with the nearest one that exists, so that a typing error never 
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -202,3 +203,23 @@ def _refuse_unknown(names: Iterable[str], known: frozenset[str], where: str) -> 
             near = get_close_matches(name, known, 1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; the settings are {', '.join(sorted(known))}"
             raise ConfigError(f"unknown setting {name!r} in {where}{hint}")
+
+
+_SECRET = ("password", "secret", "token", "key")
+
+
+def shown(settings: Settings) -> dict[str, Any]:
+    """Return the settings as plain data to show, with passwords and tokens masked."""
+    return _mask(settings.model_dump(mode="json"))
+
+
+def _mask(value: Any, name: str = "") -> Any:
+    if isinstance(value, dict):
+        return {key: _mask(member, str(key)) for key, member in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    if isinstance(value, list):
+        return [_mask(member) for member in value]  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, str):
+        if any(part in name.lower() for part in _SECRET):
+            return "***"
+        return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", value)
+    return value

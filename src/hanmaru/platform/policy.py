@@ -4,13 +4,13 @@ Every route is a `GuardedRoute` and names the permission it asks for, or says ``
 A test walks every route and fails on one that does not.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from hanmaru.platform.access import Access
 from hanmaru.platform.problems import Problem
@@ -72,8 +72,12 @@ class GuardedRoute(Route):
         permission: Permission,
         methods: Sequence[str] = ("GET",),
         name: str | None = None,
+        spec: Mapping[str, Any] | None = None,
     ) -> None:
-        """Make the route; ``permission`` is what `guard` will ask for."""
+        """Make the route; ``permission`` is what `guard` will ask for.
+
+        ``spec`` adds members to the OpenAPI operation that the endpoint's docstring begins, such as ``parameters``.
+        """
 
         async def guarded(request: Request) -> Response:
             guard(request, permission)
@@ -82,3 +86,14 @@ class GuardedRoute(Route):
         guarded.__doc__ = endpoint.__doc__
         super().__init__(path, guarded, methods=list(methods), name=name or getattr(endpoint, "__name__", path))
         self.permission: Permission = permission
+        self.spec: Mapping[str, Any] = spec or {}
+
+
+def walk(routes: Iterable[BaseRoute], prefix: str = "") -> Iterator[tuple[str, BaseRoute]]:
+    """Yield every route with its full path template, going down into mounts that have routes of their own."""
+    for route in routes:
+        path = prefix + getattr(route, "path", "")
+        if isinstance(route, Mount) and route.routes:
+            yield from walk(route.routes, path)
+        else:
+            yield path, route

@@ -1,0 +1,135 @@
+"""The composition: the hub's HTTP API, the shell, and whichever services are installed, behind one edge."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute, Mount
+from starlette.types import ASGIApp
+
+from hanmaru import openapi
+from hanmaru.config import Settings
+from hanmaru.edge import Edge, on_http_exception, on_problem
+from hanmaru.hub.client import HubClient
+from hanmaru.platform import identity, shell, telemetry
+from hanmaru.platform.accounts import Accounts, demo_accounts
+from hanmaru.platform.policy import GuardedRoute
+from hanmaru.platform.problems import Problem
+from hanmaru.platform.services import Context, Service, installed
+
+
+def create_app(settings: Settings, worker: str = "web") -> Starlette:
+    """Return the ASGI application; its routes are there once its lifespan has begun, which opens the hub."""
+    from hanmaru.composition import city_document, open_hub  # heavy
+
+    accounts = Accounts(settings.data) if settings.auth == "on" else None
+    demo = tuple(demo_accounts(settings.data)) if settings.demo and accounts else ()
+    who = identity.Identity(accounts, demo)
+    edges: list[Edge] = []
+
+    def edge(app: ASGIApp) -> Edge:
+        edges.append(
+            Edge(
+                app,
+                body_bytes=settings.limits.body_bytes,
+                request_s=settings.limits.request_s,
+                slow_request_s=settings.log.slow_request_s,
+            )
+        )
+        return edges[-1]
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncGenerator[None]:
+        async with open_hub(settings) as hub:
+            services = installed(settings.services)
+            city = city_document(settings)
+            app.router.routes[:] = [
+                *hub.routes(),
+                *identity.routes(who),
+                *service_routes(settings, services, hub.client, city),
+                *shell.routes(services, city),
+            ]
+            app.router.routes += own_routes(app.router.routes, hub.client)
+            yield
+        if accounts:
+            accounts.close()
+
+    traced: list[Middleware] = []
+    if settings.otel_endpoint:
+        traced.append(Middleware(telemetry.Traced, telemetry.tracer(settings.otel_endpoint, worker)))
+    app = Starlette(
+        lifespan=lifespan,
+        middleware=[*traced, Middleware(edge), Middleware(identity.Identified, who)],
+        exception_handlers={Problem: on_problem, HTTPException: on_http_exception},
+    )
+    app.router.redirect_slashes = False
+    app.state.edges = edges
+    return app
+
+
+def service_routes(
+    settings: Settings, services: Sequence[Service[Any]], hub: HubClient, city: Mapping[str, Any]
+) -> list[BaseRoute]:
+    """Return the services' routes, each under ``/api/<name>/v1``."""
+    return [
+        Mount(f"/api/{service.name}/v1", routes=list(service.routes(service_context(settings, service, hub, city))))
+        for service in services
+        if service.routes
+    ]
+
+
+def service_context(
+    settings: Settings, service: Service[Any], hub: HubClient, city: Mapping[str, Any]
+) -> Context[HubClient]:
+    """Return what a service is given, with a folder of its own that exists."""
+    folder = settings.data / "services" / service.name
+    folder.mkdir(parents=True, exist_ok=True)
+    return Context(hub, folder, city)
+
+
+def own_routes(others: Sequence[BaseRoute], hub: HubClient) -> list[BaseRoute]:
+    """Return the routes about the process itself; the OpenAPI document covers them and the others."""
+    every: list[BaseRoute] = []
+
+    async def alive(request: Request) -> Response:
+        """Tell that the process answers."""
+        return Response(b'{"status":"alive"}', media_type="application/json")
+
+    async def ready(request: Request) -> Response:
+        """Tell whether the store answers; 503 where it does not."""
+        try:
+            async with asyncio.timeout(5):
+                await hub.head()
+        except Exception as error:
+            raise Problem(503, "Not ready", "The store does not answer.", retry_after_s=1) from error
+        return Response(b'{"status":"ready"}', media_type="application/json")
+
+    async def metrics(request: Request) -> Response:
+        """Return the metrics of all workers in the Prometheus text format."""
+        return Response(await asyncio.to_thread(telemetry.exposition), headers={"content-type": telemetry.CONTENT_TYPE})
+
+    async def document(request: Request) -> Response:
+        """Return this document."""
+        return Response(msgspec.json.encode(openapi.document(every)), media_type="application/json")
+
+    async def docs(request: Request) -> Response:
+        """Show the HTTP interface as a page."""
+        language = "ko" if request.headers.get("accept-language", "").lower().startswith("ko") else "en"
+        return HTMLResponse(openapi.page(every, language))
+
+    own: list[BaseRoute] = [
+        GuardedRoute("/healthz", alive, permission="public"),
+        GuardedRoute("/readyz", ready, permission="public"),
+        GuardedRoute("/metrics", metrics, permission="read"),
+        GuardedRoute("/openapi.json", document, permission="public"),
+        GuardedRoute("/docs", docs, permission="public"),
+    ]
+    every += [*others, *own]
+    return own

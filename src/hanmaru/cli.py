@@ -1,0 +1,231 @@
+"""The command line. A command's heavy imports happen where it runs, so that ``hanmaru --help`` is quick.
+
+Exit status 0 is done, 1 failed, 2 wrong usage. An error is one line on standard error; ``HANMARU_DEBUG=1`` adds the
+traceback.
+"""
+
+import getpass
+import json
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from hanmaru.config import Settings
+    from hanmaru.platform.accounts import Accounts
+
+ELSEWHERE = {
+    "city": ("hanmaru.city.cli", "Make and inspect the city that the demo runs."),
+    "ingest": ("hanmaru.connectors.cli", "Bring files and feeds into the hub."),
+}
+"""Command groups that other packages define, as (module with ``app``, help): loaded when they are used."""
+HELP = {"help_option_names": ["-h", "--help"]}
+
+Data = Annotated[Path | None, typer.Option(help="Folder of everything that is kept.  [default: data]")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+users = typer.Typer(no_args_is_help=True, help="Manage the accounts that may sign in.", context_settings=HELP)
+
+
+def up(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.  [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on, 0 for a free one.  [default: 8000]")] = None,
+    data: Data = None,
+    store: Annotated[str | None, typer.Option(help="sqlite, or a postgresql:// address.  [default: sqlite]")] = None,
+    web_workers: Annotated[int | None, typer.Option(help="How many processes answer requests.")] = None,
+    city: Annotated[str | None, typer.Option(help="City profile: a name or a file.  [default: sejong]")] = None,
+    demo: Annotated[
+        bool | None, typer.Option("--demo/--no-demo", help="Run the simulated city, with accounts.")
+    ] = None,
+) -> None:
+    """Start the hub: web workers that answer and an engine worker that computes, until ctrl-C or SIGTERM.
+
+    Example: hanmaru up --demo --port 8080
+    """
+    import asyncio
+
+    from hanmaru.banner import announce, demo_made
+    from hanmaru.config import load
+    from hanmaru.platform import logs
+    from hanmaru.supervisor import supervise
+
+    settings = load(host=host, port=port, data=data, store=store, web_workers=web_workers, city=city, demo=demo)
+    logs.set_up("supervisor", format=settings.log.format, level=settings.log.level)
+    accounts = demo_made(settings)
+    asyncio.run(supervise(settings, lambda sockets: announce(settings, sockets, accounts)))
+
+
+def config(json_: Json = False) -> None:
+    """Show the settings as the command line, environment and hanmaru.toml make them; secrets are masked.
+
+    Example: HANMARU_PORT=9000 hanmaru config --json
+    """
+    from hanmaru.config import load, shown
+
+    settings = shown(load())
+    if json_:
+        print(json.dumps(settings, indent=2, ensure_ascii=False))
+    else:
+        for name, value in _flat(settings):
+            print(f"{name} = {json.dumps(value, ensure_ascii=False)}")
+
+
+@users.command("add")
+def add_user(
+    name: Annotated[str, typer.Argument(help="The account's name.")],
+    role: Annotated[Literal["admin", "reader"], typer.Option(help="What the account may do.")] = "reader",
+    password_stdin: Annotated[bool, typer.Option(help="Read the password from standard input.")] = False,
+    data: Data = None,
+    json_: Json = False,
+) -> None:
+    """Add an account, asking for its password.
+
+    Example: hanmaru user add kim --role reader
+    """
+    accounts = _accounts(data)
+    accounts.add(name, _password(password_stdin), role)
+    _say({"name": name, "roles": [role]}, f"added {name} as {role}", json_)
+
+
+@users.command("password")
+def set_password(
+    name: Annotated[str, typer.Argument(help="The account's name.")],
+    password_stdin: Annotated[bool, typer.Option(help="Read the password from standard input.")] = False,
+    data: Data = None,
+    json_: Json = False,
+) -> None:
+    """Change an account's password and end its sessions.
+
+    Example: hanmaru user password kim
+    """
+    _accounts(data).set_password(name, _password(password_stdin))
+    _say({"name": name}, f"changed the password of {name}", json_)
+
+
+@users.command("remove")
+def remove_user(
+    name: Annotated[str, typer.Argument(help="The account's name.")], data: Data = None, json_: Json = False
+) -> None:
+    """Remove an account and end its sessions.
+
+    Example: hanmaru user remove kim
+    """
+    _accounts(data).remove(name)
+    _say({"name": name}, f"removed {name}", json_)
+
+
+@users.command("list")
+def list_users(data: Data = None, json_: Json = False) -> None:
+    """List the accounts.
+
+    Example: hanmaru user list --json
+    """
+    found = [{"name": account.name, "roles": account.caller.roles} for account in _accounts(data).all()]
+    _say(found, "\n".join(f"{a['name']}  {' '.join(a['roles'])}" for a in found), json_)
+
+
+def make_app(arguments: Sequence[str]) -> typer.Typer:
+    """Return the command line; of the groups defined elsewhere, only the one that the arguments name is loaded."""
+    app = typer.Typer(no_args_is_help=True, add_completion=False, context_settings=HELP, pretty_exceptions_enable=False)
+
+    @app.callback()
+    def hanmaru(  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+        _version: Annotated[
+            bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+        ] = False,
+    ) -> None:
+        """Hanmaru, an open smart-city data hub (NGSI-LD) and the city services that live on it.
+
+        Example: hanmaru up --demo
+        """
+
+    app.command()(up)
+    app.command()(config)
+    app.add_typer(users, name="user")
+    for name, (module, help) in ELSEWHERE.items():
+        group: typer.Typer = import_module(module).app if name in arguments[:1] else typer.Typer()
+        app.add_typer(group, name=name, help=help, callback=lambda: None)
+    return app
+
+
+def main() -> None:
+    """Run the command that the process's arguments ask for."""
+    arguments = sys.argv[1:]
+    try:
+        status = make_app(arguments)(arguments, prog_name="hanmaru", standalone_mode=False)
+    except KeyboardInterrupt:
+        status = 130
+    except Exception as error:
+        if os.environ.get("HANMARU_DEBUG") == "1":
+            raise
+        status = _explain(error)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _explain(error: Exception) -> int:
+    """Print an error as one line and return the exit status; wrong usage and configuration are 2, the rest 1."""
+    usage = getattr(error, "exit_code", 1) == 2 or type(error).__name__ == "ConfigError"
+    if isinstance(error, typer.Abort):
+        message = "cancelled"
+    elif isinstance(error, typer.TyperException):
+        message = error.format_message()
+    else:
+        message = str(error) or type(error).__name__
+    if not _meant_for_reading(error):
+        message = f"{type(error).__name__}: {message} (HANMARU_DEBUG=1 shows where)"
+    hint = "" if not usage or type(error).__name__ == "ConfigError" else "; see hanmaru --help"
+    print(f"hanmaru: {' '.join(message.split()).rstrip('.')}{hint}", file=sys.stderr)
+    return 2 if usage else 1
+
+
+def _meant_for_reading(error: Exception) -> bool:
+    return isinstance(error, typer.TyperException | typer.Abort | OSError) or type(error).__module__.startswith(
+        "hanmaru."
+    )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"hanmaru {version('hanmaru')}")
+        raise typer.Exit
+
+
+def _settings(data: Path | None) -> "Settings":
+    from hanmaru.config import load
+
+    return load(data=data)
+
+
+def _accounts(data: Path | None) -> "Accounts":
+    from hanmaru.platform.accounts import Accounts
+
+    return Accounts(_settings(data).data)
+
+
+def _password(from_stdin: bool) -> str:
+    if from_stdin or not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    password = getpass.getpass("Password: ")
+    if getpass.getpass("Again: ") != password:
+        raise typer.BadParameter("the two passwords differ")
+    return password
+
+
+def _say(result: Any, text: str, as_json: bool) -> None:
+    print(json.dumps(result, ensure_ascii=False) if as_json else text)
+
+
+def _flat(table: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for name, value in table.items():
+        if isinstance(value, dict):
+            rows += _flat(value, f"{prefix}{name}.")  # pyright: ignore[reportUnknownArgumentType]
+        else:
+            rows.append((prefix + name, value))
+    return rows

@@ -1,0 +1,234 @@
+"""The edge of the process: what every exchange over HTTP gets, whoever answers it.
+
+A request id, a limit on the body and on the time, security headers, a count in the metrics, a log line when it was slow
+or failed, and a problem document for every error. Event streams are known by their content type: they have no time
+limit, and `Edge.end_streams` ends them when the worker stops.
+"""
+
+import asyncio
+import re
+import time
+from itertools import count
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import structlog
+from prometheus_client import Histogram
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hanmaru.platform.problems import CORE_ERRORS, Problem
+from hanmaru.platform.telemetry import metrics, route_template
+
+log = structlog.get_logger()
+
+CONTENT_SECURITY_POLICY = (
+    b"default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; worker-src 'self' blob:; "
+    b"object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+)
+SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+)
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+NGSI_LD_TYPES = {400: "InvalidRequest", 404: "ResourceNotFound", 422: "OperationNotSupported", 500: "InternalError"}
+"""The standard's own error types for what happens outside its operations (ETSI GS CIM 009, 5.5.2 and 6.3.2)."""
+_USABLE_ID = re.compile(rb"[\w.:-]{1,64}")
+
+
+class Edge:
+    """The outermost middleware; one for each web worker."""
+
+    def __init__(self, app: ASGIApp, *, body_bytes: int, request_s: float, slow_request_s: float) -> None:
+        """Wrap an application; the limits are those of the settings."""
+        self.app = app
+        self.body_bytes, self.request_s, self.slow_request_s = body_bytes, request_s, slow_request_s
+        self.streams: set[Exchange] = set()
+        self.latency: dict[tuple[str, str, int], Histogram] = {}
+        self._prefix, self._count = uuid4().hex[:8], count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; nothing but the worker's own stop is ever raised."""
+        if scope["type"] == "http":
+            await Exchange(self, scope, receive, send).run()
+        else:
+            await self.app(scope, receive, send)
+
+    def end_streams(self) -> None:
+        """End every open event stream, so that its client comes back to the next worker."""
+        for exchange in list(self.streams):
+            exchange.end()
+
+    def next_id(self) -> str:
+        """Return an id for a request that brought none."""
+        return f"{self._prefix}-{next(self._count):x}"
+
+    def observe(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count a response's start."""
+        route = scope.get("route")
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        key = (route_template(scope) if route else "(none)", method, status)
+        child = self.latency.get(key)
+        if child is None:
+            child = self.latency[key] = metrics().requests.labels(*key)
+        child.observe(seconds)
+
+
+class Exchange:
+    """One request and its response."""
+
+    __slots__ = (
+        "deadline",
+        "edge",
+        "ending",
+        "id",
+        "receive",
+        "scope",
+        "sender",
+        "started",
+        "status",
+        "streaming",
+        "task",
+        "total",
+    )
+
+    def __init__(self, edge: Edge, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hold what the server gave."""
+        self.edge, self.scope, self.receive, self.sender = edge, scope, receive, send
+        self.started, self.status, self.total = time.perf_counter(), 0, 0
+        self.task = asyncio.current_task()
+        self.streaming = self.ending = False
+
+    async def run(self) -> None:
+        """Answer."""
+        headers: dict[bytes, bytes] = dict(self.scope["headers"])
+        given = headers.get(b"x-request-id")
+        self.id = given.decode() if given and _USABLE_ID.fullmatch(given) else self.edge.next_id()
+        structlog.contextvars.bind_contextvars(request_id=self.id)
+        receive = self.receive
+        try:
+            async with asyncio.timeout(self.edge.request_s) as self.deadline:
+                if self.scope["method"] not in ("GET", "HEAD"):
+                    length = headers.get(b"content-length")
+                    if length is None:
+                        receive = self.receive_limited
+                    elif int(length) > self.edge.body_bytes:
+                        raise too_large(self.edge.body_bytes)
+                await self.edge.app(self.scope, receive, self.send)
+        except Problem as problem:
+            await self.refuse(problem)
+        except TimeoutError as error:
+            if self.deadline.expired():
+                log.warning("request timed out", path=self.scope["path"])
+                await self.refuse(Problem(503, "Took too long", f"No answer within {self.edge.request_s:g} s."), error)
+            else:
+                await self.fail(error)
+        except asyncio.CancelledError:
+            if not self.ending or self.task is None:
+                raise  # the worker stops, or the server gave the client up
+            self.task.uncancel()
+            await self.sender({"type": "http.response.body", "body": b"", "more_body": False})
+        except Exception as error:
+            await self.fail(error)
+        finally:
+            if self.streaming:
+                self.edge.streams.discard(self)
+                metrics().streams.dec()
+            elif (seconds := time.perf_counter() - self.started) > self.edge.slow_request_s:
+                log.warning("slow request", **self.facts(), seconds=round(seconds, 3))
+
+    async def send(self, message: Message) -> None:
+        """Pass a message on, completing the response's start."""
+        if message["type"] == "http.response.start":
+            self.status = status = message["status"]
+            self.edge.observe(self.scope, status, time.perf_counter() - self.started)
+            headers: list[tuple[bytes, bytes]] = [*message["headers"], *SECURITY_HEADERS]
+            headers.append((b"x-request-id", self.id.encode()))
+            content_type = next((value for name, value in headers if name == b"content-type"), b"")
+            if content_type.startswith(b"text/html") and not any(n == b"content-security-policy" for n, _ in headers):
+                headers.append((b"content-security-policy", CONTENT_SECURITY_POLICY))
+            elif content_type.startswith(b"text/event-stream"):
+                self.deadline.reschedule(None)
+                self.streaming = True
+                self.edge.streams.add(self)
+                metrics().streams.inc()
+            message = {**message, "headers": headers}
+        await self.sender(message)
+
+    async def receive_limited(self) -> Message:
+        """Receive a body of no declared length, up to the limit."""
+        message = await self.receive()
+        if message["type"] == "http.request":
+            self.total += len(message.get("body", b""))
+            if self.total > self.edge.body_bytes:
+                raise too_large(self.edge.body_bytes)
+        return message
+
+    async def fail(self, error: Exception) -> None:
+        """Answer an error that nobody expected, and log it."""
+        log.error("request failed", **self.facts(), exc_info=error)
+        problem = Problem(500, "Internal error", f"Something went wrong here; the log has it under {self.id}.")
+        await self.refuse(problem, error)
+
+    async def refuse(self, problem: Problem, cause: Exception | None = None) -> None:
+        """Answer with a problem, or break the connection off when the response has begun."""
+        if self.status:
+            raise RuntimeError("the response had begun") from cause or problem
+        await problem_response(problem, self.scope)(self.scope, self.receive, self.send)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a log line says of the exchange."""
+        return {"method": self.scope["method"], "path": self.scope["path"], "status": self.status}
+
+    def end(self) -> None:
+        """End the stream."""
+        if self.task is not None and not self.ending:
+            self.ending = True
+            self.task.cancel()
+
+
+def too_large(limit: int) -> Problem:
+    """Refuse a body over the limit."""
+    return Problem(413, "Body too large", f"A request's body is at most {limit} bytes (setting limits.body_bytes).")
+
+
+def problem_response(problem: Problem, scope: Scope) -> Response:
+    """Return a problem as a response, with the standard's error type where the standard names one."""
+    document = problem.document()
+    if document["type"] == "about:blank" and scope["path"].startswith("/ngsi-ld/"):
+        standard = NGSI_LD_TYPES.get(problem.status)
+        document["type"] = CORE_ERRORS + standard if standard else "about:blank"
+    response = Response(msgspec.json.encode(document), problem.status, media_type="application/problem+json")
+    if problem.status == 401 and b"sec-fetch-site" not in dict(scope["headers"]):
+        # A browser would ask for a password in a window of its own; it gets the sign-in page instead.
+        response.headers["www-authenticate"] = 'Basic realm="Hanmaru", charset="UTF-8"'
+    if "retry_after_s" in problem.extra:
+        response.headers["retry-after"] = str(problem.extra["retry_after_s"])
+    if problem.status == 413:
+        response.headers["connection"] = "close"
+    return response
+
+
+async def on_problem(request: Request, error: Exception) -> Response:
+    """Answer a problem that an endpoint raised."""
+    assert isinstance(error, Problem)
+    return problem_response(error, request.scope)
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """Answer what the router refuses: no such path, no such method."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        problem = Problem(404, "Not found", f"Nothing is at {request.url.path}.")
+    elif error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        problem = Problem(405, "Method not allowed", f"{request.url.path} answers {allowed}.")
+    else:
+        problem = Problem(error.status_code, error.detail)
+    response = problem_response(problem, request.scope)
+    response.headers.update(error.headers or {})
+    return response

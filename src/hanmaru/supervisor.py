@@ -1,0 +1,184 @@
+"""The supervisor: holds the listening socket, keeps the workers running, and stops all of them together.
+
+It imports nothing heavy and does no work of its own, so there is little in it that could fail.
+"""
+
+import asyncio
+import errno
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import structlog
+
+from hanmaru.config import Settings
+from hanmaru.worker import Order
+
+log = structlog.get_logger()
+
+BACK_OFF_S = (0.1, 0.5, 1, 2, 4)
+FAST_S = 10
+"""A worker that lived for less has crashed fast; one such crash more than `BACK_OFF_S` has entries is too many."""
+
+
+class StartError(Exception):
+    """Why the hub cannot start, and what to change."""
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Return listening sockets for every address of the host; port 0 takes a free one.
+
+    Raises StartError for a port in use or not permitted, and for a host that is not this machine's.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        for family, *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE):
+            taken = sockets[0].getsockname()[1] if sockets else address[1]
+            sockets.append(socket.create_server((str(address[0]), taken), family=family, backlog=2048))
+            sockets[-1].set_inheritable(True)
+    except OSError as error:
+        for made in sockets:
+            made.close()
+        if error.errno == errno.EADDRINUSE:
+            reason = f"port {port} on {host} is in use; choose another: --port, HANMARU_PORT, or PORT= with make"
+        elif error.errno == errno.EACCES:
+            reason = f"port {port} needs more rights; choose one above 1023 with --port or HANMARU_PORT"
+        else:
+            reason = f"cannot listen on {host!r} port {port}: {error.strerror or error}"
+        raise StartError(reason) from None
+    return sockets
+
+
+class Worker:
+    """One worker slot: its process, which is replaced when it crashes."""
+
+    def __init__(self, role: Literal["web", "engine"], name: str, settings: str, sockets: list[socket.socket]) -> None:
+        """Hold what a new process is told."""
+        self.name = name
+        self._order = Order(role, name, settings, tuple(s.fileno() for s in sockets))
+        self._process: asyncio.subprocess.Process | None = None
+        self.ready = asyncio.Event()
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Keep a process running until ``stopping``; raise StartError when it crashes fast too often."""
+        fast = 0
+        while not stopping.is_set():
+            started = time.monotonic()
+            status = await self._run_once()
+            if stopping.is_set():
+                return
+            lived_s = time.monotonic() - started
+            fast = fast + 1 if lived_s < FAST_S else 0
+            if fast > len(BACK_OFF_S):
+                raise StartError(f"the worker {self.name!r} crashed {fast} times in a row; its log above says why")
+            wait_s = BACK_OFF_S[fast - 1] if fast else 0
+            log.error("worker ended", name=self.name, status=status, lived_s=round(lived_s, 1), again_in_s=wait_s)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), wait_s)
+
+    async def _run_once(self) -> int:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-P", "-m", "hanmaru.worker"),
+                stdin=theirs.fileno(),
+                pass_fds=self._order.sockets,
+                start_new_session=True,
+            )
+        reader, writer = await asyncio.open_connection(sock=ours)
+        try:
+            with suppress(ConnectionError):
+                writer.write(msgspec.json.encode(self._order) + b"\n")
+                await writer.drain()
+                if await reader.readline() == b"ready\n":
+                    self.ready.set()
+            return await self._process.wait()
+        finally:
+            self.ready.clear()
+            writer.close()
+            _forget_metrics(self._process.pid)
+
+    def signal(self, number: int) -> None:
+        """Send the process a signal, if there is one."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+
+async def supervise(settings: Settings, on_ready: Callable[[list[socket.socket]], None]) -> None:
+    """Run the hub until SIGTERM or SIGINT; a second one stops it by force.
+
+    ``on_ready`` is called with the listening sockets once every worker is ready. Raises StartError.
+    """
+    run = settings.data / "run"
+    run.mkdir(parents=True, exist_ok=True)
+    with (run / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StartError(f"another hub runs on {settings.data}; choose another folder with --data") from None
+        sockets = listen(settings.host, settings.port)
+        try:
+            _count_together(run / "metrics")
+            plain = settings.model_dump_json()
+            workers = [Worker("web", f"web-{n + 1}", plain, sockets) for n in range(settings.web_workers)]
+            workers.append(Worker("engine", "engine", plain, []))
+            await _keep(workers, settings.limits.stop_s, lambda: on_ready(sockets))
+        finally:
+            for listening in sockets:
+                listening.close()
+
+
+async def _keep(workers: list[Worker], stop_s: float, on_ready: Callable[[], None]) -> None:
+    stopping, forced = asyncio.Event(), asyncio.Event()
+
+    def stop() -> None:
+        (forced if stopping.is_set() else stopping).set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, stop)
+    running = [asyncio.create_task(worker.run(stopping), name=worker.name) for worker in workers]
+
+    async def announce() -> None:
+        for worker in workers:
+            await worker.ready.wait()
+        on_ready()
+
+    announcing, asked = asyncio.create_task(announce()), asyncio.create_task(stopping.wait())
+    await asyncio.wait([asked, *running], return_when=asyncio.FIRST_COMPLETED)
+    announcing.cancel()
+    stopping.set()
+    for worker in workers:
+        worker.signal(signal.SIGTERM)
+    force = asyncio.create_task(forced.wait())
+    everything = asyncio.gather(*running, return_exceptions=True)
+    await asyncio.wait([everything, force], timeout=stop_s, return_when=asyncio.FIRST_COMPLETED)
+    for worker in workers:
+        worker.signal(signal.SIGKILL)
+    force.cancel()
+    for result in await everything:
+        if isinstance(result, BaseException):
+            raise result
+
+
+def _count_together(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+
+
+def _forget_metrics(pid: int) -> None:
+    """Remove a dead worker's gauges; its counters stay, so that totals never go down."""
+    for path in Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob(f"gauge_live*_{pid}.db"):
+        path.unlink(missing_ok=True)

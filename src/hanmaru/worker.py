@@ -1,0 +1,176 @@
+"""One worker process, started by the supervisor: ``web`` answers requests, ``engine`` runs background work.
+
+Standard input is a socket to the supervisor. Its first line says what to be; the worker answers ``ready`` once it is.
+When it closes, the supervisor is gone, however it went, and the worker stops: none is ever left an orphan.
+"""
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+import structlog
+
+from hanmaru.config import Settings
+from hanmaru.platform import logs
+
+if TYPE_CHECKING:
+    from hanmaru.composition import Job
+
+log = structlog.get_logger()
+
+BACK_OFF_S = (0.5, 1, 2, 5, 15, 30)
+SETTLED_S = 60
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What the supervisor's first line says: the role, the worker's name, its settings and listening sockets."""
+
+    role: Literal["web", "engine"]
+    name: str
+    settings: str
+    sockets: tuple[int, ...]
+
+
+class Control:
+    """The worker's end of the socket to its supervisor."""
+
+    def __init__(self) -> None:
+        """Take standard input over, so that no child of this process can hold it open."""
+        self._socket = socket.socket(fileno=os.dup(0))
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.close(null)
+        with self._socket.makefile("rb") as lines:
+            self.order = msgspec.json.decode(lines.readline(), type=Order)
+
+    def ready(self) -> None:
+        """Tell the supervisor that work has begun."""
+        self._socket.sendall(b"ready\n")
+
+    def watch(self, stop_s: float) -> None:
+        """Stop this process when the supervisor is gone: by SIGTERM, and by force ``stop_s`` seconds later."""
+
+        def wait() -> None:
+            while self._socket.recv(1):
+                pass
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(stop_s)
+            os._exit(1)
+
+        threading.Thread(target=wait, name="supervisor watch", daemon=True).start()
+
+
+def main() -> None:
+    """Be the worker that the supervisor orders."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's ctrl-C is the supervisor's to handle
+    control = Control()
+    order = control.order
+    settings = Settings.model_validate_json(order.settings)
+    logs.set_up(order.name, format=settings.log.format, level=settings.log.level)
+    control.watch(settings.limits.stop_s)
+    try:
+        if order.role == "web":
+            serve(settings, order.name, [socket.socket(fileno=fd) for fd in order.sockets], control.ready)
+        else:
+            work(settings, control.ready)
+    except Exception:
+        log.critical("worker failed", exc_info=True)
+        sys.exit(1)
+
+
+def serve(settings: Settings, name: str, sockets: Sequence[socket.socket], ready: Callable[[], None]) -> None:
+    """Answer requests on the sockets until SIGTERM."""
+    import uvicorn
+
+    from hanmaru.app import create_app
+
+    app = create_app(settings, name)
+
+    class Server(uvicorn.Server):
+        @contextmanager
+        def capture_signals(self) -> Generator[None]:
+            def stop(*_: object) -> None:
+                self.should_exit = True
+
+            signal.signal(signal.SIGTERM, stop)
+            yield
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            # What start-up made stays for good; not looking through it again makes every later collection short.
+            gc.collect()
+            gc.freeze()
+            ready()
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            for edge in app.state.edges:
+                edge.end_streams()
+            await super().shutdown(sockets)
+
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies) or None,
+        timeout_keep_alive=settings.limits.keep_alive_s,
+        timeout_graceful_shutdown=max(1, int(settings.limits.stop_s) - 1),
+        backlog=2048,
+    )
+    Server(config).run(list(sockets))
+
+
+def work(settings: Settings, ready: Callable[[], None]) -> None:
+    """Run the engine's background work until SIGTERM."""
+    import uvloop
+
+    from hanmaru.composition import engine_jobs, open_hub
+
+    async def run() -> None:
+        async with open_hub(settings) as hub:
+            tasks = [asyncio.create_task(keep(job), name=job.name) for job in engine_jobs(settings, hub)]
+            stop = asyncio.Event()
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+            ready()
+            await stop.wait()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    uvloop.run(run())
+
+
+async def keep(job: "Job") -> None:
+    """Run a job for as long as it has work; after a crash log it and start it again, later each time."""
+    from hanmaru.platform.telemetry import metrics
+
+    crashes = 0
+    while True:
+        started = time.monotonic()
+        try:
+            return await job.run()
+        except Exception:
+            crashes = 0 if time.monotonic() - started > SETTLED_S else crashes
+            wait_s = BACK_OFF_S[min(crashes, len(BACK_OFF_S) - 1)]
+            log.exception("task crashed", task=job.name, again_in_s=wait_s)
+        metrics().task_restarts.labels(job.name).inc()
+        crashes += 1
+        await asyncio.sleep(wait_s)
+
+
+if __name__ == "__main__":
+    main()
