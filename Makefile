@@ -52,7 +52,7 @@ $(UV): requirements-uv.lock
 	  { echo "Hanmaru needs Python 3.11 or later; name one with make PYTHON=…" >&2; exit 1; }
 	@echo "Setting up .venv …"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-uv.lock
 	@touch $@
 
 .venv/.run: requirements.lock pyproject.toml $(UV)
