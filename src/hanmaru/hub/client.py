@@ -87,7 +87,10 @@ class HubClient(Protocol):
         ...
 
     async def upsert(self, entities: Sequence[JsonObject], *, replace: bool = False) -> BatchResult:
-        """Create or update (``replace``: replace) entities; each is accepted or refused by itself, all on disk on return."""
+        """Create or update (``replace``: replace) entities; each is accepted or refused by itself.
+
+        On return all that was accepted is on disk.
+        """
         ...
 
     async def delete(self, ids: Sequence[str]) -> BatchResult:
@@ -95,7 +98,10 @@ class HubClient(Protocol):
         ...
 
     async def record(self, entities: Sequence[JsonObject]) -> BatchResult:
-        """Append attribute instances (lists, in the temporal representation) to history; current state stays as it is."""
+        """Append attribute instances (lists, as the temporal representation has them) to history.
+
+        Current state stays as it is.
+        """
         ...
 
     async def history(

@@ -40,7 +40,7 @@ LOCATION = CORE + "location"
 NULL = "urn:ngsi-ld:null"
 
 
-class Attribute(msgspec.Struct, frozen=True, omit_defaults=True, rename={"kind": "k", "value": "v", "observed_at": "o"}):
+class Attribute(msgspec.Struct, frozen=True, omit_defaults=True, rename={"kind": "k", "value": "v"}):
     """One instance of an attribute; ``attrs`` are its own properties and relationships, by expanded name."""
 
     kind: Kind
@@ -72,9 +72,10 @@ ChangeKind = Literal["created", "updated", "deleted"]
 
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One accepted change, as the outbox keeps it: the entity as it was left, and the attributes that the change touched.
+    """One accepted change, as the outbox keeps it.
 
-    ``entity`` is the last state before a deletion. ``seq`` grows with every change of the whole store.
+    ``entity`` is the entity as it was left, ``touched`` the attributes that were set, ``removed`` those deleted.
+    After a deletion it is the last state. ``seq`` grows with every change of the whole store.
     """
 
     kind: ChangeKind

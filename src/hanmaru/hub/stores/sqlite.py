@@ -1,0 +1,245 @@
+"""The embedded store: SQLite in WAL mode, ``synchronous=FULL``, grouped commits, a writer and some readers a process.
+
+Several processes may open the same file. A write is acknowledged when its group is on disk. ``benchmarks/hub`` measures
+what it costs.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from msgspec.structs import replace
+
+from hanmaru.hub.model import Change, Entity, decode_change
+from hanmaru.hub.query import EntityQuery, TemporalQuery
+from hanmaru.hub.stores import sqlite_history, sqlite_read
+from hanmaru.hub.stores.base import Delivery, Document, Page, TemporalEntity, TemporalPage, TypeInfo, outbox_gone
+from hanmaru.hub.stores.committer import Committer
+from hanmaru.hub.stores.sqlite_db import Database, connect
+from hanmaru.hub.stores.sqlite_schema import SCHEMA, SCHEMA_VERSION
+from hanmaru.hub.stores.sqlite_write import Writer
+from hanmaru.hub.writes import Decision, Write
+from hanmaru.platform.access import Access
+from hanmaru.platform.problems import Problem
+
+T = TypeVar("T")
+READERS = 2
+
+
+class SQLiteStore:
+    """`hanmaru.hub.stores.base.Store` on one SQLite file."""
+
+    def __init__(self, path: Path | str) -> None:
+        """Name the database file; nothing is opened yet."""
+        self.path = Path(path)
+        self._local = threading.local()
+        self._opened: list[Database] = []
+
+    async def open(self) -> None:
+        """Open the file, creating it and its tables where there are none."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(self._create)
+        self._writer = Writer()
+        self._committer = Committer(self._connect)
+        self._committer.on_rollback(self._writer.forget)
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+        self._inline = self._connect()
+
+    async def close(self) -> None:
+        """Commit what waits and close every connection."""
+        await asyncio.to_thread(self._committer.close)
+        self._readers.shutdown(wait=True)
+        for connection in (*self._opened, self._inline):
+            connection.close()
+
+    def _create(self) -> None:
+        connection = self._connect()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            (version,) = connection.execute("PRAGMA user_version").fetchall()[0]
+            if version == 0:
+                connection.execute(SCHEMA)
+                connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            connection.execute("COMMIT")
+            if version > SCHEMA_VERSION:
+                raise RuntimeError(
+                    f"{self.path} was written by a newer Hanmaru (schema {version}); install that version"
+                )
+        finally:
+            connection.close()
+
+    def _connect(self) -> Database:
+        return connect(self.path)
+
+    async def _read(self, work: Callable[..., T], *args: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read_here, work, args)
+
+    def _read_here(self, work: Callable[..., T], args: tuple[Any, ...]) -> T:
+        connection: Database | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._connect()
+            self._opened.append(connection)
+        return work(connection, *args)
+
+    async def write(self, access: Access, writes: Sequence[Write]) -> list[Decision | Problem]:
+        """Apply writes in order, each by itself."""
+        return await self._committer.run(lambda db: self._writer.write_all(db, access, writes), len(writes))
+
+    async def record(self, access: Access, entities: Sequence[Entity]) -> list[Problem | None]:
+        """Append instances to history."""
+        cost = sum(len(instances) for entity in entities for instances in entity.attrs.values()) // 4
+        return await self._committer.run(lambda db: self._writer.record(db, access, entities), cost)
+
+    async def retrieve(self, access: Access, id: str) -> Entity | None:
+        """Return an entity; a look-up by id is quicker than a change of thread, so it runs in place."""
+        return sqlite_read.retrieve(self._inline, access, id)
+
+    async def query(self, access: Access, query: EntityQuery) -> Page:
+        """Return one page of the visible entities that match."""
+        return await self._read(sqlite_read.query, access, query)
+
+    async def types(self, access: Access, only: str | None = None) -> list[TypeInfo]:
+        """Return the visible types."""
+        return await self._read(sqlite_read.types, access, only)
+
+    async def history(self, access: Access, id: str, query: TemporalQuery) -> TemporalEntity | None:
+        """Return one entity's history."""
+        return await self._read(sqlite_history.history, access, id, query)
+
+    async def query_history(self, access: Access, query: EntityQuery, temporal: TemporalQuery) -> TemporalPage:
+        """Return histories of one page of entities."""
+        return await self._read(sqlite_history.query_history, access, query, temporal)
+
+    async def delete_history(self, access: Access, id: str, attribute: str | None = None, instance: str = "") -> bool:
+        """Delete history that the caller may see."""
+        if not access.unrestricted and await self.retrieve(access, id) is None:
+            return False
+        return await self._committer.run(
+            lambda db: sqlite_history.delete_history(db, access.tenant, id, attribute, instance)
+        )
+
+    async def tenants(self) -> list[str]:
+        """Return the names of the tenants."""
+        return [name for (name,) in self._inline.execute("SELECT name FROM tenant ORDER BY name").fetchall()]
+
+    async def head(self) -> int:
+        """Return the sequence number of the newest change."""
+        row = self._inline.execute("SELECT seq FROM sqlite_sequence WHERE name='outbox'").fetchone()
+        return row[0] if row else 0
+
+    async def changes(self, after: int, limit: int = 500, tenant: str | None = None) -> list[Change]:
+        """Return changes later than ``after``."""
+        return await self._read(_changes, after, limit, tenant)
+
+    async def trim(self, before: int) -> None:
+        """Forget changes up to ``before``, in pieces so that writers wait little."""
+        while await self._committer.run(lambda db: _trim(db, before)):
+            pass
+
+    async def get_document(self, kind: str, tenant: str, id: str) -> bytes | None:
+        """Return a document."""
+        sql = "SELECT doc FROM document WHERE kind=? AND tenant=? AND id=?"
+        row = self._inline.execute(sql, (kind, tenant, id)).fetchone()
+        return row[0] if row else None
+
+    async def put_document(self, kind: str, tenant: str, id: str, doc: bytes, *, create: bool = False) -> bool:
+        """Put a document."""
+        return await self._committer.run(lambda db: self._put(db, kind, tenant, id, doc, create))
+
+    def _put(self, db: Database, kind: str, tenant: str, id: str, doc: bytes, create: bool) -> bool:
+        self._writer.tenant(db, tenant)
+        conflict = "NOTHING" if create else "UPDATE SET doc=excluded.doc"
+        db.execute(f"INSERT INTO document VALUES (?,?,?,?) ON CONFLICT DO {conflict}", (kind, tenant, id, doc))
+        return _bump(db, kind)
+
+    async def delete_document(self, kind: str, tenant: str, id: str) -> bool:
+        """Delete a document."""
+
+        def work(db: Database) -> bool:
+            db.execute("DELETE FROM document WHERE kind=? AND tenant=? AND id=?", (kind, tenant, id))
+            return _bump(db, kind)
+
+        return await self._committer.run(work)
+
+    async def documents(self, kind: str, tenant: str | None) -> list[tuple[str, Document]]:
+        """Return every document of a kind."""
+        if tenant is not None:
+            sqlite_read.tenant_number(self._inline, tenant)
+        sql = "SELECT tenant, id, doc FROM document WHERE kind=? AND (?2 IS NULL OR tenant=?2) ORDER BY tenant, id"
+        rows = self._inline.execute(sql, (kind, tenant)).fetchall()
+        return [(owner, Document(id, doc)) for owner, id, doc in rows]
+
+    async def document_version(self, kind: str) -> int:
+        """Return a number that grows with every change of a document of the kind."""
+        row = self._inline.execute("SELECT value FROM counter WHERE name=?", ("version:" + kind,)).fetchone()
+        return row[0] if row else 0
+
+    async def cursor(self, consumer: str) -> int | None:
+        """Return how far a consumer has come."""
+        row = self._inline.execute("SELECT value FROM counter WHERE name=?", ("cursor:" + consumer,)).fetchone()
+        return row[0] if row else None
+
+    async def advance(self, consumer: str, seq: int, deliveries: Sequence[Delivery] = ()) -> None:
+        """Move a consumer's cursor and keep its deliveries."""
+
+        def work(db: Database) -> None:
+            db.execute("INSERT OR REPLACE INTO counter VALUES (?,?)", ("cursor:" + consumer, seq))
+            sql = "INSERT INTO delivery (tenant, subscription, due, attempts, doc) VALUES (?,?,?,?,?)"
+            db.executemany(sql, [(d.tenant, d.subscription, d.due, d.attempts, d.doc) for d in deliveries])
+
+        await self._committer.run(work, 1 + len(deliveries))
+
+    async def due(self, now: int, limit: int = 500) -> list[Delivery]:
+        """Return deliveries that are due."""
+        sql = "SELECT tenant, subscription, doc, due, attempts, id FROM delivery WHERE due<=? ORDER BY due, id LIMIT ?"
+
+        def work(db: Database) -> list[Delivery]:
+            return [Delivery(*row) for row in db.execute(sql, (now, limit))]
+
+        return await self._read(work)
+
+    async def settle(self, done: Sequence[int] = (), retry: Sequence[Delivery] = ()) -> None:
+        """Forget what is done, put back what is to be tried again."""
+
+        def work(db: Database) -> None:
+            db.executemany("DELETE FROM delivery WHERE id=?", [(id,) for id in done])
+            sql = "UPDATE delivery SET due=?, attempts=? WHERE id=?"
+            db.executemany(sql, [(delivery.due, delivery.attempts, delivery.id) for delivery in retry])
+
+        await self._committer.run(work, 1 + len(done) + len(retry))
+
+
+def _changes(db: Database, after: int, limit: int, tenant: str | None) -> list[Change]:
+    with db:
+        number = None if tenant is None else sqlite_read.tenant_number(db, tenant)
+        rows = db.execute(
+            "SELECT o.seq, t.name, o.doc FROM outbox o JOIN tenant t ON t.id=o.tenant "
+            "WHERE o.seq>?1 AND (?3 IS NULL OR o.tenant=?3) ORDER BY o.seq LIMIT ?2",
+            (after, limit, number),
+        ).fetchall()
+        trimmed = db.execute("SELECT value FROM counter WHERE name='trimmed'").fetchone()
+    if trimmed is not None and trimmed[0] > after:
+        raise outbox_gone(after)
+    return [replace(decode_change(doc), seq=seq, tenant=name) for seq, name, doc in rows]
+
+
+def _trim(db: Database, before: int) -> bool:
+    db.execute(
+        "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE seq<=? ORDER BY seq LIMIT 2000)", (before,)
+    )
+    if not (removed := db.changes()):
+        return False
+    (oldest,) = db.execute("SELECT coalesce(min(seq)-1, ?) FROM outbox", (before,)).fetchall()[0]
+    db.execute("INSERT OR REPLACE INTO counter VALUES ('trimmed', ?)", (oldest,))
+    return removed == 2_000
+
+
+def _bump(db: Database, kind: str) -> bool:
+    changed = db.changes() > 0
+    if changed:
+        sql = "INSERT INTO counter VALUES (?,1) ON CONFLICT DO UPDATE SET value=value+1"
+        db.execute(sql, ("version:" + kind,))
+    return changed

@@ -1,0 +1,112 @@
+"""Reading history from the SQLite store: one index range per attribute."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from hanmaru.hub.model import Attribute, decode_attribute, decode_entity
+from hanmaru.hub.query import EntityQuery, TemporalQuery
+from hanmaru.hub.stores.base import TemporalEntity, TemporalPage
+from hanmaru.hub.stores.sqlite_db import Database
+from hanmaru.hub.stores.sqlite_read import select, tenant_number
+from hanmaru.platform.access import Access
+
+_ATTRIBUTES = """
+WITH RECURSIVE found(attr) AS (
+  SELECT min(attr) FROM instance WHERE entity=?1
+  UNION ALL
+  SELECT (SELECT min(attr) FROM instance WHERE entity=?1 AND attr>found.attr) FROM found WHERE found.attr IS NOT NULL
+)
+SELECT x.id, x.text FROM found JOIN term x ON x.id=found.attr
+"""
+"""The attributes of an entity by a look-up each, however many instances they have."""
+
+_WHERE = {
+    "observedAt": "observed=1 AND at>=? AND at<?",
+    "createdAt": "at>=? AND at<? AND json_extract(doc, '$.created_at')=json_extract(doc, '$.modified_at')",
+    "modifiedAt": "modified>=? AND modified<?",
+    "deletedAt": "at>=? AND at<? AND json_extract(doc, '$.deleted_at') IS NOT NULL",
+}
+_MIN, _MAX = -(1 << 62), 1 << 62
+
+
+def history(db: Database, access: Access, id: str, query: TemporalQuery) -> TemporalEntity | None:
+    """Return one entity's history."""
+    with db:
+        keys, _ = select(db, access, EntityQuery(ids=(id,), limit=1), live=access.unrestricted is False)
+        return _read(db, access, keys[0], query) if keys else None
+
+
+def query_history(db: Database, access: Access, query: EntityQuery, temporal: TemporalQuery) -> TemporalPage:
+    """Return the histories of one page of entities; deleted ones answer to id and type only."""
+    live = not access.unrestricted or query.q is not None or query.geo is not None or query.scopes is not None
+    with db:
+        keys, count = select(db, access, query, live=live)
+        found = (_read(db, access, key, temporal) for key in keys)
+        return TemporalPage([entity for entity in found if entity.attrs or not temporal.attrs], count)
+
+
+def _read(db: Database, access: Access, key: int, query: TemporalQuery) -> TemporalEntity:
+    entity = decode_entity(db.execute("SELECT doc FROM entity WHERE key=?", (key,)).fetchall()[0][0])
+    attrs: dict[str, Sequence[Attribute]] = {}
+    more = False
+    for number, name in db.execute(_ATTRIBUTES, (key,)).fetchall():
+        if query.attrs and name not in query.attrs:
+            continue
+        if access.attributes is not None and name not in access.attributes:
+            continue
+        instances, cut = _instances(db, key, number, query)
+        if instances:
+            attrs[name] = instances
+        more |= cut
+    return TemporalEntity(
+        entity.id, entity.types, entity.scopes, attrs, entity.created_at, entity.modified_at, entity.deleted_at, more
+    )
+
+
+def _instances(db: Database, key: int, attr: int, query: TemporalQuery) -> tuple[Sequence[Attribute], bool]:
+    start = _MIN if query.start is None else query.start
+    end = _MAX if query.end is None else query.end
+    newest_first = query.last_n is not None
+    limit = min(query.last_n, query.limit) if query.last_n is not None else query.limit
+    sql = (
+        f"SELECT at, dataset, seq, doc FROM instance WHERE entity=? AND attr=? AND {_WHERE[query.property]} "
+        f"ORDER BY at {'DESC' if newest_first else ''}, seq {'DESC' if newest_first else ''} LIMIT ?"
+    )
+    rows = db.execute(sql, (key, attr, start, end, limit + 1)).fetchall()
+    cut = len(rows) > limit and (query.last_n is None or limit < query.last_n)
+    rows = rows[:limit]
+    if newest_first:
+        rows.reverse()
+    return [_with_id(key, attr, row) for row in rows], cut
+
+
+def _with_id(key: int, attr: int, row: Any) -> Attribute:
+    at, dataset, seq, doc = row
+    return replace(decode_attribute(doc), instance_id=instance_id(key, attr, at, dataset, seq))
+
+
+def instance_id(key: int, attr: int, at: int, dataset: str, seq: int) -> str:
+    """Return an instance's URI, made of its place in the index."""
+    return f"urn:ngsi-ld:instance:{key}:{attr}:{at}:{seq}:{dataset}"
+
+
+def delete_history(db: Database, tenant_name: str, id: str, attribute: str | None, instance: str) -> bool:
+    """Delete an entity's history, one attribute's, or one instance's."""
+    tenant = tenant_number(db, tenant_name)
+    row = db.execute("SELECT key FROM entity WHERE tenant=? AND id=?", (tenant, id)).fetchone()
+    if row is None:
+        return False
+    where, params = "entity=?", [row[0]]
+    if attribute is not None:
+        where += " AND attr=(SELECT id FROM term WHERE tenant=? AND text=?)"
+        params += [tenant, attribute]
+    if instance:
+        parts = instance.removeprefix("urn:ngsi-ld:instance:").split(":", 4)
+        if len(parts) != 5 or not all(part.lstrip("-").isdigit() for part in parts[:4]) or parts[0] != str(row[0]):
+            return False
+        where += " AND attr=? AND at=? AND seq=? AND dataset=?"
+        params += [int(parts[1]), int(parts[2]), int(parts[3]), parts[4]]
+    db.execute(f"DELETE FROM instance WHERE {where}", params)
+    return db.changes() > 0

@@ -1,0 +1,240 @@
+"""The reading side of the SQLite store: choose where a query starts, then let the database walk and count.
+
+A query starts from whatever promises the fewest candidates: ids, a box in the R*Tree, or one comparison in the value
+index, when a bounded probe finds few rows there; else it walks the entities of a type in order, which is quick because
+every page is small. Geometry candidates are decided by `hanmaru.hub.geometry`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hanmaru.hub.geometry import GeoQuery
+from hanmaru.hub.model import Entity, decode_entity
+from hanmaru.hub.query import EntityQuery, Has, Term
+from hanmaru.hub.stores.base import Page, TypeInfo, no_tenant
+from hanmaru.hub.stores.conditions import Condition, Dialect, comparison, compile_query, conjuncts, texts_of
+from hanmaru.hub.stores.sqlite_db import Database
+from hanmaru.hub.visibility import area_query, project
+from hanmaru.platform.access import Access
+
+DIALECT = Dialect(text_matches="pattern_found(?, v.txt)", id_matches="pattern_found(?, e.id)")
+FEW = 1_000
+CHUNK = 6_400
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """Where a query starts: a FROM clause that yields alias ``e`` and the order that walks it."""
+
+    source: str
+    params: tuple[Any, ...]
+    order: str = "e.key"
+
+
+def tenant_number(db: Database, name: str) -> int:
+    """Return a tenant's number; raise a 404 problem when there is no such tenant."""
+    row = db.execute("SELECT id FROM tenant WHERE name=?", (name,)).fetchone()
+    if row is None:
+        raise no_tenant(name)
+    return row[0]
+
+
+def term_numbers(db: Database, tenant: int, texts: Iterable[str]) -> dict[str, int]:
+    """Return the numbers of the names that are known."""
+    sql = "SELECT id FROM term WHERE tenant=? AND text=?"
+    found = ((text, db.execute(sql, (tenant, text)).fetchone()) for text in texts)
+    return {text: row[0] for text, row in found if row is not None}
+
+
+def retrieve(db: Database, access: Access, id: str) -> Entity | None:
+    """Return a visible entity."""
+    if not access.unrestricted:
+        page = query(db, access, EntityQuery(ids=(id,), limit=1))
+        return page.entities[0] if page.entities else None
+    sql = "SELECT e.doc FROM entity e JOIN tenant t ON t.id=e.tenant WHERE t.name=? AND e.id=? AND e.live=1"
+    row = db.execute(sql, (access.tenant, id)).fetchone()
+    if row is None:
+        tenant_number(db, access.tenant)
+        return None
+    return decode_entity(row[0])
+
+
+def query(db: Database, access: Access, query: EntityQuery) -> Page:
+    """Return one page of the visible entities that match."""
+    with db:  # one snapshot for the page and its count
+        keys, count = select(db, access, query)
+        docs = [db.execute("SELECT doc FROM entity WHERE key=?", (key,)).fetchall()[0][0] for key in keys]
+    return Page([project(access, decode_entity(doc)) for doc in docs], count)
+
+
+def select(db: Database, access: Access, query: EntityQuery, *, live: bool = True) -> tuple[Sequence[int], int | None]:
+    """Return the keys of one page and, when asked for, the number of all matches."""
+    tenant = tenant_number(db, access.tenant)
+    area = area_query(access)
+    texts = texts_of(query, access) | ({area.attribute} if area else set[str]())
+    ids = term_numbers(db, tenant, texts)
+    conditions = compile_query(query, access, ids, DIALECT, live=live)
+    geometries = [geo for geo in (query.geo, area) if geo is not None]
+    if access.attributes is not None and any(geo.attribute not in access.attributes for geo in geometries):
+        return [], 0 if query.count else None
+    start = _start(db, tenant, query, geometries, ids, live)
+    conditions.append(Condition("e.tenant=?", (tenant,)))
+    if live:
+        conditions.append(Condition("e.live=1"))
+    if geometries:
+        return _page_of_shapes(db, start, conditions, geometries, ids, query)
+    where = " AND ".join(condition.sql for condition in conditions)
+    params = start.params + tuple(p for condition in conditions for p in condition.params)
+    sql = f"SELECT e.key FROM {start.source} WHERE {where}"
+    page: list[int] = []
+    if query.limit:
+        bounded = f"{sql} ORDER BY {start.order} LIMIT ? OFFSET ?"
+        page = [key for (key,) in db.execute(bounded, (*params, query.limit, query.offset))]
+    count = None
+    if query.count:
+        count = db.execute(f"SELECT count(*) FROM ({sql})", params).fetchall()[0][0]
+    return page, count
+
+
+def _start(
+    db: Database,
+    tenant: int,
+    query: EntityQuery,
+    geometries: Sequence[GeoQuery],
+    ids: Mapping[str, int],
+    live: bool,
+) -> _Start:
+    if query.ids:
+        marks = ",".join("?" * len(query.ids))
+        return _Start(f"(SELECT key FROM entity WHERE tenant=? AND id IN ({marks})) k {_BY_KEY}", (tenant, *query.ids))
+    best, fewest = None, FEW
+    for candidate in _selective(query, geometries, ids) if live else ():
+        probe = f"SELECT count(*) FROM (SELECT 1 FROM {candidate.sql} LIMIT {fewest + 1})"
+        rows = db.execute(probe, candidate.params).fetchall()[0][0]
+        if rows <= fewest:
+            best, fewest = candidate, rows
+    if best is not None:
+        return _Start(f"(SELECT DISTINCT v.entity AS key FROM {best.sql}) k {_BY_KEY}", best.params)
+    if isinstance(query.types, Has):
+        walk = "(SELECT entity AS key FROM entity_type WHERE type=? AND live=1) k"
+        if not live:
+            walk = "(SELECT DISTINCT entity AS key FROM entity_type WHERE type=?) k"
+        return _Start(f"{walk} {_BY_KEY}", (ids.get(query.types.name, -1),), "k.key")
+    return _Start("entity e", ())
+
+
+_BY_KEY = "CROSS JOIN entity e ON e.key=k.key"  # SQLite keeps the order of a CROSS JOIN
+
+
+def _selective(query: EntityQuery, geometries: Sequence[GeoQuery], ids: Mapping[str, int]) -> Iterator[Condition]:
+    """Yield sources, each with alias ``v`` and a column ``entity``, that hold every match."""
+    for geo in geometries:
+        box = geo.box()
+        if box is not None:
+            west, south, east, north = box
+            sql = (
+                "geo_box b CROSS JOIN geo v ON v.id=b.id "
+                "WHERE b.west<=? AND b.east>=? AND b.south<=? AND b.north>=? AND v.attr=?"
+            )
+            yield Condition(sql, (east, west, north, south, ids.get(geo.attribute, -1)))
+    for part in conjuncts(query.q):
+        if isinstance(part, Term) and part.operator not in ("!=", "!~=", "~=") and part.member is None:
+            path = Condition("value v INDEXED BY value_by_path WHERE v.path=?", (ids.get(part.path, -1),))
+            compared = comparison(part, DIALECT) if part.operator != "exists" else Condition("1")
+            yield Condition(f"{path.sql} AND {compared.sql}", path.params + compared.params)
+    if len(query.attrs) == 1:
+        yield Condition("value v INDEXED BY value_by_path WHERE v.path=?", (ids.get(query.attrs[0], -1),))
+
+
+def _page_of_shapes(
+    db: Database,
+    start: _Start,
+    conditions: Sequence[Condition],
+    geometries: Sequence[GeoQuery],
+    ids: Mapping[str, int],
+    query: EntityQuery,
+) -> tuple[list[int], int | None]:
+    joins = " ".join(
+        f"CROSS JOIN geo g{n} ON g{n}.entity=e.key AND g{n}.attr={ids.get(geo.attribute, -1)}"
+        for n, geo in enumerate(geometries)
+    )
+    columns = ", ".join(f"g{n}.wkb" for n in range(len(geometries)))
+    where = " AND ".join(condition.sql for condition in conditions)
+    params = start.params + tuple(p for condition in conditions for p in condition.params)
+    rows = db.execute(
+        f"SELECT e.key, {columns} FROM {start.source} {joins} WHERE {where} ORDER BY {start.order}", params
+    )
+    found: dict[int, None] = {}
+    wanted = query.offset + query.limit
+    for chunk in _chunks(rows):
+        keep = geometries[0].matches([row[1] for row in chunk])
+        for n, geo in enumerate(geometries[1:], start=2):
+            keep &= geo.matches([row[n] for row in chunk])
+        found.update((row[0], None) for row, kept in zip(chunk, keep, strict=True) if kept)
+        if len(found) >= wanted and not query.count:
+            break
+    page = list(found)[query.offset : wanted]
+    return page, len(found) if query.count else None
+
+
+def _chunks(rows: Iterable[Any]) -> Iterator[list[Any]]:
+    """Yield rows in growing lists: a page is often full after the first."""
+    size = 100
+    chunk: list[Any] = []
+    for row in rows:
+        chunk.append(row)
+        if len(chunk) >= size:
+            yield chunk
+            chunk, size = [], min(size * 4, CHUNK)
+    if chunk:
+        yield chunk
+
+
+def types(db: Database, access: Access, only: str | None) -> list[TypeInfo]:
+    """Return the visible types with the number of visible entities and the attributes they have."""
+    with db:
+        tenant = tenant_number(db, access.tenant)
+        if access.scopes is not None or access.area is not None:
+            return _types_of_few(db, access, only)
+        rows = db.execute(
+            "SELECT x.id, x.text, count(*) FROM term x JOIN entity_type t ON t.type=x.id AND t.live=1 "
+            "WHERE x.tenant=? AND (?2 IS NULL OR x.text=?2) GROUP BY x.id ORDER BY x.text",
+            (tenant, only),
+        ).fetchall()
+        found: list[TypeInfo] = []
+        for number, name, count in rows:
+            if access.types is None or name in access.types:
+                found.append(TypeInfo(name, count, _attributes(db, number, access)))
+        return found
+
+
+def _attributes(db: Database, type: int, access: Access) -> dict[str, frozenset[str]]:
+    sql = (
+        "SELECT x.text, a.kind FROM type_attr a JOIN term x ON x.id=a.attr "
+        "WHERE a.type=? AND a.entities>0 ORDER BY x.text"
+    )
+    found: dict[str, frozenset[str]] = {}
+    for name, kind in db.execute(sql, (type,)):
+        if access.attributes is None or name in access.attributes:
+            found[name] = found.get(name, frozenset()) | {kind}
+    return found
+
+
+def _types_of_few(db: Database, access: Access, only: str | None) -> list[TypeInfo]:
+    """Return the types of a caller whose scopes or area bound what is visible, by reading just that."""
+    wanted = EntityQuery(types=Has(only) if only else None, limit=1_000_000)
+    counts: dict[str, int] = {}
+    attributes: dict[str, dict[str, frozenset[str]]] = {}
+    keys, _ = select(db, access, wanted)
+    for key in keys:
+        entity = project(
+            access, decode_entity(db.execute("SELECT doc FROM entity WHERE key=?", (key,)).fetchall()[0][0])
+        )
+        for name in entity.types:
+            counts[name] = counts.get(name, 0) + 1
+            kinds = attributes.setdefault(name, {})
+            for attribute, instances in entity.attrs.items():
+                kinds[attribute] = kinds.get(attribute, frozenset()) | {i.kind for i in instances}
+    visible = (name for name in sorted(counts) if access.types is None or name in access.types)
+    return [TypeInfo(name, counts[name], attributes[name]) for name in visible if only is None or name == only]

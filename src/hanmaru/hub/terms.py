@@ -1,0 +1,85 @@
+"""Term maps: a JSON-LD @context compiled to two dictionaries, so that names expand and compact by look-up."""
+
+from collections.abc import Iterable, Mapping
+
+from hanmaru.hub.core_terms import GEOJSON, core_terms
+from hanmaru.hub.model import CORE, DEFAULT_VOCAB
+from hanmaru.platform.problems import bad_request
+
+_MEMO_LIMIT = 20_000
+_FORBIDDEN = frozenset("<>\"'=;()[]{}|^`\\ \t\r\n&?")
+
+
+class TermMap:
+    """One compiled @context; the core context's terms win over any other definition of theirs.
+
+    ``terms`` maps a term to its IRI, ``prefixes`` a compact-IRI prefix to its namespace, ``vocab`` is the namespace of
+    terms that nothing defines. ``reference`` is the @context as the user gave it (URL, object or list).
+    """
+
+    __slots__ = ("_compact", "_expand", "_namespaces", "prefixes", "reference", "vocab")
+
+    def __init__(
+        self, terms: Mapping[str, str], prefixes: Mapping[str, str], vocab: str | None, reference: object
+    ) -> None:
+        """Compile the look-up tables."""
+        core = core_terms()
+        self.reference = reference
+        self.vocab = vocab or DEFAULT_VOCAB
+        self.prefixes = {**prefixes, "ngsi-ld": CORE, "geojson": GEOJSON}
+        self._namespaces = sorted(((ns, p) for p, ns in self.prefixes.items()), key=lambda pair: -len(pair[0]))
+        self._expand: dict[str, str] = {**terms, **core}
+        self._compact: dict[str, str] = {iri: term for term, iri in reversed(list(terms.items())) if term not in core}
+        self._compact.update((iri, term) for term, iri in core.items())
+
+    def expand(self, term: str) -> str:
+        """Return the IRI of a term, compact IRI or IRI; raise a 400 problem when it can be none."""
+        iri = self._expand.get(term)
+        if iri is None:
+            iri = self._resolve(term)
+            _remember(self._expand, term, iri)
+        return iri
+
+    def expand_all(self, terms: Iterable[str]) -> tuple[str, ...]:
+        """Expand several terms."""
+        return tuple(map(self.expand, terms))
+
+    def compact(self, iri: str) -> str:
+        """Return the shortest name of an IRI that expands back to it."""
+        term = self._compact.get(iri)
+        if term is None:
+            term = self._shorten(iri)
+            _remember(self._compact, iri, term)
+        return term
+
+    def _resolve(self, term: str) -> str:
+        if not term or term.startswith("@") or not _FORBIDDEN.isdisjoint(term):
+            raise bad_request(f"{term!r} is not a valid name: use a term, a compact IRI or an IRI")
+        prefix, colon, rest = term.partition(":")
+        if not colon:
+            return self.vocab + term
+        return self.prefixes[prefix] + rest if prefix in self.prefixes and not rest.startswith("//") else term
+
+    def _shorten(self, iri: str) -> str:
+        if iri.startswith(self.vocab) and len(iri) > len(self.vocab):
+            short = iri[len(self.vocab) :]
+            if ":" not in short and self._expand.get(short, iri) == iri:
+                return short
+        for namespace, prefix in self._namespaces:
+            if iri.startswith(namespace) and len(iri) > len(namespace):
+                return f"{prefix}:{iri[len(namespace) :]}"
+        return iri
+
+
+def _remember(memo: dict[str, str], key: str, value: str) -> None:
+    if len(memo) < _MEMO_LIMIT:
+        memo[key] = value
+
+
+CORE_CONTEXT_URL = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.9.jsonld"
+CORE_TERMS = TermMap({}, {}, None, CORE_CONTEXT_URL)
+
+
+def is_core(url: str) -> bool:
+    """Whether a URL names some version of the core @context, which is built in."""
+    return url.startswith("https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context")
