@@ -1,0 +1,149 @@
+"""The supervisor with real processes: crashes, stops, and nobody left behind."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import threading
+from http.client import HTTPConnection
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+
+from hanmaru.supervisor import StartError, listen
+from tests.running import COMMAND, environment, running
+
+ALONE = {"SERVICES": "", "AUTH": "off"}
+
+
+def get(url: str, path: str) -> int:
+    parts = urlsplit(url)
+    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def test_a_killed_web_worker_comes_back_and_no_connection_is_refused(tmp_path: Path) -> None:
+    with running(tmp_path, **ALONE) as hub:
+        web = next(w for w in hub.workers() if len(w.net_connections()) > 0)
+        web.kill()
+        assert get(hub.url, "/healthz") == 200  # waits in the supervisor's socket until the next worker answers
+        assert hub.logged("worker ended")["name"] == "web-1"
+        assert web.pid not in [w.pid for w in hub.workers()]
+        assert len(hub.workers()) == 2
+
+
+def test_a_killed_engine_comes_back(tmp_path: Path) -> None:
+    with running(tmp_path, **ALONE) as hub:
+        engine = next(w for w in hub.workers() if not w.net_connections())
+        engine.kill()
+        assert hub.logged("worker ended")["name"] == "engine"
+        assert get(hub.url, "/healthz") == 200
+
+
+def test_workers_do_not_outlive_a_killed_supervisor(tmp_path: Path) -> None:
+    with running(tmp_path, **ALONE) as hub:
+        workers = hub.workers()
+        hub.process.kill()
+        gone, alive = psutil.wait_procs(workers, timeout=15)
+        assert len(gone) == 2
+        assert alive == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_everything_with_status_0(tmp_path: Path, number: int) -> None:
+    with running(tmp_path, **ALONE) as hub:
+        workers = hub.workers()
+        assert hub.stop(number, timeout_s=10) == 0
+        assert not any(worker.is_running() for worker in workers)
+        assert not [line for line in hub.logs if line["level"] in ("error", "critical")]
+
+
+def test_a_request_under_way_is_answered_before_the_stop(tmp_path: Path) -> None:
+    with running(tmp_path, **ALONE) as hub:
+        parts = urlsplit(hub.url)
+        with socket.create_connection((parts.hostname, parts.port), timeout=20) as client:
+            client.sendall(b"POST /api/session HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{")
+            stopper = threading.Thread(target=hub.stop)
+            assert get(hub.url, "/healthz") == 200  # the worker has read what came before
+            stopper.start()
+            while get_refused(parts.hostname or "", parts.port or 0):
+                pass  # the stop has begun once new connections are refused
+            client.sendall(b"}")
+            assert client.recv(4096).startswith(b"HTTP/1.1 200")
+            stopper.join()
+        assert hub.process.returncode == 0
+
+
+def get_refused(host: str, port: int) -> bool:
+    """Return whether the port still takes connections, closing the one that it took."""
+    try:
+        with socket.create_connection((host, port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def test_a_second_ctrl_c_stops_by_force(tmp_path: Path) -> None:
+    with running(tmp_path, **ALONE) as hub:
+        os.kill(hub.workers()[0].pid, signal.SIGSTOP)  # a worker that will not stop when asked
+        hub.process.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            hub.process.wait(1)
+        assert hub.stop(signal.SIGINT, timeout_s=3) == 0
+
+
+def test_a_port_in_use_is_said_with_the_options_that_change_it(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [COMMAND, "up", "--port", port, "--data", str(tmp_path)]
+        done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert done.stderr.strip().count("\n") == 0
+    assert f"port {port} on 127.0.0.1 is in use" in done.stderr
+    assert "--port" in done.stderr
+
+
+def test_two_hubs_do_not_share_a_folder(tmp_path: Path) -> None:
+    with running(tmp_path, **ALONE):
+        command = [COMMAND, "up", "--port", "0", "--data", str(tmp_path)]
+        done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert "another hub runs on" in done.stderr
+
+
+def test_a_worker_that_cannot_start_ends_the_hub_with_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "hub.db").mkdir()  # no SQLite file can be there
+    command = [COMMAND, "up", "--port", "0", "--data", str(tmp_path)]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "times in a row" in done.stderr.splitlines()[-1]
+
+
+def test_listening_on_another_machines_address_fails_readably() -> None:
+    with pytest.raises(StartError, match=r"cannot listen on '192\.0\.2\.1'"):
+        listen("192.0.2.1", 8000)
+
+
+def test_a_crashed_task_starts_again_and_leaves_the_others_alone() -> None:
+    from hanmaru.composition import Job
+    from hanmaru.worker import keep
+
+    async def scenario() -> list[str]:
+        done: list[str] = []
+
+        async def fails_once() -> None:
+            done.append("tried")
+            if len(done) == 1:
+                raise ValueError("the first time")
+
+        await asyncio.wait_for(keep(Job("flaky", fails_once)), 10)
+        return done
+
+    assert asyncio.run(scenario()) == ["tried", "tried"]
