@@ -1,0 +1,249 @@
+"""The hub in this process: a store with its contexts, and the client that rooms, connectors and the city use."""
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hanmaru.hub import compact, expand
+from hanmaru.hub.client import BatchResult, EntityChange, Failure, JsonObject, Query
+from hanmaru.hub.compact import View
+from hanmaru.hub.contexts import Contexts
+from hanmaru.hub.geometry import GeoQuery
+from hanmaru.hub.model import LOCATION, Change, Entity
+from hanmaru.hub.query import EntityQuery, TemporalQuery, parse_q, parse_types
+from hanmaru.hub.stores.base import Store
+from hanmaru.hub.terms import CORE_TERMS
+from hanmaru.hub.times import micros, now, render
+from hanmaru.hub.visibility import project, visible
+from hanmaru.hub.writes import Decision, Write
+from hanmaru.platform.access import Access
+from hanmaru.platform.problems import Problem
+
+POLL_S = 0.02
+
+
+class Hub:
+    """A store and the contexts kept in it."""
+
+    def __init__(self, store: Store) -> None:
+        """Put a hub on an open store."""
+        self.store = store
+        self.contexts = Contexts(store)
+
+    def client(self, access: Access) -> "LocalClient":
+        """Return the hub as one caller sees it."""
+        return LocalClient(self, access)
+
+    async def changes(self, after: int, *, tenant: str | None = None) -> AsyncIterator[Sequence[Change]]:
+        """Yield changes later than ``after`` in batches, waiting for new ones; ends only when cancelled.
+
+        An idle hub costs one look-up every 20 ms.
+        """
+        while True:
+            if await self.store.head() > after:
+                batch = await self.store.changes(after, tenant=tenant)
+                if batch:
+                    after = batch[-1].seq
+                    yield batch
+                    continue
+            await asyncio.sleep(POLL_S)
+
+
+def make_store(url: str) -> Store:
+    """Return the store that a URL names: ``sqlite:///path/hub.db`` or ``postgresql://…``; ValueError for another."""
+    if url.startswith("sqlite:///"):
+        from hanmaru.hub.stores.sqlite import SQLiteStore
+
+        return SQLiteStore(Path(url.removeprefix("sqlite://") if url[10:11] == "/" else url.removeprefix("sqlite:///")))
+    if url.startswith(("postgresql://", "postgres://")):
+        from hanmaru.hub.stores.postgres import PostgresStore
+
+        return PostgresStore(url)
+    raise ValueError(f"the store {url!r} is none of sqlite:///path/to/hub.db, postgresql://user@host/database")
+
+
+@asynccontextmanager
+async def open_hub(url: str) -> AsyncGenerator[Hub]:
+    """Open the hub on the store that a URL names, for as long as the block lasts."""
+    store = make_store(url)
+    await store.open()
+    try:
+        yield Hub(store)
+    finally:
+        await store.close()
+
+
+class LocalClient:
+    """`hanmaru.hub.client.HubClient` on a hub in this process. Names are short names of the core @context."""
+
+    def __init__(self, hub: Hub, access: Access) -> None:
+        """See ``hub`` as ``access`` allows."""
+        self._hub, self._access = hub, access
+
+    def acting(self, access: Access) -> "LocalClient":
+        """Return the same hub seen by another caller."""
+        return LocalClient(self._hub, access)
+
+    async def retrieve(self, id: str, *, simplified: bool = False, sys_attrs: bool = False) -> JsonObject | None:
+        """Return an entity."""
+        found = await self._hub.store.retrieve(self._access, id)
+        return None if found is None else compact.entity(found, CORE_TERMS, _view(simplified, sys_attrs))
+
+    async def query(self, query: Query, *, simplified: bool = False, sys_attrs: bool = False) -> list[JsonObject]:
+        """Return the entities of one page."""
+        page = await self._hub.store.query(self._access, _expanded(query))
+        view = _view(simplified, sys_attrs)
+        return [compact.entity(entity, CORE_TERMS, view) for entity in page.entities]
+
+    async def count(self, query: Query) -> int:
+        """Return how many entities match."""
+        page = await self._hub.store.query(
+            self._access, dataclasses.replace(_expanded(query), limit=0, offset=0, count=True)
+        )
+        return page.count or 0
+
+    async def types(self) -> list[JsonObject]:
+        """Return the visible types."""
+        name = CORE_TERMS.compact
+        return [
+            {
+                "typeName": name(info.name),
+                "entityCount": info.count,
+                "attributeNames": sorted(map(name, info.attributes)),
+            }
+            for info in await self._hub.store.types(self._access)
+        ]
+
+    async def upsert(self, entities: Sequence[JsonObject], *, replace: bool = False) -> BatchResult:
+        """Create or update entities."""
+        writes, failures = self._writes(entities, replace)
+        return await self._apply(writes, failures)
+
+    def _writes(self, entities: Sequence[JsonObject], replace: bool) -> tuple[list[Write], list[Failure]]:
+        instant = now()
+        writes: list[Write] = []
+        failures: list[Failure] = []
+        for document in entities:
+            try:
+                entity = expand.entity(document, CORE_TERMS, instant)
+                writes.append(Write("replace" if replace else "upsert", entity.id, instant, entity))
+            except Problem as problem:
+                failures.append(_failure(str(document.get("id", "")), problem))
+        return writes, failures
+
+    async def _apply(self, writes: Sequence[Write], failures: list[Failure]) -> BatchResult:
+        self._may_write()
+        created: list[str] = []
+        updated: list[str] = []
+        outcomes = await self._hub.store.write(self._access, writes) if writes else []
+        for write, outcome in zip(writes, outcomes, strict=True):
+            if isinstance(outcome, Decision):
+                (updated if outcome.existed else created).append(write.id)
+            else:
+                failures.append(_failure(write.id, outcome))
+        return BatchResult(created, updated, failures)
+
+    async def delete(self, ids: Sequence[str]) -> BatchResult:
+        """Delete entities."""
+        instant = now()
+        return await self._apply([Write("delete", id, instant) for id in ids], [])
+
+    async def record(self, entities: Sequence[JsonObject]) -> BatchResult:
+        """Append attribute instances to history."""
+        self._may_write()
+        instant = now()
+        parsed: list[Entity] = []
+        failures: list[Failure] = []
+        for document in entities:
+            try:
+                parsed.append(expand.entity(document, CORE_TERMS, instant, history=True))
+            except Problem as problem:
+                failures.append(_failure(str(document.get("id", "")), problem))
+        outcomes = await self._hub.store.record(self._access, parsed) if parsed else []
+        failures.extend(_failure(e.id, p) for e, p in zip(parsed, outcomes, strict=True) if p is not None)
+        return BatchResult((), [e.id for e, p in zip(parsed, outcomes, strict=True) if p is None], failures)
+
+    async def history(
+        self,
+        id: str,
+        *,
+        attrs: Sequence[str] = (),
+        start: datetime | None = None,
+        end: datetime | None = None,
+        last_n: int | None = None,
+        temporal_values: bool = False,
+    ) -> JsonObject | None:
+        """Return an entity's history."""
+        query = TemporalQuery(
+            start=micros(render(start)) if start else None,
+            end=micros(render(end)) if end else None,
+            attrs=CORE_TERMS.expand_all(attrs),
+            last_n=last_n,
+        )
+        found = await self._hub.store.history(self._access, id, query)
+        return None if found is None else compact.temporal(found, CORE_TERMS, View(), values=temporal_values)
+
+    async def head(self) -> int:
+        """Return the sequence number of the newest accepted change."""
+        return await self._hub.store.head()
+
+    async def changes(self, after: int) -> AsyncIterator[Sequence[EntityChange]]:
+        """Yield changes that the caller may see."""
+        async for batch in self._hub.changes(after):
+            seen = [c for c in batch if c.tenant == self._access.tenant and visible(self._access, c.entity)]
+            if seen:
+                yield [self._change(change) for change in seen]
+
+    def _change(self, change: Change) -> EntityChange:
+        entity = project(self._access, change.entity)
+        name = CORE_TERMS.compact
+        return EntityChange(
+            change.seq,
+            change.at,
+            change.kind,
+            entity.id,
+            [name(type) for type in entity.types],
+            [name(attribute) for attribute in (*change.touched, *change.removed)],
+            compact.entity(entity, CORE_TERMS, View(form="simplified")),
+        )
+
+    def _may_write(self) -> None:
+        if not self._access.write:
+            raise Problem(403, "Not permitted", "This client may read only.")
+
+
+def _view(simplified: bool, sys_attrs: bool) -> View:
+    return View(form="simplified" if simplified else "normalized", sys_attrs=sys_attrs)
+
+
+def _failure(id: str, problem: Problem) -> Failure:
+    return Failure(id, problem.title, problem.detail)
+
+
+def _expanded(query: Query) -> EntityQuery:
+    geo = None
+    if query.near is not None:
+        lon, lat, max_m = query.near
+        geo = GeoQuery("near", _geojson({"type": "Point", "coordinates": [lon, lat]}), LOCATION, max_m)
+    elif query.within is not None:
+        geo = GeoQuery("within", _geojson(dict(query.within)), LOCATION)
+    return EntityQuery(
+        types=parse_types(query.type, CORE_TERMS) if query.type else None,
+        ids=tuple(query.ids),
+        id_pattern=query.id_pattern,
+        attrs=CORE_TERMS.expand_all(query.attrs),
+        q=parse_q(query.q, CORE_TERMS) if query.q else None,
+        geo=geo,
+        limit=query.limit,
+        offset=query.offset,
+    )
+
+
+def _geojson(geometry: dict[str, Any]) -> str:
+    return msgspec.json.encode(geometry).decode()
