@@ -27,7 +27,10 @@ log = structlog.get_logger()
 
 BACK_OFF_S = (0.1, 0.5, 1, 2, 4)
 FAST_S = 10
-"""A worker that lived for less has crashed fast; one such crash more than `BACK_OFF_S` has entries is too many."""
+"""A worker that lived for less has crashed fast; one such crash more than `BACK_OFF_S` has entries is too many.
+
+A worker that has never been ready will not be by trying longer: the second such crash is too many.
+"""
 
 
 class StartError(Exception):
@@ -67,6 +70,7 @@ class Worker:
         self._order = Order(role, name, settings, tuple(s.fileno() for s in sockets))
         self._process: asyncio.subprocess.Process | None = None
         self.ready = asyncio.Event()
+        self._settled = False
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Keep a process running until ``stopping``; raise StartError when it crashes fast too often."""
@@ -78,7 +82,7 @@ class Worker:
                 return
             lived_s = time.monotonic() - started
             fast = fast + 1 if lived_s < FAST_S else 0
-            if fast > len(BACK_OFF_S):
+            if fast > (len(BACK_OFF_S) if self._settled else 1):
                 raise StartError(f"the worker {self.name!r} crashed {fast} times in a row; its log above says why")
             wait_s = BACK_OFF_S[fast - 1] if fast else 0
             log.error("worker ended", name=self.name, status=status, lived_s=round(lived_s, 1), again_in_s=wait_s)
@@ -102,6 +106,7 @@ class Worker:
                 await writer.drain()
                 if await reader.readline() == b"ready\n":
                     self.ready.set()
+                    self._settled = True
             return await self._process.wait()
         finally:
             self.ready.clear()
@@ -133,13 +138,15 @@ async def supervise(settings: Settings, on_ready: Callable[[list[socket.socket]]
             plain = settings.model_dump_json()
             workers = [Worker("web", f"web-{n + 1}", plain, sockets) for n in range(settings.web_workers)]
             workers.append(Worker("engine", "engine", plain, []))
-            await _keep(workers, settings.limits.stop_s, lambda: on_ready(sockets))
+            await _keep(workers, sockets, settings.limits.stop_s, lambda: on_ready(sockets))
         finally:
             for listening in sockets:
                 listening.close()
 
 
-async def _keep(workers: list[Worker], stop_s: float, on_ready: Callable[[], None]) -> None:
+async def _keep(
+    workers: list[Worker], sockets: list[socket.socket], stop_s: float, on_ready: Callable[[], None]
+) -> None:
     stopping, forced = asyncio.Event(), asyncio.Event()
 
     def stop() -> None:
@@ -159,6 +166,8 @@ async def _keep(workers: list[Worker], stop_s: float, on_ready: Callable[[], Non
     await asyncio.wait([asked, *running], return_when=asyncio.FIRST_COMPLETED)
     announcing.cancel()
     stopping.set()
+    for listening in sockets:
+        listening.close()
     for worker in workers:
         worker.signal(signal.SIGTERM)
     force = asyncio.create_task(forced.wait())

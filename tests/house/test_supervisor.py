@@ -73,7 +73,7 @@ def test_a_request_under_way_is_answered_before_the_stop(tmp_path: Path) -> None
             stopper = threading.Thread(target=hub.stop)
             assert get(hub.url, "/healthz") == 200  # the worker has read what came before
             stopper.start()
-            while get_refused(parts.hostname or "", parts.port or 0):
+            while takes_connections(parts.hostname or "", parts.port or 0):
                 pass  # the stop has begun once new connections are refused
             client.sendall(b"}")
             assert client.recv(4096).startswith(b"HTTP/1.1 200")
@@ -81,10 +81,10 @@ def test_a_request_under_way_is_answered_before_the_stop(tmp_path: Path) -> None
         assert hub.process.returncode == 0
 
 
-def get_refused(host: str, port: int) -> bool:
+def takes_connections(host: str, port: int) -> bool:
     """Return whether the port still takes connections, closing the one that it took."""
     try:
-        with socket.create_connection((host, port), timeout=1):
+        with socket.create_connection((host, port), timeout=5):
             return True
     except OSError:
         return False

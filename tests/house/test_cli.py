@@ -1,0 +1,88 @@
+"""The command line as a person or a script meets it."""
+
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.running import COMMAND, environment
+
+COMMANDS = ["up", "config", "user add", "user list", "user remove", "user password"]
+
+
+def hanmaru(*arguments: str, cwd: Path, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [COMMAND, *arguments],
+        cwd=cwd,
+        input=stdin,
+        env=environment(**settings),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_help_is_quick_and_names_every_command(tmp_path: Path) -> None:
+    took = []
+    for _ in range(3):
+        started = time.perf_counter()
+        done = hanmaru("--help", cwd=tmp_path)
+        took.append(time.perf_counter() - started)
+    assert done.returncode == 0
+    assert all(name in done.stdout for name in ("up", "city", "ingest", "user", "config"))
+    assert min(took) < 1
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_shows_an_example(tmp_path: Path, command: str) -> None:
+    done = hanmaru(*command.split(), "--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "Example: " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "reason"),
+    [
+        (["upp"], 2, "No such command"),
+        (["up", "--prot", "1"], 2, "--prot"),
+        (["up", "--port", "many"], 2, "many"),
+        (["up", "--city", "atlantis"], 2, "atlantis"),
+        (["user", "add", "kim", "--role", "king"], 2, "king"),
+        (["user", "remove", "nobody"], 1, "there is no account 'nobody'"),
+    ],
+)
+def test_errors_are_one_line_on_standard_error(tmp_path: Path, arguments: list[str], status: int, reason: str) -> None:
+    done = hanmaru(*arguments, cwd=tmp_path)
+    assert done.returncode == status
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("hanmaru: ")
+    assert reason in done.stderr
+
+
+def test_settings_are_shown_as_json(tmp_path: Path) -> None:
+    done = hanmaru("config", "--json", cwd=tmp_path, PORT="9000")
+    assert json.loads(done.stdout)["port"] == 9000
+    assert "port = 9000" in hanmaru("config", cwd=tmp_path, PORT="9000").stdout
+
+
+def test_a_misspelt_setting_is_wrong_usage(tmp_path: Path) -> None:
+    done = hanmaru("up", cwd=tmp_path, PROT="1")
+    assert done.returncode == 2
+    assert done.stderr == "hanmaru: unknown setting 'prot' in the environment; did you mean 'port'?\n"
+
+
+def test_accounts_are_added_listed_and_removed(tmp_path: Path) -> None:
+    added = hanmaru("user", "add", "kim", "--role", "admin", "--json", cwd=tmp_path, stdin="long enough\n")
+    assert json.loads(added.stdout) == {"name": "kim", "roles": ["admin"]}
+    assert hanmaru("user", "password", "kim", cwd=tmp_path, stdin="short\n").returncode == 1
+    assert hanmaru("user", "list", cwd=tmp_path).stdout == "kim  admin\n"
+    assert json.loads(hanmaru("user", "list", "--json", cwd=tmp_path).stdout) == [{"name": "kim", "roles": ["admin"]}]
+    assert hanmaru("user", "remove", "kim", cwd=tmp_path).returncode == 0
+    assert json.loads(hanmaru("user", "list", "--json", cwd=tmp_path).stdout) == []
+
+
+def test_the_version_is_told(tmp_path: Path) -> None:
+    assert hanmaru("--version", cwd=tmp_path).stdout.startswith("hanmaru 0.")
