@@ -1,0 +1,189 @@
+"""Taking one file into the hub: read, convert, write, checkpoint; conversion runs in a thread beside the hub's writing."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hanmaru.connectors.checkpoint import HEAD_BYTES, Checkpoint, CheckpointFile, head_of, resume_from
+from hanmaru.connectors.mapping import Mapping
+from hanmaru.connectors.quarantine import Quarantine, entry
+from hanmaru.connectors.readers import Damaged, Position, Reader, format_of, open_reader
+from hanmaru.connectors.rows import Fault, Reading, Row, RowMapper
+from hanmaru.connectors.schemas import TypeRegistry
+from hanmaru.connectors.times import render
+from hanmaru.connectors.writer import HubWriter
+from hanmaru.hub.client import HubClient
+
+BATCH_VALUES = 20_000
+"""Attribute values per write to the hub: what bounds memory and what a crash makes the next run send again."""
+_BATCH_FAULTS = 5_000
+_BATCH_ROWS = 50_000
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a run did. ``rows`` were read in this run (a wide row counts once), ``values`` were written to the hub.
+
+    ``repeated`` values were in the hub already; ``left_out`` rows or cells say nothing or were skipped on purpose.
+    """
+
+    source: str
+    mapping: str
+    rows: int = 0
+    values: int = 0
+    repeated: int = 0
+    left_out: int = 0
+    quarantined: int = 0
+    seconds: float = 0.0
+    resumed_after_row: int = 0
+    note: str = ""
+    quarantine: str = ""
+    examples: list[str] = field(default_factory=list[str])
+
+    @property
+    def rate(self) -> float:
+        """Values per second."""
+        return self.values / self.seconds if self.seconds else 0.0
+
+
+Watch = Callable[[Summary, float], None]
+"""Called after each batch with what was done so far and the fraction of the source that is read."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Consecutive rows, converted."""
+
+    position: Position
+    fraction: float
+    rows: int = 0
+    left_out: int = 0
+    readings: list[Reading] = field(default_factory=list[Reading])
+    faults: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+
+
+def batches(reader: Reader, mapper: RowMapper, size: int = BATCH_VALUES) -> Iterator[Batch]:
+    """Yield what follows in the reader in batches of about ``size`` values; a row is never split."""
+    batch, values = Batch(reader.position(), 0.0), 0
+    for row in reader:
+        number = reader.position().row
+        batch.rows += 1
+        values += _take(row, number, mapper, batch)
+        if values >= size or len(batch.faults) >= _BATCH_FAULTS or batch.rows >= _BATCH_ROWS:
+            batch.position, batch.fraction = reader.position(), reader.progress()
+            yield batch
+            batch, values = Batch(batch.position, 0.0), 0
+    batch.position, batch.fraction = reader.position(), 1.0
+    if batch.rows:
+        yield batch
+
+
+def _take(row: Row | Damaged, number: int, mapper: RowMapper, batch: Batch) -> int:
+    if isinstance(row, Damaged):
+        batch.faults.append(entry(number, row.reason, row.raw))
+        return 0
+    values = 0
+    for found in mapper.convert(number, row):
+        if found is None:
+            batch.left_out += 1
+        elif isinstance(found, Fault):
+            cell = row if found.column is None else row[mapper.place(found.column)]
+            batch.faults.append(entry(number, found.reason, cell, found.column))
+        else:
+            batch.readings.append(found)
+            values += len(found.observed) + len(found.static)
+    return values
+
+
+async def ingest_file(
+    hub: HubClient,
+    mapping: Mapping,
+    path: Path,
+    data_dir: Path,
+    *,
+    registry: TypeRegistry | None = None,
+    tenant: str = "",
+    tail: bool = False,
+    watch: Watch | None = None,
+    batch_values: int = BATCH_VALUES,
+) -> Summary:
+    """Take what is new in a file into the hub and return what was done.
+
+    ``tail`` leaves a last line without a newline to a later run. Raises `ConnectorError` for a file or mapping that cannot be
+    used, `Problem` when the hub refuses altogether; bad rows only go to quarantine.
+    """
+    begun = time.monotonic()
+    store = CheckpointFile(data_dir, str(path.absolute()), mapping.name, tenant)
+    with store.locked():
+        old = store.load()
+        growable = format_of(path, mapping) in ("csv", "jsonl")
+        after, note = resume_from(old, path, mapping.digest, growable) if path.exists() else (None, "")
+        kept = old if old is not None and after is not None else Checkpoint()
+        type_ = (registry or TypeRegistry()).need(mapping.type, mapping.file, mapping.schema)
+        reader = open_reader(path, mapping, after, tail=tail)
+        try:
+            mapper = RowMapper(mapping, reader.columns, type_, render_now())
+            quarantine = Quarantine(store.quarantine, kept.quarantine_bytes, kept.quarantined)
+            summary = Summary(path.name, mapping.name, note=note, resumed_after_row=kept.position.row)
+            writer = HubWriter(hub, mapping.type, series=mapping.mode == "series")
+            source = batches(reader, mapper, batch_values)
+            coming = asyncio.create_task(asyncio.to_thread(next, source, None))
+            try:
+                while (batch := await coming) is not None:
+                    coming = asyncio.create_task(asyncio.to_thread(next, source, None))
+                    await _write(batch, writer, quarantine, summary)
+                    store.save(_checkpoint(path, mapping, batch, kept, quarantine, summary))
+                    summary.seconds = time.monotonic() - begun
+                    if watch:
+                        watch(summary, batch.fraction)
+            finally:
+                await asyncio.gather(coming, return_exceptions=True)
+        finally:
+            reader.close()
+    summary.seconds = time.monotonic() - begun
+    summary.quarantine = str(store.quarantine) if quarantine.count else ""
+    return summary
+
+
+async def _write(batch: Batch, writer: HubWriter, quarantine: Quarantine, summary: Summary) -> None:
+    written = await writer.write(batch.readings)
+    faults = batch.faults + [
+        entry(None, f"the hub refused it: {f.title}: {f.detail}", f.id) for f in written.failures
+    ]
+    quarantine.add(faults)
+    summary.rows += batch.rows
+    summary.left_out += batch.left_out
+    summary.values += written.values
+    summary.repeated += written.repeated
+    summary.quarantined += len(faults)
+    summary.examples += [f"row {f.get('row', '?')}: {f['reason']}" for f in faults[: 5 - len(summary.examples)]]
+
+
+def _checkpoint(
+    path: Path, mapping: Mapping, batch: Batch, kept: Checkpoint, quarantine: Quarantine, summary: Summary
+) -> Checkpoint:
+    offset = batch.position.offset
+    size = path.stat().st_size
+    head_bytes = min(HEAD_BYTES, offset if offset is not None else size)
+    return Checkpoint(
+        source=str(path.absolute()),
+        digest=mapping.digest,
+        position=batch.position,
+        head=head_of(path, head_bytes),
+        head_bytes=head_bytes,
+        size=size,
+        quarantine_bytes=quarantine.size,
+        quarantined=quarantine.count,
+        rows=kept.rows + summary.rows,
+        values=kept.values + summary.values,
+    )
+
+
+def render_now() -> str:
+    """Return the present instant, to the millisecond, as canonical text."""
+    moment = datetime.now(UTC)
+    return render(moment.replace(microsecond=moment.microsecond // 1000 * 1000))
