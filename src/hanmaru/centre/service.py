@@ -1,0 +1,141 @@
+"""The centre's manifest: the layers and panels of the city's own entity types, and the live map's routes."""
+
+from hanmaru.centre.api import routes
+from hanmaru.hub.client import HubClient
+from hanmaru.platform.services import Attr, EntityType, Layer, Panel, Service, Text
+
+GOOD, MODERATE, BAD, VERY_BAD = "#2f7ed8", "#2a9d5c", "#e39a1c", "#d64541"
+"""Korea's four grades of air quality, as its public displays colour them."""
+
+
+def text(en: str, ko: str) -> Text:
+    """Return a text in English and Korean."""
+    return {"en": en, "ko": ko}
+
+
+def grades(moderate: float, bad: float, very_bad: float) -> tuple[tuple[float, str], ...]:
+    """Return colour steps from the lower bounds of the comprehensive air-quality index (AirKorea)."""
+    return ((0, GOOD), (moderate, MODERATE), (bad, BAD), (very_bad, VERY_BAD))
+
+
+NAME = Attr("name", text("Name", "이름"))
+
+AIR = (
+    Attr("pm25", text("PM2.5", "초미세먼지"), "µg/m³", 0, grades(16, 36, 76)),
+    Attr("pm10", text("PM10", "미세먼지"), "µg/m³", 0, grades(31, 81, 151)),
+    Attr("o3", text("Ozone", "오존"), "ppm", 3, grades(0.031, 0.091, 0.151)),
+    Attr("no2", text("Nitrogen dioxide", "이산화질소"), "ppm", 3, grades(0.031, 0.061, 0.201)),
+)
+
+WEATHER = (
+    Attr("temperature", text("Temperature", "기온"), "°C", 1),
+    Attr("relativeHumidity", text("Humidity (0–1)", "상대 습도 (0–1)"), "", 2),
+    Attr("windSpeed", text("Wind", "풍속"), "m/s", 1),
+    Attr("precipitation", text("Rain", "강수량"), "mm", 1),
+    Attr("atmosphericPressure", text("Pressure", "기압"), "hPa", 0),
+)
+
+SPEED_STEPS = ((0, VERY_BAD), (15, BAD), (30, MODERATE), (50, GOOD))
+"""Congested, slow, moving, free, by speed in km/h as Korea's urban road displays have them (TOPIS), free added."""
+
+TRAFFIC = (
+    Attr("averageVehicleSpeed", text("Mean speed", "평균 속도"), "km/h", 0, SPEED_STEPS),
+    Attr("intensity", text("Flow", "교통량"), "veh/h", 0),
+    Attr("occupancy", text("Occupancy (0–1)", "점유율 (0–1)"), "", 2),
+)
+
+NOISE = (Attr("LAeq", text("Sound level", "소음도"), "dB", 0, ((0, GOOD), (55, MODERATE), (65, BAD), (75, VERY_BAD))),)
+WATER = (
+    Attr("height", text("Water level", "수위"), "m", 2),
+    Attr("flow", text("Flow", "유량"), "m³/s", 1),
+)
+CROWD = (Attr("peopleCount", text("People", "인원"), "", 0),)
+CAMERA = (
+    Attr("cameraUsage", text("Use", "용도")),
+    Attr("on", text("On", "작동")),
+)
+DEVICE = (
+    Attr("category", text("Category", "분류")),
+    Attr("deviceState", text("State", "상태")),
+    Attr("batteryLevel", text("Battery (0–1)", "배터리 (0–1)"), "", 2, ((0, VERY_BAD), (0.1, BAD), (0.3, MODERATE))),
+)
+LIGHT = (
+    Attr("powerState", text("Power", "전원")),
+    Attr("illuminanceLevel", text("Dimming (0–1)", "밝기 (0–1)"), "", 2),
+)
+ENERGY = (
+    Attr("totalActivePower", text("Power", "유효 전력"), "kW", 1),
+    Attr("totalActiveEnergyImport", text("Energy", "누적 전력량"), "kWh", 0),
+)
+WASTE = (
+    Attr(
+        "fillingLevel",
+        text("Filled (0–1)", "적재율 (0–1)"),
+        "",
+        2,
+        ((0, MODERATE), (0.6, BAD), (0.85, VERY_BAD)),
+    ),
+)
+PARKING = (
+    Attr("availableSpotNumber", text("Free spaces", "빈 자리"), "", 0, ((0, VERY_BAD), (5, BAD), (20, MODERATE))),
+    Attr("totalSpotNumber", text("Spaces", "전체 자리"), "", 0),
+)
+CHARGING = (
+    Attr("availableCapacity", text("Free chargers", "빈 충전기"), "", 0, ((0, VERY_BAD), (1, BAD), (2, MODERATE))),
+    Attr("capacity", text("Chargers", "전체 충전기"), "", 0),
+)
+MEDICAL = (Attr("availableBeds", text("Free beds", "빈 병상"), "", 0, ((0, VERY_BAD), (3, BAD), (10, MODERATE))),)
+
+LAYERS = (
+    Layer(
+        "traffic", text("Traffic", "교통"), "TrafficFlowObserved", TRAFFIC, "#1b7f6b", "averageVehicleSpeed", "traffic"
+    ),
+    Layer("light", text("Street lights", "가로등"), "Streetlight", LIGHT, "#8a6d1d", None, "light"),
+    Layer("camera", text("Cameras", "CCTV"), "Camera", CAMERA, "#5b4b9a", None, "camera"),
+    Layer("device", text("Devices", "장치"), "Device", DEVICE, "#56657a", None, "device"),
+    Layer("energy", text("Energy", "에너지"), "ACMeasurement", ENERGY, "#b0562a", None, "energy"),
+    Layer("waste", text("Waste containers", "쓰레기통"), "WasteContainer", WASTE, "#7a5a3c", "fillingLevel", "waste"),
+    Layer("noise", text("Noise", "소음"), "NoiseLevelObserved", NOISE, "#a0447a", "LAeq", "noise"),
+    Layer("crowd", text("Crowds", "유동 인구"), "CrowdFlowObserved", CROWD, "#3d6fb4", None, "people"),
+    Layer(
+        "charging",
+        text("EV charging", "전기차 충전소"),
+        "EVChargingStation",
+        CHARGING,
+        "#2f8f9d",
+        "availableCapacity",
+        "plug",
+    ),
+    Layer(
+        "parking", text("Parking", "주차장"), "OffStreetParking", PARKING, "#2f62ad", "availableSpotNumber", "parking"
+    ),
+    Layer(
+        "vehicle",
+        text("Vehicles", "차량"),
+        "Vehicle",
+        (Attr("speed", text("Speed", "속도"), "km/h", 0),),
+        "#c2410c",
+        None,
+        "bus",
+    ),
+    Layer("water", text("Rivers", "하천"), "WaterObserved", WATER, "#1f78b4", None, "flood"),
+    Layer("medical", text("Medical care", "의료"), "Hospital", MEDICAL, "#c0392b", "availableBeds", "hospital"),
+    Layer("weather", text("Weather", "날씨"), "WeatherObserved", WEATHER, "#4a6fa5", None, "weather"),
+    Layer("air", text("Air quality", "대기질"), "AirQualityObserved", AIR, "#2a7f62", "pm25", "air"),
+)
+"""Bottom to top on the map; a list shows them the other way round."""
+
+PANELS = (
+    Panel("air-now", text("Air", "대기"), "values", "city", ["AirQualityObserved"], AIR),
+    Panel("weather-now", text("Weather", "날씨"), "values", "city", ["WeatherObserved"], WEATHER[:4]),
+    Panel("traffic-now", text("Traffic", "교통"), "values", "city", ["TrafficFlowObserved"], TRAFFIC),
+)
+
+service: Service[HubClient] = Service(
+    name="centre",
+    title=text("City information centre", "도시통합정보센터"),
+    entity_types=[EntityType(layer.type, layer.title) for layer in LAYERS],
+    routes=routes,
+    layers=LAYERS,
+    panels=PANELS,
+)

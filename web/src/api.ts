@@ -1,0 +1,47 @@
+import type { Session } from "./types";
+
+/** An RFC 9457 problem that the server answered with, or status 0 when it did not answer. */
+export class Problem extends Error {
+  constructor(
+    readonly status: number,
+    readonly title: string,
+    readonly document: Record<string, unknown> = {},
+  ) {
+    super(typeof document.detail === "string" ? document.detail : title);
+  }
+}
+
+async function request<T>(path: string, init: RequestInit = {}): Promise<T> {
+  let response: Response;
+  try {
+    response = await fetch(path, { credentials: "same-origin", ...init, headers: { accept: "application/json", ...init.headers } });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new Problem(0, String(error));
+  }
+  const body = await response.text();
+  let document: unknown = null;
+  try {
+    document = body ? JSON.parse(body) : null;
+  } catch {
+    if (response.ok) throw new Problem(response.status, "The answer is not JSON");
+  }
+  if (!response.ok) {
+    const problem = (document ?? {}) as Record<string, unknown>;
+    throw new Problem(response.status, typeof problem.title === "string" ? problem.title : response.statusText, problem);
+  }
+  return document as T;
+}
+
+export const api = {
+  get: <T>(path: string, signal?: AbortSignal): Promise<T> => request<T>(path, signal ? { signal } : {}),
+  post: <T>(path: string, body: unknown): Promise<T> =>
+    request<T>(path, { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+  delete: <T>(path: string): Promise<T> => request<T>(path, { method: "DELETE" }),
+};
+
+export const session = {
+  get: () => api.get<Session>("/api/session"),
+  open: (name: string, password: string) => api.post<Session>("/api/session", { name, password }),
+  close: () => api.delete<null>("/api/session"),
+};

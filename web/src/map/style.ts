@@ -1,0 +1,169 @@
+import type { FeatureCollection } from "geojson";
+import type { ExpressionSpecification, LayerSpecification, SourceSpecification, StyleSpecification } from "maplibre-gl";
+import type { Theme } from "../settings";
+import type { Layer } from "../types";
+
+export interface Basemap {
+  boundary?: FeatureCollection;
+  dongs?: FeatureCollection;
+  roads?: FeatureCollection;
+  water?: FeatureCollection;
+  green?: FeatureCollection;
+}
+
+interface Palette {
+  outside: string;
+  land: string;
+  edge: string;
+  dong: string;
+  water: string;
+  green: string;
+  road: string;
+  casing: string;
+  minor: string;
+  label: string;
+  halo: string;
+  paper: string;
+  ink: string;
+  ring: string;
+  mark: string;
+}
+
+export const PALETTES: Record<Theme, Palette> = {
+  light: {
+    outside: "#e6e9ec", land: "#f6f5f1", edge: "#8e9aa6", dong: "#c3cad1", water: "#bcd7e8", green: "#dae8d0", road: "#ffffff",
+    casing: "#cfd3d8", minor: "#e3e3df", label: "#44515e", halo: "#f9f8f5", paper: "#ffffff", ink: "#16202b", ring: "#ffffff", mark: "#0b5d53",
+  },
+  dark: {
+    outside: "#0b1016", land: "#131a22", edge: "#51606f", dong: "#2c3845", water: "#16364a", green: "#16281f", road: "#394857",
+    casing: "#0e141b", minor: "#222d38", label: "#a3b1bf", halo: "#10171f", paper: "#1b2530", ink: "#eef3f7", ring: "#0e151c", mark: "#63d0be",
+  },
+};
+
+export const FONT = ["Pretendard Variable"];
+const EMPTY: FeatureCollection = { type: "FeatureCollection", features: [] };
+
+/** Roads of a class or better; unclassified ones count as minor. */
+const MAIN: ExpressionSpecification = ["in", ["coalesce", ["get", "class"], ""], ["literal", ["motorway", "trunk", "primary", "ring", "brt"]]];
+const MIDDLE: ExpressionSpecification = ["in", ["coalesce", ["get", "class"], ""], ["literal", ["secondary", "tertiary", "arterial", "collector"]]];
+const roadWidth = (factor: number, more: number): ExpressionSpecification => [
+  "interpolate", ["exponential", 1.5], ["zoom"],
+  9, ["+", more * 0.4, ["*", factor, ["case", MAIN, 1.1, MIDDLE, 0.5, 0.2]]],
+  13, ["+", more, ["*", factor, ["case", MAIN, 3.6, MIDDLE, 2.2, 0.9]]],
+  17, ["+", more * 1.6, ["*", factor, ["case", MAIN, 16, MIDDLE, 11, 6]]],
+];
+
+/** The basemap's layers, bottom to top. */
+export function baseLayers(theme: Theme, language: string): LayerSpecification[] {
+  const c = PALETTES[theme];
+  const name: ExpressionSpecification = ["coalesce", ["get", `name_${language}`], ["get", "name"], ["get", "name_ko"], ""];
+  return [
+    { id: "outside", type: "background", paint: { "background-color": c.outside } },
+    { id: "land", type: "fill", source: "boundary", paint: { "fill-color": c.land } },
+    { id: "green", type: "fill", source: "green", paint: { "fill-color": c.green } },
+    { id: "water", type: "fill", source: "water", filter: ["==", ["geometry-type"], "Polygon"], paint: { "fill-color": c.water } },
+    {
+      id: "streams", type: "line", source: "water", filter: ["==", ["geometry-type"], "LineString"],
+      paint: { "line-color": c.water, "line-width": ["interpolate", ["linear"], ["zoom"], 9, 1, 15, 8] },
+    },
+    { id: "dongs", type: "line", source: "dongs", paint: { "line-color": c.dong, "line-width": 1, "line-dasharray": [3, 3] } },
+    {
+      id: "roads-minor", type: "line", source: "roads", minzoom: 11.5, filter: ["!", ["any", MAIN, MIDDLE]],
+      layout: { "line-cap": "round", "line-join": "round" }, paint: { "line-color": c.minor, "line-width": roadWidth(1, 0.4) },
+    },
+    {
+      id: "roads-casing", type: "line", source: "roads", filter: ["any", MAIN, MIDDLE],
+      layout: { "line-cap": "round", "line-join": "round" }, paint: { "line-color": c.casing, "line-width": roadWidth(1, 1.5) },
+    },
+    {
+      id: "roads", type: "line", source: "roads", filter: ["any", MAIN, MIDDLE],
+      layout: { "line-cap": "round", "line-join": "round" }, paint: { "line-color": c.road, "line-width": roadWidth(1, 0) },
+    },
+    { id: "edge", type: "line", source: "boundary", paint: { "line-color": c.edge, "line-width": 1.6 } },
+    {
+      id: "road-names", type: "symbol", source: "roads", minzoom: 12.5, filter: MAIN,
+      layout: { "text-field": name, "text-font": FONT, "text-size": 11, "symbol-placement": "line", "symbol-spacing": 420 },
+      paint: { "text-color": c.label, "text-halo-color": c.halo, "text-halo-width": 1.4 },
+    },
+    {
+      id: "dong-names", type: "symbol", source: "dongs",
+      layout: { "text-field": name, "text-font": FONT, "text-size": ["interpolate", ["linear"], ["zoom"], 9, 10.5, 14, 14], "text-padding": 6 },
+      paint: { "text-color": c.label, "text-halo-color": c.halo, "text-halo-width": 1.6 },
+    },
+  ];
+}
+
+/** The layers of live entities: shapes, clusters, dots that become pins when zoomed in, the mark of the selected one. */
+export function liveLayers(theme: Theme, layers: readonly Layer[]): LayerSpecification[] {
+  const c = PALETTES[theme];
+  const shares = layers.flatMap((_, index): (string | ExpressionSpecification)[] => [
+    ",", ["to-string", ["ceil", ["/", ["*", 8, ["get", `l${index}`]], ["get", "point_count"]]]],
+  ]);
+  const size: ExpressionSpecification = ["step", ["get", "point_count"], "30", 25, "36", 100, "42", 1000, "50"];
+  return [
+    {
+      id: "areas", type: "fill", source: "shapes", filter: ["==", ["geometry-type"], "Polygon"],
+      paint: { "fill-color": ["get", "c"], "fill-opacity": 0.28 },
+    },
+    {
+      id: "lines", type: "line", source: "shapes", layout: { "line-cap": "round", "line-join": "round" },
+      paint: { "line-color": ["get", "c"], "line-width": ["interpolate", ["exponential", 1.5], ["zoom"], 9, 1.6, 13, 3.6, 17, 10] },
+    },
+    {
+      id: "selected-line", type: "line", source: "selected", filter: ["!=", ["geometry-type"], "Point"], layout: { "line-cap": "round" },
+      paint: { "line-color": c.mark, "line-width": 3, "line-gap-width": 6 },
+    },
+    {
+      id: "selected", type: "circle", source: "selected", filter: ["==", ["geometry-type"], "Point"],
+      paint: {
+        "circle-radius": ["interpolate", ["linear"], ["zoom"], 10, 11, 13, 18],
+        "circle-color": c.mark, "circle-opacity": 0.22, "circle-stroke-color": c.mark, "circle-stroke-width": 2.5,
+      },
+    },
+    {
+      id: "dots", type: "circle", source: "points", filter: ["!", ["has", "point_count"]], maxzoom: 12.5,
+      paint: {
+        "circle-color": ["get", "c"], "circle-stroke-color": c.ring, "circle-stroke-width": 1.4,
+        "circle-radius": ["interpolate", ["linear"], ["zoom"], 8, 4, 12.5, 6.5],
+      },
+    },
+    {
+      id: "pins", type: "symbol", source: "points", filter: ["!", ["has", "point_count"]], minzoom: 12.5,
+      layout: {
+        "icon-image": ["concat", "pin|", theme, "|", ["get", "c"], "|", ["get", "i"]], "icon-allow-overlap": true, "icon-overlap": "always",
+        "icon-size": ["interpolate", ["linear"], ["zoom"], 12.5, 0.72, 15, 1],
+        "text-field": ["step", ["zoom"], "", 13.5, ["coalesce", ["get", "t"], ""]], "text-font": FONT, "text-size": 11.5,
+        "text-offset": [0, 1.25], "text-anchor": "top", "text-optional": true,
+      },
+      paint: { "text-color": c.ink, "text-halo-color": c.halo, "text-halo-width": 1.6 },
+    },
+    {
+      id: "clusters", type: "symbol", source: "points", filter: ["has", "point_count"],
+      layout: {
+        "icon-image": ["concat", "cluster|", theme, "|", size, "|0", ...shares], "icon-allow-overlap": true, "icon-overlap": "always",
+        "text-field": ["get", "point_count_abbreviated"], "text-font": FONT, "text-size": 12, "text-allow-overlap": true, "text-overlap": "always",
+      },
+      paint: { "text-color": c.ink },
+    },
+  ];
+}
+
+export function makeStyle(theme: Theme, language: string, basemap: Basemap, layers: readonly Layer[]): StyleSpecification {
+  const geojson = (data: FeatureCollection | undefined): SourceSpecification => ({ type: "geojson", data: data ?? EMPTY });
+  return {
+    version: 8,
+    sources: {
+      boundary: geojson(basemap.boundary), dongs: geojson(basemap.dongs), roads: geojson(basemap.roads),
+      water: geojson(basemap.water), green: geojson(basemap.green),
+      points: {
+        type: "geojson", data: EMPTY, promoteId: "id", cluster: true, clusterRadius: 46, clusterMaxZoom: 13,
+        clusterProperties: Object.fromEntries(
+          layers.map((_, index) => [`l${index}`, ["+", ["case", ["==", ["get", "l"], index], 1, 0]]]),
+        ),
+      },
+      shapes: { type: "geojson", data: EMPTY, promoteId: "id" },
+      selected: geojson(EMPTY),
+    },
+    layers: [...baseLayers(theme, language), ...liveLayers(theme, layers)],
+  };
+}

@@ -1,0 +1,81 @@
+import type { Geometry } from "geojson";
+
+/** A text by language tag; `en` is always there. */
+export type Text = Readonly<Record<string, string>>;
+
+export interface Attr {
+  name: string;
+  label: Text;
+  unit: string;
+  decimals: number | null;
+  /** Ascending [value from which it holds, colour]. */
+  steps: [number, string][];
+}
+
+export interface Layer {
+  id: string;
+  service: string;
+  title: Text;
+  type: string;
+  attrs: Attr[];
+  colour: string;
+  colourBy: string | null;
+  icon: string;
+  visible: boolean;
+}
+
+export interface Panel {
+  id: string;
+  service: string;
+  title: Text;
+  kind: "values" | "chart" | "table" | "module";
+  place: "entity" | "city";
+  types: string[];
+  attrs: Attr[];
+  hours: number;
+  module: string | null;
+}
+
+export interface City {
+  name: Text;
+  centre: [number, number];
+  zone: string;
+  languages: string[];
+  bounds?: [number, number, number, number];
+}
+
+export interface Manifest {
+  city: City;
+  services: { name: string; title: Text }[];
+  types: Record<string, Text>;
+  layers: Layer[];
+  panels: Panel[];
+}
+
+export interface Session {
+  /** Whether there is a login at all; without one nobody can sign out. */
+  login?: boolean;
+  name: string;
+  roles: string[];
+}
+
+export type Values = Record<string, unknown>;
+
+/** An entity as every viewer knows it: what snapshots and frames carry of it. */
+export interface Entity {
+  readonly id: string;
+  readonly types: readonly string[];
+  readonly geometry: Geometry | null;
+  readonly values: Values;
+}
+
+export interface Frame {
+  after: number;
+  seq: number;
+  gone: string[];
+  /** By types joined with a comma: [id, touched attributes]. */
+  set: Record<string, [string, Values][]>;
+}
+
+/** [value, instant], oldest first. */
+export type Point = [unknown, string];

@@ -1,0 +1,16 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vite";
+
+// The server's content security policy has no 'unsafe-inline' and no data: fonts, so nothing may be inlined.
+export default defineConfig({
+  plugins: [react()],
+  base: "/",
+  build: {
+    outDir: "../src/hanmaru/web",
+    emptyOutDir: true,
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    chunkSizeWarningLimit: 1500,
+  },
+  server: { proxy: { "/api": "http://127.0.0.1:8000", "/services": "http://127.0.0.1:8000" } },
+});
