@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
 from hanmaru import openapi
+from hanmaru.composition import city_document, open_hub, service_context
 from hanmaru.config import Settings
 from hanmaru.edge import Edge, on_http_exception, on_problem
 from hanmaru.hub.client import HubClient
@@ -22,13 +23,11 @@ from hanmaru.platform import identity, shell, telemetry
 from hanmaru.platform.accounts import Accounts, demo_accounts
 from hanmaru.platform.policy import GuardedRoute
 from hanmaru.platform.problems import Problem
-from hanmaru.platform.services import Context, Service, installed
+from hanmaru.platform.services import Service, installed
 
 
 def create_app(settings: Settings, worker: str = "web") -> Starlette:
     """Return the ASGI application; its routes are there once its lifespan has begun, which opens the hub."""
-    from hanmaru.composition import city_document, open_hub  # heavy
-
     accounts = Accounts(settings.data) if settings.auth == "on" else None
     demo = tuple(demo_accounts(settings.data)) if settings.demo and accounts else ()
     who = identity.Identity(accounts, demo)
@@ -48,8 +47,8 @@ def create_app(settings: Settings, worker: str = "web") -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
         async with open_hub(settings) as hub:
-            services = installed(settings.services)
             city = city_document(settings)
+            services = installed(city["services"])
             app.router.routes[:] = [
                 *hub.routes(),
                 *identity.routes(who),
@@ -83,15 +82,6 @@ def service_routes(
         for service in services
         if service.routes
     ]
-
-
-def service_context(
-    settings: Settings, service: Service[Any], hub: HubClient, city: Mapping[str, Any]
-) -> Context[HubClient]:
-    """Return what a service is given, with a folder of its own that exists."""
-    folder = settings.data / "services" / service.name
-    folder.mkdir(parents=True, exist_ok=True)
-    return Context(hub, folder, city)
 
 
 def own_routes(others: Sequence[BaseRoute], hub: HubClient) -> list[BaseRoute]:

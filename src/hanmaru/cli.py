@@ -51,12 +51,14 @@ def up(
     import asyncio
 
     from hanmaru.banner import announce, demo_made
+    from hanmaru.city.profile import load as check_city
     from hanmaru.config import load
     from hanmaru.platform import logs
     from hanmaru.supervisor import supervise
 
     settings = load(host=host, port=port, data=data, store=store, web_workers=web_workers, city=city, demo=demo)
     logs.set_up("supervisor", format=settings.log.format, level=settings.log.level)
+    check_city(settings.city)
     accounts = demo_made(settings)
     asyncio.run(supervise(settings, lambda sockets: announce(settings, sockets, accounts)))
 

@@ -3,13 +3,15 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
+from functools import partial
 from typing import Any
 
 from starlette.routing import BaseRoute
 
 from hanmaru.config import Settings
 from hanmaru.hub.client import HubClient
+from hanmaru.platform.access import Access
+from hanmaru.platform.services import Context, Service, installed
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +34,44 @@ class Job:
 @asynccontextmanager
 async def open_hub(settings: Settings) -> AsyncGenerator[OpenHub]:
     """Open the store and give the hub for as long as it is open."""
+    from hanmaru.hub import api, local
+    from hanmaru.hub.contexts import Contexts
+
     settings.data.mkdir(parents=True, exist_ok=True)
-    if find_spec("hanmaru.hub.local") is None:  # TEMPORARY: until the broker is there
-
-        class NoHub:
-            async def head(self) -> int:
-                return 0
-
-        none: Any = NoHub()
-        yield OpenHub(none, list[BaseRoute], [])
-        return
-    raise NotImplementedError
+    async with local.open_hub(settings.store_url) as hub:
+        limits = settings.contexts
+        hub.contexts = Contexts(hub.store, max_bytes=limits.max_bytes, timeout_s=limits.timeout_s)
+        routes: Any = getattr(api, "routes", lambda _: [])  # TEMPORARY: until the HTTP API is there
+        yield OpenHub(hub.client(Access(write=True)), lambda: routes(hub), [])
 
 
 def city_document(settings: Settings) -> Mapping[str, Any]:
-    """Return the city's profile as plain data: what services and the shell know of the city."""
-    return {}
+    """Return the city's profile as plain data: what services and the shell know of the city.
+
+    ``services`` names those that are enabled: the settings' where given, else the profile's where it names any, else
+    all that are installed. Raises `hanmaru.city.profile.ProfileError` for a profile that is not there or cannot be used.
+    """
+    from hanmaru.city.profile import load
+
+    profile = load(settings.city).as_dict()
+    enabled = settings.services if settings.services is not None else profile["services"] or None
+    return {**profile, "services": None if enabled is None else list(enabled)}
 
 
 def engine_jobs(settings: Settings, hub: OpenHub) -> list[Job]:
     """Return the background work of the engine worker."""
-    return [*hub.jobs]
+    city = city_document(settings)
+    jobs = [*hub.jobs]
+    for service in installed(city["services"]):
+        context = service_context(settings, service, hub.client, city)
+        jobs += [Job(f"{service.name}: {task.name}", partial(task.run, context)) for task in service.tasks]
+    return jobs
+
+
+def service_context(
+    settings: Settings, service: Service[Any], hub: HubClient, city: Mapping[str, Any]
+) -> Context[HubClient]:
+    """Return what a service is given, with a folder of its own that exists."""
+    folder = settings.data / "services" / service.name
+    folder.mkdir(parents=True, exist_ok=True)
+    return Context(hub, folder, city)

@@ -54,14 +54,12 @@ class Limits(BaseModel):
 
 
 class Contexts(BaseModel):
-    """Whether and how user @contexts are fetched."""
+    """What fetching a user @context may cost."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    fetch: bool = True
     timeout_s: float = Field(default=5, gt=0)
-    max_bytes: int = Field(default=1_000_000, gt=0)
-    private_addresses: bool = False
+    max_bytes: int = Field(default=2**20, gt=0)
 
 
 def default_web_workers() -> int:

@@ -37,7 +37,7 @@ def test_defaults_are_small(tmp_path: Path) -> None:
         ("prot = 1", r"unknown setting 'prot' in hanmaru.toml; did you mean 'port'\?"),
         ("[limits]\nbody_byte = 1", r"did you mean 'limits.body_bytes'\?"),
         ("port = 70000", r"port: .* less than or equal to 65535 \(got 70000\)"),
-        ("port = ", r"hanmaru.toml is not TOML: .*line 1"),
+        ("port", r"hanmaru.toml is not TOML: .*"),
         ('store = "mysql://x"', r"store: give 'sqlite', .*postgresql://"),
         ('auth = "off"\nhost = "0.0.0.0"', r"auth may be off on a loopback host only"),
     ],
