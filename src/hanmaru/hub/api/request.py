@@ -64,7 +64,8 @@ def decode(raw: bytes) -> Any:
 
 
 def _context_in(content: Any, content_type: str, linked: str | None) -> Context | None:
-    first = cast("list[Any]", content)[0] if isinstance(content, list) and content else content
+    items = cast("list[Any]", content) if isinstance(content, list) else [content]
+    first: object = items[0] if items else None
     inline = cast("dict[str, Any]", first).get("@context") if isinstance(first, dict) else None
     if content_type == JSON_LD:
         if linked is not None:
@@ -195,7 +196,8 @@ def respond(call: Call, content: Any, *, status: int = 200, headers: dict[str, s
         else:
             content = {**content, "@context": context}
     else:
-        headers["Link"] = link_header(call.terms)
+        pages = headers.get("Link")
+        headers["Link"] = f"{pages}, {link_header(call.terms)}" if pages else link_header(call.terms)
     return Response(_encode(content), status, headers, call.accept)
 
 
@@ -232,7 +234,7 @@ def paged(call: Call, limit: int, offset: int, got: int, count: int | None, *, m
     if more:
         links.append(_page_link(call, offset + got, limit, "next"))
     if links:
-        headers["X-Page-Link"] = ", ".join(links)
+        headers["Link"] = ", ".join(links)
     return headers
 
 
@@ -243,16 +245,18 @@ def _page_link(call: Call, offset: int, limit: int, rel: str) -> str:
 
 def require_body_object(call: Call) -> dict[str, Any]:
     """Return the body as an object; raise a 400 problem when it is none."""
-    if not isinstance(call.body, dict):
+    body: object = call.body
+    if not isinstance(body, dict):
         raise bad_request("The body must be a JSON object.")
-    return cast("dict[str, Any]", call.body)
+    return cast("dict[str, Any]", body)
 
 
 def require_body_list(call: Call) -> list[Any]:
     """Return the body as a list with something in it; raise a 400 problem when it is none."""
-    if not isinstance(call.body, list) or not call.body:
+    body: object = call.body
+    if not isinstance(body, list) or not body:
         raise bad_request("The body must be a JSON array with at least one item.")
-    return cast("list[Any]", call.body)
+    return cast("list[Any]", body)
 
 
 def too_many(what: str) -> Problem:

@@ -1,0 +1,178 @@
+"""From request parameters, or the body of a query operation, to the internal queries."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import msgspec
+
+from hanmaru.hub.api.request import MAX_LIMIT, Call, flag, integer, names
+from hanmaru.hub.expand import check_uri
+from hanmaru.hub.geometry import GEO_RELATIONS, GeoQuery, GeoRel, check_geometry
+from hanmaru.hub.model import LOCATION
+from hanmaru.hub.query import (
+    EntityQuery,
+    Node,
+    Or,
+    TemporalQuery,
+    check_pattern,
+    parse_q,
+    parse_scopes,
+    parse_types,
+)
+from hanmaru.hub.terms import TermMap
+from hanmaru.hub.times import canonical, micros
+from hanmaru.platform.problems import Problem, bad_request
+
+DEFAULT_LIMIT = 20
+TIME_PROPERTIES = ("observedAt", "createdAt", "modifiedAt", "deletedAt")
+MAX_INSTANCES = 10_000
+
+
+def entity_query(call: Call, *, narrow: bool = True) -> EntityQuery:
+    """Return the query that a GET's parameters ask for; ``narrow`` refuses one that asks for everything."""
+    params, terms = call.params, call.terms
+    limit = integer(params, "limit", DEFAULT_LIMIT, high=MAX_LIMIT)
+    count = flag(params, "count")
+    if limit == 0 and not count:
+        raise bad_request("limit=0 goes with count=true only.")
+    query = EntityQuery(
+        types=parse_types(params["type"], terms) if params.get("type") else None,
+        ids=tuple(check_uri(id, "id") for id in params["id"].split(",")) if params.get("id") else (),
+        id_pattern=check_pattern(params["idPattern"], "idPattern") if "idPattern" in params else None,
+        attrs=names(params, "attrs", terms),
+        q=parse_q(params["q"], terms, expand_values=params.get("expandValues", "").split(","))
+        if "q" in params
+        else None,
+        geo=geo_query(params, terms),
+        scopes=parse_scopes(params["scopeQ"]) if "scopeQ" in params else None,
+        limit=limit,
+        offset=integer(params, "offset", 0),
+        count=count,
+    )
+    if narrow:
+        require_narrow(query)
+    return query
+
+
+def require_narrow(query: EntityQuery) -> None:
+    """Refuse a query without any condition on types, ids, attributes, values or place."""
+    if not (query.types or query.ids or query.id_pattern or query.attrs or query.q or query.geo or query.scopes):
+        raise bad_request("Ask for something: give at least one of type, id, idPattern, attrs, q, georel or scopeQ.")
+
+
+def geo_query(params: Mapping[str, Any], terms: TermMap) -> GeoQuery | None:
+    """Return the geographical condition of ``georel``, ``geometry``, ``coordinates`` and ``geoproperty``."""
+    georel = params.get("georel")
+    if georel is None:
+        if "geometry" in params or "coordinates" in params:
+            raise bad_request("geometry and coordinates need georel, for example georel=near;maxDistance==2000.")
+        return None
+    relation, *modifiers = str(georel).split(";")
+    if relation not in GEO_RELATIONS:
+        raise bad_request(f"georel must be one of {', '.join(sorted(GEO_RELATIONS))}, not {relation!r}.")
+    distances: dict[str, float] = {}
+    for modifier in modifiers:
+        name, _, number = modifier.partition("==")
+        try:
+            distances[name] = float(number)
+        except ValueError:
+            distances[name] = -1
+        if name not in ("maxDistance", "minDistance") or not 0 <= distances[name] < 1e9 or relation != "near":
+            raise bad_request(f"georel={georel!r}: only near takes maxDistance==metres or minDistance==metres.")
+    if relation == "near" and not distances:
+        raise bad_request("georel=near needs maxDistance==metres or minDistance==metres.")
+    coordinates = params.get("coordinates")
+    if isinstance(coordinates, str):
+        try:
+            coordinates = msgspec.json.decode(coordinates)
+        except msgspec.DecodeError:
+            raise bad_request("coordinates must be a JSON array such as [127.289,36.480].") from None
+    geometry = check_geometry({"type": params.get("geometry"), "coordinates": coordinates}, "the query")
+    attribute = params.get("geoproperty")
+    return GeoQuery(
+        cast("GeoRel", relation),
+        msgspec.json.encode(geometry).decode(),
+        terms.expand(attribute) if attribute else LOCATION,
+        distances.get("maxDistance"),
+        distances.get("minDistance"),
+    )
+
+
+def posted_query(body: Mapping[str, Any], call: Call) -> EntityQuery:
+    """Return the query of an ``entityOperations/query`` body (a Query, ETSI GS CIM 009, 5.2.23)."""
+    terms = call.terms
+    if body.get("type") != "Query":
+        raise bad_request('The body must have "type": "Query".')
+    selectors = body.get("entities", [])
+    if not isinstance(selectors, list):
+        raise bad_request("entities must be a list of objects with type, id or idPattern.")
+    types: list[Node] = []
+    ids: list[str] = []
+    patterns: list[str] = []
+    for selector in cast("list[Any]", selectors):
+        if not isinstance(selector, dict):
+            raise bad_request("entities must be a list of objects with type, id or idPattern.")
+        members = cast("dict[str, Any]", selector)
+        if isinstance(members.get("type"), str):
+            types.append(parse_types(members["type"], terms))
+        given = members.get("id", [])
+        ids.extend(check_uri(id, "id") for id in (cast("list[Any]", given) if isinstance(given, list) else [given]))
+        if "idPattern" in members:
+            patterns.append(check_pattern(str(members["idPattern"]), "idPattern"))
+    params = call.params
+    geo = body.get("geoQ")
+    query = EntityQuery(
+        types=types[0] if len(types) == 1 else Or(tuple(types)) if types else None,
+        ids=tuple(ids),
+        id_pattern="|".join(f"(?:{pattern})" for pattern in patterns) if patterns else None,
+        attrs=terms.expand_all(_strings(body.get("attrs", []), "attrs")),
+        q=parse_q(str(body["q"]), terms, expand_values=str(body.get("expandValues", "")).split(","))
+        if "q" in body
+        else None,
+        geo=geo_query(cast("dict[str, Any]", geo), terms) if isinstance(geo, dict) else None,
+        scopes=parse_scopes(str(body["scopeQ"])) if "scopeQ" in body else None,
+        limit=integer(params, "limit", DEFAULT_LIMIT, high=MAX_LIMIT),
+        offset=integer(params, "offset", 0),
+        count=flag(params, "count"),
+    )
+    require_narrow(query)
+    return query
+
+
+def _strings(value: object, member: str) -> Sequence[str]:
+    items = cast("list[object]", value) if isinstance(value, list) else None
+    if items is None or not all(isinstance(item, str) for item in items):
+        raise bad_request(f"{member} must be a list of strings.")
+    return cast("list[str]", items)
+
+
+def temporal_query(params: Mapping[str, Any], terms: TermMap, attrs: Sequence[str] = ()) -> TemporalQuery:
+    """Return the temporal condition of ``timerel``, ``timeAt``, ``endTimeAt``, ``timeproperty`` and ``lastN``."""
+    timerel = params.get("timerel")
+    time_property = params.get("timeproperty", "observedAt")
+    if time_property not in TIME_PROPERTIES:
+        raise bad_request(f"timeproperty must be one of {', '.join(TIME_PROPERTIES)}, not {time_property!r}.")
+    start = end = None
+    if timerel is not None:
+        if "timeAt" not in params:
+            raise bad_request("timerel needs timeAt.")
+        at = micros(canonical(params["timeAt"], "timeAt"))
+        match timerel:
+            case "before":
+                end = at
+            case "after":
+                start = at + 1
+            case "between":
+                if "endTimeAt" not in params:
+                    raise bad_request("timerel=between needs endTimeAt.")
+                start, end = at, micros(canonical(params["endTimeAt"], "endTimeAt"))
+            case _:
+                raise bad_request(f"timerel must be before, after or between, not {timerel!r}.")
+    elif "timeAt" in params or "endTimeAt" in params:
+        raise bad_request("timeAt needs timerel: before, after or between.")
+    if "aggrMethods" in params or "aggregatedValues" in str(params.get("options", "")):
+        raise Problem(501, "Not implemented", "Aggregated values are not offered yet; ask for temporalValues.")
+    last_n = None
+    if "lastN" in params:
+        last_n = integer({"lastN": str(params["lastN"])}, "lastN", 1, low=1, high=MAX_INSTANCES)
+    return TemporalQuery(time_property, start, end, tuple(attrs), last_n, MAX_INSTANCES)
