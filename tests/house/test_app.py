@@ -1,0 +1,121 @@
+"""The composed application: every route is guarded, and every installed service is on it."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+from hanmaru.app import create_app
+from hanmaru.config import Settings
+from hanmaru.hub.client import HubClient
+from hanmaru.platform import services
+from hanmaru.platform.policy import GuardedRoute, walk
+from hanmaru.platform.services import Context, Service
+from tests.asgi import ask, started
+
+PUBLIC = {
+    "/",
+    "/api/session",
+    "/api/shell/v1/city",
+    "/assets/{file:path}",
+    "/docs",
+    "/favicon.svg",
+    "/healthz",
+    "/openapi.json",
+    "/readyz",
+    "/services/{service}/{file:path}",
+}
+"""The routes that answer whoever asks: sign-in, the built front end, and what a balancer needs to know."""
+
+
+@pytest.fixture
+async def app(tmp_path: Path) -> AsyncGenerator[Starlette]:
+    made = create_app(Settings(data=tmp_path))
+    async with started(made):
+        yield made
+
+
+async def test_every_route_asks_for_a_permission(app: Starlette) -> None:
+    routes = list(walk(app.routes))
+    assert len(routes) > 10
+    unguarded = [path for path, route in routes if not isinstance(route, GuardedRoute)]
+    assert unguarded == []
+
+
+async def test_what_is_public_is_so_on_purpose(app: Starlette) -> None:
+    public = {
+        path for path, route in walk(app.routes) if isinstance(route, GuardedRoute) and route.permission == "public"
+    }
+    assert public == PUBLIC
+
+
+def test_the_walk_finds_an_unguarded_route_inside_a_mount() -> None:
+    async def endpoint(request: Request) -> Response:
+        return Response()
+
+    found = list(walk([Mount("/api", routes=[Mount("/x", routes=[Route("/y", endpoint)])])]))
+    assert [(path, isinstance(route, GuardedRoute)) for path, route in found] == [("/api/x/y", False)]
+
+
+async def test_nothing_is_answered_without_signing_in(app: Starlette) -> None:
+    for path, route in walk(app.routes):
+        if isinstance(route, GuardedRoute) and route.permission != "public":
+            filled = path.replace("{", "").replace("}", "").replace(":path", "")
+            for method in route.methods or ():
+                answer = await ask(app, filled, method=method)
+                assert answer.status == 401, (method, filled)
+
+
+async def test_the_process_tells_how_it_is(app: Starlette) -> None:
+    assert (await ask(app, "/healthz")).json() == {"status": "alive"}
+    assert (await ask(app, "/readyz")).json() == {"status": "ready"}
+
+
+async def test_the_interface_describes_itself(app: Starlette) -> None:
+    document = (await ask(app, "/openapi.json")).json()
+    assert document["openapi"] == "3.1.0"
+    operation = document["paths"]["/metrics"]["get"]
+    assert operation["summary"] == "Return the metrics of all workers in the Prometheus text format"
+    assert operation["security"] == [{"basic": []}, {"session": []}]
+    ids = [o["operationId"] for operations in document["paths"].values() for o in operations.values()]
+    assert len(ids) == len(set(ids))
+    page = await ask(app, "/docs", headers={"accept-language": "ko-KR,ko;q=0.9"})
+    assert '<html lang="ko">' in page.body.decode()
+    assert "/metrics" in page.body.decode()
+    assert "http://" not in page.body.decode().replace("http://localhost", "")
+
+
+class EntryPoint:
+    """What `importlib.metadata` gives for an installed package's entry point."""
+
+    def __init__(self, name: str, value: object) -> None:
+        self.name, self.value = name, value
+
+    def load(self) -> object:
+        return self.value
+
+
+async def test_a_strangers_service_is_mounted_and_guarded_like_a_built_in_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def routes(context: Context[HubClient]) -> list[GuardedRoute]:
+        async def count(request: Request) -> Response:
+            """Count the city's bicycles."""
+            return Response(str(await context.hub.head()))
+
+        return [GuardedRoute("/bicycles/{id}", count, permission="read")]
+
+    stranger: Service[Any] = Service("bikes", {"en": "Bikes"}, routes=routes)
+    monkeypatch.setattr(services, "entry_points", lambda group: [EntryPoint("bikes", stranger)])
+    app = create_app(Settings(data=tmp_path, services=("bikes",), auth="off"))
+    async with started(app):
+        assert (await ask(app, "/api/bikes/v1/bicycles/7")).status == 200
+        operation = (await ask(app, "/openapi.json")).json()["paths"]["/api/bikes/v1/bicycles/{id}"]["get"]
+        assert operation["summary"] == "Count the city's bicycles"
+        assert operation["parameters"][0]["name"] == "id"
+    assert (tmp_path / "services" / "bikes").is_dir()
