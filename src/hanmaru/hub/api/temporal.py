@@ -43,21 +43,25 @@ def routes(hub: Hub) -> list[GuardedRoute]:
         """Add instances to an entity's evolution, creating the evolution where there is none."""
         call = await read(request, hub, body=True)
         entity = expand.entity(call.body, call.terms, now(), history=True)
-        known = (
-            await hub.store.history(call.access, entity.id, TemporalQuery(last_n=1, limit=1))
-            if _is_known(await hub.store.tenants(), call)
-            else None
-        )
+        created = not await known(call, entity.id)
         await record(call, entity)
-        return nothing(call, 201 if known is None else 204, {"Location": f"{BASE}/{entity.id}"})
+        return nothing(call, 201 if created else 204, {"Location": f"{BASE}/{entity.id}"})
+
+    async def known(call: Call, id: str) -> bool:
+        try:
+            return await hub.store.history(call.access, id, TemporalQuery(last_n=1, limit=1)) is not None
+        except Problem as problem:
+            if problem.status != 404:  # 404: the tenant comes into being with this request
+                raise
+            return False
 
     async def append(request: Request) -> Response:
         """Add instances of attributes to an entity's evolution."""
         call = await read(request, hub, body=True)
         id = expand.check_uri(request.path_params["id"], "The entity id")
-        known = await found(call, id, TemporalQuery(last_n=1, limit=1))
+        entity = await found(call, id, TemporalQuery(last_n=1, limit=1))
         attrs = expand.attributes(require_body_object(call), call.terms, now(), history=True)
-        await record(call, Entity(id, known.types, attrs, known.scopes, known.created_at, now()))
+        await record(call, Entity(id, entity.types, attrs, entity.scopes, entity.created_at, now()))
         return nothing(call)
 
     async def found(call: Call, id: str, query: TemporalQuery) -> TemporalEntity:
@@ -87,9 +91,9 @@ def routes(hub: Hub) -> list[GuardedRoute]:
         """Query evolutions with a Query document that has a temporalQ."""
         call = await read(request, hub, body=True)
         body = require_body_object(call)
-        condition = body.get("temporalQ")
-        if not isinstance(condition, dict):
+        if not isinstance(body.get("temporalQ"), dict):
             raise bad_request("temporalQ must be an object with timerel and timeAt.")
+        condition: dict[str, Any] = body["temporalQ"]
         entities = posted_query(body, call)
         return await answer(call, entities, temporal_query(condition, call.terms, entities.attrs))
 
@@ -133,10 +137,6 @@ def routes(hub: Hub) -> list[GuardedRoute]:
         GuardedRoute(one, retrieve, permission="read", name="temporal_retrieve"),
         GuardedRoute(one, delete, permission="write", methods=["DELETE"], name="delete_history"),
     ]
-
-
-def _is_known(tenants: Sequence[str], call: Call) -> bool:
-    return call.access.tenant in tenants
 
 
 def _shown(call: Call, entity: TemporalEntity, query: TemporalQuery) -> dict[str, Any]:
