@@ -7,8 +7,6 @@ DATA ?= data
 BIN := .venv/bin
 UV := $(BIN)/uv
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
-WEB := src/hanmaru/web/index.html
-WEB_SOURCES := $(shell find web tools/build_web.py -type f -not -path '*/node_modules/*' 2>/dev/null)
 
 .PHONY: run test check bench soak web lock clean help
 .DEFAULT_GOAL := help
@@ -16,26 +14,26 @@ WEB_SOURCES := $(shell find web tools/build_web.py -type f -not -path '*/node_mo
 help:  ## Show what make can do
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
-run: .venv/.run $(WEB)  ## Set up and start the demo city on http://127.0.0.1:8000 (PORT=, DATA= change that)
+run: web  ## Set up and start the demo city on http://127.0.0.1:8000 (PORT=, DATA= change that)
 	@exec $(BIN)/hanmaru up --demo --port $(PORT) --data $(DATA)
 
-test: .venv/.dev $(WEB)  ## Set up and run every test but the soak
+test: .venv/.dev web  ## Set up and run every test but the soak
 	$(BIN)/pytest
 
-check: .venv/.dev $(WEB)  ## Format, lint, types, architecture
+check: .venv/.dev web  ## Format, lint, types, architecture
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/python tools/build_web.py --check
 
-bench: .venv/.dev $(WEB)  ## Print every benchmark beside its peers and write benchmarks/results/*.json
+bench: .venv/.dev web  ## Print every benchmark beside its peers and write benchmarks/results/*.json
 	@set -e; for each in benchmarks/*/__main__.py; do $(BIN)/python -m "benchmarks.$$(basename "$$(dirname "$$each")")"; done
 
-soak: .venv/.dev $(WEB)  ## The long crash and load tests
+soak: .venv/.dev web  ## The long crash and load tests
 	$(BIN)/pytest -m soak --timeout 3600
 
-web: .venv/.run $(WEB)  ## Build the front end
+web: .venv/.run  ## Type-check and build the front end, where its sources changed
+	@$(BIN)/python tools/build_web.py
 
 lock: .venv/.dev  ## Pin every dependency anew, with hashes and without addresses
 	$(UV) lock --upgrade
@@ -44,7 +42,7 @@ lock: .venv/.dev  ## Pin every dependency anew, with hashes and without addresse
 	echo uv | $(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url - -o requirements-uv.lock
 
 clean:  ## Remove the environment and everything built; data stays
-	rm -rf .venv $(dir $(WEB)) web/node_modules dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv src/hanmaru/web web/node_modules dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(UV): requirements-uv.lock
@@ -62,9 +60,4 @@ $(UV): requirements-uv.lock
 
 .venv/.dev: requirements-dev.lock .venv/.run
 	@$(INSTALL) --require-hashes -r requirements-dev.lock
-	@touch $@
-
-$(WEB): $(WEB_SOURCES) | .venv/.run
-	@echo "Building the front end …"
-	@$(BIN)/python tools/build_web.py
 	@touch $@

@@ -34,14 +34,14 @@ class Job:
 @asynccontextmanager
 async def open_hub(settings: Settings) -> AsyncGenerator[OpenHub]:
     """Open the store and give the hub for as long as it is open."""
-    from hanmaru.hub import api, local
+    from hanmaru.hub import local
+    from hanmaru.hub.api.routes import routes
     from hanmaru.hub.contexts import Contexts
 
     settings.data.mkdir(parents=True, exist_ok=True)
     async with local.open_hub(settings.store_url) as hub:
         limits = settings.contexts
         hub.contexts = Contexts(hub.store, max_bytes=limits.max_bytes, timeout_s=limits.timeout_s)
-        routes: Any = getattr(api, "routes", lambda _: [])  # TEMPORARY: until the HTTP API is there
         yield OpenHub(hub.client(Access(write=True)), lambda: routes(hub), [])
 
 

@@ -19,18 +19,21 @@ from hanmaru.platform.services import Context, Service
 from tests.asgi import ask, started
 
 PUBLIC = {
-    "/",
-    "/api/session",
-    "/api/shell/v1/city",
-    "/assets/{file:path}",
-    "/docs",
-    "/favicon.svg",
-    "/healthz",
-    "/openapi.json",
-    "/readyz",
-    "/services/{service}/{file:path}",
+    "GET /",
+    "DELETE /api/session",
+    "GET /api/session",
+    "POST /api/session",
+    "GET /api/shell/v1/city",
+    "GET /assets/{file:path}",
+    "GET /docs",
+    "GET /favicon.svg",
+    "GET /healthz",
+    "GET /ngsi-ld/v1/jsonldContexts/{id:path}",
+    "GET /openapi.json",
+    "GET /readyz",
+    "GET /services/{service}/{file:path}",
 }
-"""The routes that answer whoever asks: sign-in, the built front end, and what a balancer needs to know."""
+"""The routes that answer whoever asks: sign-in, the front end, @contexts, and what a balancer asks."""
 
 
 @pytest.fixture
@@ -49,7 +52,10 @@ async def test_every_route_asks_for_a_permission(app: Starlette) -> None:
 
 async def test_what_is_public_is_so_on_purpose(app: Starlette) -> None:
     public = {
-        path for path, route in walk(app.routes) if isinstance(route, GuardedRoute) and route.permission == "public"
+        f"{method} {path}"
+        for path, route in walk(app.routes)
+        if isinstance(route, GuardedRoute) and route.permission == "public"
+        for method in (route.methods or set()) - {"HEAD"}
     }
     assert public == PUBLIC
 
