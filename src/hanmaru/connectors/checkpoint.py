@@ -5,7 +5,7 @@ import gzip
 import hashlib
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -21,9 +21,9 @@ HEAD_BYTES = 65_536
 class Checkpoint(msgspec.Struct, frozen=True, omit_defaults=True):
     """The state of one source under one mapping.
 
-    ``head`` fingerprints the first ``head_bytes`` of what was read, so that a changed file is noticed while a grown one is
-    continued. ``quarantine_bytes`` is the length of the quarantine file that belongs to this state. ``etag``, ``modified``
-    and ``body`` (a hash) are those of the HTTP answer last taken over.
+    ``head`` fingerprints the first ``head_bytes`` of what was read, so that a changed file is noticed while a grown
+    one is continued. ``quarantine_bytes`` is the length of the quarantine file that belongs to this state. ``etag``,
+    ``modified`` and ``body`` (a hash) are those of the HTTP answer last taken over.
     """
 
     source: str = ""
@@ -68,14 +68,16 @@ class CheckpointFile:
         replace_file(self.path, msgspec.json.encode(checkpoint))
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> Generator[None]:
         """Hold the source for this process; ConnectorError when another one is at it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.with_suffix(".lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                raise ConnectorError(f"{self.key}: another process is ingesting this source; wait for it or stop it") from None
+                raise ConnectorError(
+                    f"{self.key}: another process is ingesting this source; wait for it or stop it"
+                ) from None
             yield
 
 
@@ -96,7 +98,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def head_of(path: Path, size: int) -> str:
-    """Return the fingerprint of a file's first ``size`` bytes, decompressed where it ends in .gz; empty when it cannot be read."""
+    """Return the fingerprint of a file's first ``size`` bytes (decompressed), empty when it cannot be read."""
     try:
         with cast(BinaryIO, gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb")) as stream:
             head = stream.read(size)

@@ -24,7 +24,8 @@ class BadRow(Exception):  # noqa: N818 - a row's condition, not the program's
 def nearest(word: str, choices: Iterable[str], count: int = 3) -> str:
     """Return a hint such as ``; did you mean 'pm25'?``, or an empty string when nothing is near."""
     known = list(choices)
-    matches = get_close_matches(word, known, count, 0.5) or [
-        c for c in known if word and (word.lower() in c.lower() or c.lower() in word.lower())
-    ][:count]
+    matches = (
+        get_close_matches(word, known, count, 0.5)
+        or [c for c in known if word and (word.lower() in c.lower() or c.lower() in word.lower())][:count]
+    )
     return f"; did you mean {' or '.join(repr(m) for m in matches)}?" if matches else ""

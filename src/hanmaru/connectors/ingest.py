@@ -1,6 +1,7 @@
-"""Taking one file into the hub: read, convert, write, checkpoint; conversion runs in a thread beside the hub's writing."""
+"""Taking one file into the hub: read, convert, write, checkpoint; converting runs beside the hub's writing."""
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -113,47 +114,63 @@ async def ingest_file(
 ) -> Summary:
     """Take what is new in a file into the hub and return what was done.
 
-    ``tail`` leaves a last line without a newline to a later run. Raises `ConnectorError` for a file or mapping that cannot be
-    used, `Problem` when the hub refuses altogether; bad rows only go to quarantine.
+    ``tail`` leaves a last line without a newline to a later run. Raises `ConnectorError` for a file or mapping that
+    cannot be used, `Problem` when the hub refuses altogether; bad rows only go to quarantine.
     """
     begun = time.monotonic()
-    store = CheckpointFile(data_dir, str(path.absolute()), mapping.name, tenant)
+    store = CheckpointFile(data_dir, os.path.abspath(path), mapping.name, tenant)  # noqa: ASYNC240, PTH100 - no disk is touched
     with store.locked():
-        old = store.load()
-        growable = format_of(path, mapping) in ("csv", "jsonl")
-        after, note = resume_from(old, path, mapping.digest, growable) if path.exists() else (None, "")
-        kept = old if old is not None and after is not None else Checkpoint()
-        type_ = (registry or TypeRegistry()).need(mapping.type, mapping.file, mapping.schema)
-        reader = open_reader(path, mapping, after, tail=tail)
+        run = await asyncio.to_thread(_start, store, mapping, path, registry or TypeRegistry(), tail)
+        summary, writer = run.summary, HubWriter(hub, mapping.type, series=mapping.mode == "series")
+        source = batches(run.reader, run.mapper, batch_values)
+        coming = asyncio.create_task(asyncio.to_thread(next, source, None))
         try:
-            mapper = RowMapper(mapping, reader.columns, type_, render_now())
-            quarantine = Quarantine(store.quarantine, kept.quarantine_bytes, kept.quarantined)
-            summary = Summary(path.name, mapping.name, note=note, resumed_after_row=kept.position.row)
-            writer = HubWriter(hub, mapping.type, series=mapping.mode == "series")
-            source = batches(reader, mapper, batch_values)
-            coming = asyncio.create_task(asyncio.to_thread(next, source, None))
-            try:
-                while (batch := await coming) is not None:
-                    coming = asyncio.create_task(asyncio.to_thread(next, source, None))
-                    await _write(batch, writer, quarantine, summary)
-                    store.save(_checkpoint(path, mapping, batch, kept, quarantine, summary))
-                    summary.seconds = time.monotonic() - begun
-                    if watch:
-                        watch(summary, batch.fraction)
-            finally:
-                await asyncio.gather(coming, return_exceptions=True)
+            while (batch := await coming) is not None:
+                coming = asyncio.create_task(asyncio.to_thread(next, source, None))
+                await _write(batch, writer, run.quarantine, summary)
+                await asyncio.to_thread(_save, store, path, mapping, batch, run)
+                summary.seconds = time.monotonic() - begun
+                if watch:
+                    watch(summary, batch.fraction)
         finally:
-            reader.close()
+            await asyncio.gather(coming, return_exceptions=True)
+            run.reader.close()
     summary.seconds = time.monotonic() - begun
-    summary.quarantine = str(store.quarantine) if quarantine.count else ""
+    summary.quarantine = str(run.quarantine.path) if run.quarantine.count else ""
     return summary
+
+
+@dataclass(slots=True)
+class _Run:
+    """An ingestion under way; ``kept`` is the checkpoint that it continues."""
+
+    reader: Reader
+    mapper: RowMapper
+    quarantine: Quarantine
+    kept: Checkpoint
+    summary: Summary
+
+
+def _start(store: CheckpointFile, mapping: Mapping, path: Path, registry: TypeRegistry, tail: bool) -> _Run:
+    old = store.load()
+    growable = format_of(path, mapping) in ("csv", "jsonl")
+    after, note = resume_from(old, path, mapping.digest, growable) if path.exists() else (None, "")
+    kept = old if old is not None and after is not None else Checkpoint()
+    type_ = registry.need(mapping.type, mapping.file, mapping.schema)
+    reader = open_reader(path, mapping, after, tail=tail)
+    try:
+        mapper = RowMapper(mapping, reader.columns, type_, render_now())
+        quarantine = Quarantine(store.quarantine, kept.quarantine_bytes, kept.quarantined)
+    except BaseException:
+        reader.close()
+        raise
+    summary = Summary(path.name, mapping.name, note=note, resumed_after_row=kept.position.row)
+    return _Run(reader, mapper, quarantine, kept, summary)
 
 
 async def _write(batch: Batch, writer: HubWriter, quarantine: Quarantine, summary: Summary) -> None:
     written = await writer.write(batch.readings)
-    faults = batch.faults + [
-        entry(None, f"the hub refused it: {f.title}: {f.detail}", f.id) for f in written.failures
-    ]
+    faults = batch.faults + [entry(None, f"the hub refused it: {f.title}: {f.detail}", f.id) for f in written.failures]
     quarantine.add(faults)
     summary.rows += batch.rows
     summary.left_out += batch.left_out
@@ -163,24 +180,23 @@ async def _write(batch: Batch, writer: HubWriter, quarantine: Quarantine, summar
     summary.examples += [f"row {f.get('row', '?')}: {f['reason']}" for f in faults[: 5 - len(summary.examples)]]
 
 
-def _checkpoint(
-    path: Path, mapping: Mapping, batch: Batch, kept: Checkpoint, quarantine: Quarantine, summary: Summary
-) -> Checkpoint:
+def _save(store: CheckpointFile, path: Path, mapping: Mapping, batch: Batch, run: _Run) -> None:
     offset = batch.position.offset
     size = path.stat().st_size
     head_bytes = min(HEAD_BYTES, offset if offset is not None else size)
-    return Checkpoint(
+    checkpoint = Checkpoint(
         source=str(path.absolute()),
         digest=mapping.digest,
         position=batch.position,
         head=head_of(path, head_bytes),
         head_bytes=head_bytes,
         size=size,
-        quarantine_bytes=quarantine.size,
-        quarantined=quarantine.count,
-        rows=kept.rows + summary.rows,
-        values=kept.values + summary.values,
+        quarantine_bytes=run.quarantine.size,
+        quarantined=run.quarantine.count,
+        rows=run.kept.rows + run.summary.rows,
+        values=run.kept.values + run.summary.values,
     )
+    store.save(checkpoint)
 
 
 def render_now() -> str:

@@ -1,4 +1,4 @@
-"""Lines of a byte stream, decoded one by one, with their offsets: what makes text sources resumable and undecodable bytes harmless."""
+"""Lines of a byte stream with their offsets, decoded one by one, so that text is resumable and bad bytes harmless."""
 
 import zlib
 from collections import deque
@@ -10,7 +10,7 @@ LINE_LIMIT = 1 << 20
 
 
 class Line(NamedTuple):
-    """A line's text, the offsets where it starts and ends, what is wrong with it, and whether it ended with a newline."""
+    """A line's text, where it starts and ends, what is wrong with it, and whether it ended with a newline."""
 
     text: str
     start: int
@@ -54,7 +54,9 @@ class Lines:
         self._offset = start + size
         terminated = rest.endswith(b"\n")
         if size > len(data):
-            return Line(data[:200].decode(self._encoding, "replace"), start, self._offset, "line of over 1 MiB", terminated)
+            return Line(
+                data[:200].decode(self._encoding, "replace"), start, self._offset, "line of over 1 MiB", terminated
+            )
         fault = None
         try:
             text = data.decode(self._encoding)

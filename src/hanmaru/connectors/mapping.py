@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping as Table_
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta, tzinfo
+from datetime import date, time, timedelta, tzinfo
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -46,7 +46,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """Where a row's ``observedAt`` comes from: columns and a format, or a start and a step, or the moment of receipt."""
+    """Where ``observedAt`` comes from: columns and a format, or a start and a step, or the moment of receipt."""
 
     columns: tuple[str, ...] = ()
     format: str = "iso"
@@ -164,7 +164,9 @@ class Mapping:
         for a in self.attributes:
             attribute(a)
         found.update(dict.fromkeys(column for column, _ in self.skip))
-        computed = {"row", "row_name"} | ({self.unpivot.name, self.unpivot.value} if self.unpivot else set())
+        computed = {"row", "row_name"}
+        if self.unpivot:
+            computed |= {self.unpivot.name, self.unpivot.value}
         return [column for column in found if column not in computed]
 
 
@@ -200,7 +202,7 @@ def parse(text: str, file: str, name: str) -> Mapping:
     maps = _maps(top.table("maps"))
     title = top.content.get("title", name)
     top.has("title")
-    time = _time(top.table("time")) if top.has("time") else None
+    when = _time(top.table("time")) if top.has("time") else None
     entity = top.table("entity")
     type_ = entity.need("type", str, '"AirQualityObserved"')
     unpivot = _unpivot(top.table("unpivot")) if top.has("unpivot") else None
@@ -213,9 +215,11 @@ def parse(text: str, file: str, name: str) -> Mapping:
         type=type_,
         id=_template(entity, "id", entity.need("id", str, f'"urn:ngsi-ld:{type_}:{{column}}"'), maps),
         mode=cast('Literal["state", "series"]', entity.choice("mode", ("state", "series"), "state")),
-        attributes=tuple(_attribute(n, t, maps, time is not None) for n, t in top.table("attributes").members("column")),
-        time=time,
-        location=_location(entity.table("location"), time is not None) if entity.has("location") else None,
+        attributes=tuple(
+            _attribute(n, t, maps, when is not None) for n, t in top.table("attributes").members("column")
+        ),
+        time=when,
+        location=_location(entity.table("location"), when is not None) if entity.has("location") else None,
         unpivot=unpivot,
         skip=tuple(_condition(t) for t in top.tables("skip")),
         maps=maps,
@@ -226,7 +230,7 @@ def parse(text: str, file: str, name: str) -> Mapping:
     top.done()
     if not mapping.attributes and not mapping.location:
         raise top.fail("attributes", 'is missing; write for example [attributes]\\nname = { column = "name" }')
-    if mapping.mode == "series" and not time:
+    if mapping.mode == "series" and not when:
         raise top.fail("time", 'mode "series" needs a time for each row; add a [time] table')
     return mapping
 
@@ -240,7 +244,7 @@ def _source(t: Table) -> Source:
         if "a\n".encode(encoding) != b"a\n":
             raise t.fail("encoding", f"{encoding!r} does not keep ASCII; save the file as UTF-8 first")
     except LookupError:
-        raise t.fail("encoding", f"there is no encoding {encoding!r}; write \"utf-8\" or \"cp949\"") from None
+        raise t.fail("encoding", f'there is no encoding {encoding!r}; write "utf-8" or "cp949"') from None
     source = Source(
         format=cast("Format | None", t.choice("format", FORMATS, "csv") if t.has("format") else None),
         encoding=encoding,
@@ -308,7 +312,9 @@ def _location(t: Table, timed: bool) -> Location:
     return location
 
 
-def _attribute(name: str, t: Table, maps: Table_[str, Table_[str, Any]], timed: bool, nested: bool = False) -> Attribute:
+def _attribute(
+    name: str, t: Table, maps: Table_[str, Table_[str, Any]], timed: bool, nested: bool = False
+) -> Attribute:
     if not _NAME(name) or name in ("id", "type", "scope"):
         raise t.fail("", f"{name!r} cannot be an attribute's name; use Latin letters, digits and _, as in pm25")
     sources = [key for key in ("column", "value", "text", "relationship") if t.has(key)]
@@ -333,13 +339,14 @@ def _attribute(name: str, t: Table, maps: Table_[str, Table_[str, Any]], timed: 
     if map_name is not None and map_name not in maps:
         raise t.fail("map", f"there is no [maps.{map_name}]{nearest(map_name, maps)}")
     text, relationship, dataset = (
-        _template(t, key, t.get(key, str, ""), maps) if t.has(key) else None for key in ("text", "relationship", "dataset")
+        _template(t, key, t.get(key, str, ""), maps) if t.has(key) else None
+        for key in ("text", "relationship", "dataset")
     )
-    value = t.content.get("value")
+    value: Any = t.content.get("value")
     attribute = Attribute(
         name=name,
         column=t.optional("column", str),
-        value=value.isoformat() if hasattr(value, "isoformat") else value,
+        value=value.isoformat() if isinstance(value, date | time) else value,
         text=text,
         relationship=relationship,
         kind=cast("Kind | None", t.choice("as", _KINDS, "text") if t.has("as") else None),

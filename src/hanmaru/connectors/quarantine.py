@@ -1,4 +1,4 @@
-"""Quarantine: the rows that could not become entities, as JSON lines with row number, reason and the raw row; bounded."""
+"""Quarantine: the rows that could not become entities, as JSON lines with row number and reason; bounded."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ def entry(row: int | None, reason: str, raw: object, column: str | None = None) 
 
 
 class Quarantine:
-    """Appends to one source's file; ``size`` is its length, kept in the checkpoint so that a resumed run repeats no line."""
+    """Appends to one source's file; ``size`` is its length, kept in the checkpoint so that a rerun repeats no line."""
 
     def __init__(self, path: Path, size: int = 0, count: int = 0, limit: int = LIMIT_BYTES) -> None:
         """Continue at ``size`` bytes, dropping what lies behind them."""

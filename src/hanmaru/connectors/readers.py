@@ -6,10 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol, cast
 
-import ijson
+import ijson  # pyright: ignore[reportMissingTypeStubs]
 import msgspec
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from hanmaru.connectors.errors import ConnectorError, MappingError
 from hanmaru.connectors.lines import Line, Lines
@@ -39,7 +37,7 @@ class Damaged(NamedTuple):
 class Position(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where reading stopped: records read, and for text the byte offset.
 
-    ``open_from`` is the offset where the last line starts when it had no newline yet: a writer may still be adding to it.
+    ``open_from`` is where the last line starts when it had no newline yet: a writer may still be adding to it.
     """
 
     row: int = 0
@@ -76,21 +74,25 @@ def format_of(path: Path, mapping: Mapping) -> Format:
     name = path.name.removesuffix(".gz")
     found = _ENDINGS.get(Path(name).suffix.lower())
     if not found:
-        raise ConnectorError(f'{path.name}: the ending names no known format; add [source] format = "csv" to the mapping')
+        raise ConnectorError(
+            f'{path.name}: the ending names no known format; add [source] format = "csv" to the mapping'
+        )
     return found
 
 
 def open_reader(path: Path, mapping: Mapping, after: Position | None = None, *, tail: bool = False) -> Reader:
     """Open a file at the position ``after`` (None: the beginning).
 
-    ``tail`` leaves a last line without a newline for later. Raises `ConnectorError` when the file cannot be opened or its header
-    cannot be read.
+    ``tail`` leaves a last line without a newline for later. Raises `ConnectorError` when the file cannot be opened or
+    its header cannot be read.
     """
     after = after or Position()
     try:
         format = format_of(path, mapping)
         if format == "parquet":
-            return _Parquet(path, mapping, after)
+            from hanmaru.connectors.parquet import ParquetReader
+
+            return ParquetReader(path, mapping, after)
         raw = path.open("rb")
         stream = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if path.name.endswith(".gz") else raw
         size = path.stat().st_size
@@ -104,7 +106,7 @@ def open_reader(path: Path, mapping: Mapping, after: Position | None = None, *, 
             stream.close()
             raw.close()
             raise
-    except (OSError, EOFError, pa.ArrowInvalid) as error:
+    except (OSError, EOFError) as error:
         raise ConnectorError(f"{path}: cannot be read: {error}") from None
 
 
@@ -112,16 +114,15 @@ def look_up(record: object, path: str) -> object:
     """Return a member by name, or by dotted path into nested objects and lists; None where there is none."""
     if isinstance(record, dict) and path in record:
         return cast("dict[str, object]", record)[path]
-    found: object = record
     for part in path.split("."):
-        if isinstance(found, dict):
-            found = cast("dict[str, object]", found).get(part)
-        elif isinstance(found, list) and part.isascii() and part.isdigit():
-            items = cast("list[object]", found)
-            found = items[int(part)] if len(part) < 9 and int(part) < len(items) else None
+        if isinstance(record, dict):
+            record = cast("dict[str, object]", record).get(part)
+        elif isinstance(record, list) and part.isascii() and part.isdigit():
+            items = cast("list[object]", record)
+            record = items[int(part)] if len(part) < 9 and int(part) < len(items) else None
         else:
             return None
-    return found
+    return cast(object, record)
 
 
 class _Text:
@@ -175,8 +176,8 @@ class _Csv(_Text):
         elif header:
             self.columns = list(header)
         else:
-            line = next(self._lines, None)
-            cells = next(csv.reader([line.text], delimiter=source.delimiter), []) if line else []
+            line, no_cells = next(self._lines, None), cast("list[str]", [])
+            cells = next(csv.reader([line.text], delimiter=source.delimiter), no_cells) if line else no_cells
             self.columns = [str(i + 1) for i in range(len(cells))]
             self._lines.push_back([line] if line else [])
         self._first = self._taken[-1].end if self._taken else 0
@@ -253,8 +254,11 @@ def _header_of(path: Path, mapping: Mapping) -> list[str]:
         with path.open("rb") as stream:
             line = next(Lines(stream, mapping.source.encoding), None)
     except OSError as error:
-        raise MappingError(mapping.file, "source.header_from", f"cannot read {path.name} beside the file: {error}") from None
-    return [c.strip().removeprefix("\ufeff") for c in next(csv.reader([line.text if line else ""]), [])]
+        raise MappingError(
+            mapping.file, "source.header_from", f"cannot read {path.name} beside the file: {error}"
+        ) from None
+    cells = next(csv.reader([line.text if line else ""]), None)
+    return [cell.strip().removeprefix("\ufeff") for cell in cells or ()]
 
 
 class _JsonLines(_Text):
@@ -338,7 +342,7 @@ class _Json:
 def _feature(feature: object) -> object:
     """Return a GeoJSON feature as one flat record: its properties, ``geometry``, and ``id`` where it has one."""
     if not isinstance(feature, dict):
-        return cast(object, feature)
+        return feature
     found = cast("dict[str, object]", feature)
     properties = found.get("properties")
     record = dict(cast("dict[str, object]", properties)) if isinstance(properties, dict) else {}
@@ -346,48 +350,3 @@ def _feature(feature: object) -> object:
         record.setdefault("id", found["id"])
     record["geometry"] = found.get("geometry")
     return record
-
-
-class _Parquet:
-    def __init__(self, path: Path, mapping: Mapping, after: Position) -> None:
-        self._file = pq.ParquetFile(path)
-        names: list[str] = self._file.schema_arrow.names
-        wanted = mapping.columns()
-        self.columns = names if mapping.unpivot else [n for n in names if n in wanted]
-        self._row, self._total = after.row, self._file.metadata.num_rows
-
-    def __iter__(self) -> Iterator[Row | Damaged]:
-        start = 0
-        for group in range(self._file.metadata.num_row_groups):
-            size = self._file.metadata.row_group(group).num_rows
-            start += size
-            if start <= self._row:
-                continue
-            skip = max(0, self._row - (start - size))
-            for batch in self._file.iter_batches(2048, row_groups=[group], columns=self.columns):
-                if skip >= batch.num_rows:
-                    skip -= batch.num_rows
-                    continue
-                cells = [_cells(column) for column in batch.slice(skip).columns]
-                skip = 0
-                for row in zip(*cells, strict=True):
-                    self._row += 1
-                    yield cast(Row, row)
-
-    def position(self) -> Position:
-        return Position(self._row)
-
-    def progress(self) -> float:
-        return self._row / self._total if self._total else 1.0
-
-    def close(self) -> None:
-        self._file.close()
-
-
-def _cells(column: Any) -> list[object]:
-    """Return a column's cells; decimals become floats and times microseconds, as the readers of values expect."""
-    if pa.types.is_decimal(column.type):
-        column = column.cast(pa.float64())
-    elif pa.types.is_timestamp(column.type):
-        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
-    return column.to_pylist()

@@ -1,8 +1,8 @@
-"""The engine: a mapping, compiled for a source's columns, turns rows into readings. Pure: no I/O, no clock but the given one."""
+"""The engine: a mapping, compiled for a source's columns, turns rows into readings. Pure: no I/O, no clock."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from hanmaru.connectors import units
 from hanmaru.connectors.errors import BadRow, MappingError, nearest
@@ -114,7 +114,9 @@ class RowMapper:
         for column, i in self._wide:
             if diagonal or column != name:
                 cell = row[i]
-                empty = cell is None or (isinstance(cell, str) and ((cell := cell.strip()) == "" or cell in self._missing))
+                empty = cell is None or (
+                    isinstance(cell, str) and ((cell := cell.strip()) == "" or cell in self._missing)
+                )
                 yield None if empty else self._guarded([*picked, column, cell], column)
 
     def place(self, column: str) -> int:
@@ -197,7 +199,9 @@ class RowMapper:
 
         def get(row: Row) -> object:
             value = row[index]
-            if isinstance(value, str) and (not value or value in absent or not (value := value.strip()) or value in absent):
+            if isinstance(value, str) and (
+                not value or value in absent or not (value := value.strip()) or value in absent
+            ):
                 return None
             return value
 
@@ -256,9 +260,9 @@ class RowMapper:
             value = get(row)
             if value is None:
                 return None
-            if not isinstance(value, dict) or value.get("type") not in _GEOMETRIES:  # pyright: ignore[reportUnknownMemberType]
-                raise BadRow(f"{shown(value)} is not a GeoJSON geometry")
-            return read_json(value)  # pyright: ignore[reportUnknownArgumentType]
+            if not isinstance(value, dict) or cast(Instance, value).get("type") not in _GEOMETRIES:
+                raise BadRow(f"{shown(cast(object, value))} is not a GeoJSON geometry")
+            return read_json(cast(object, value))
 
         return geometry
 
@@ -267,13 +271,19 @@ class RowMapper:
         base: Instance = {"type": kind}
         if a.unit:
             base["unitCode"] = a.unit
-        if a.column is None and a.text is None and a.relationship is None and not (a.observed or a.unless or a.properties):
+        if (
+            a.column is None
+            and a.text is None
+            and a.relationship is None
+            and not (a.observed or a.unless or a.properties)
+        ):
             self._constant[a.name] = a.value
             self._fixed.append((a.name, {**base, "value": a.value}))
             return
         dataset = self._template(a.dataset, quoted=True) if a.dataset else None
         properties = tuple(
-            (p.name, self._make(p), {"type": "Property"} | ({"unitCode": p.unit} if p.unit else {})) for p in a.properties
+            (p.name, self._make(p), {"type": "Property"} | ({"unitCode": p.unit} if p.unit else {}))
+            for p in a.properties
         )
         self._specs.append(_Spec(a.name, self._make(a), member, base, a.observed, dataset, properties))
 

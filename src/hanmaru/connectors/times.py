@@ -5,7 +5,7 @@ tables write it, and digits need no padding.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Literal
@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from hanmaru.connectors.errors import BadRow
 
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_MONTHS: Sequence[str] = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 _DIRECTIVES = {
     "Y": r"(?P<Y>\d{4})",
     "y": r"(?P<y>\d{2})",
@@ -52,7 +52,7 @@ def parse_step(text: str) -> timedelta:
     """Return the length of ``5min``, ``1h``, ``1d``…; ValueError when it is none or zero."""
     match = _STEP(text.strip())
     if not match or not float(match[1]):
-        raise ValueError(f"{text!r} is not a length of time; write for example \"5min\", \"1h\" or \"1d\"")
+        raise ValueError(f'{text!r} is not a length of time; write for example "5min", "1h" or "1d"')
     return timedelta(seconds=float(match[1]) * _SECONDS.get(match[2], 604800))
 
 
@@ -90,7 +90,11 @@ def parser(format: str, zone: tzinfo, midnight: Literal["same-day", "next-day"] 
 def sequence(start: str, step: timedelta, zone: tzinfo) -> Callable[[int], str]:
     """Return the time of the n-th row (from 0) of a series that has only a start and a step."""
     first = _iso(zone)(start).astimezone(UTC)
-    return lru_cache(maxsize=16)(lambda row: render(first + row * step))
+
+    def at(row: int) -> str:
+        return render(first + row * step)
+
+    return lru_cache(maxsize=16)(at)
 
 
 def zone_of(name: str) -> tzinfo:
@@ -98,7 +102,7 @@ def zone_of(name: str) -> tzinfo:
     try:
         return ZoneInfo(name)
     except Exception:
-        raise ValueError(f"there is no time zone {name!r}; write for example \"Asia/Seoul\" or \"UTC\"") from None
+        raise ValueError(f'there is no time zone {name!r}; write for example "Asia/Seoul" or "UTC"') from None
 
 
 def _epoch(scale: int) -> Parse:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Unit(NamedTuple):
-    """A unit: common code (empty where Recommendation 20 has none), symbol, dimension; base value = x * factor + offset."""
+    """A unit: common code (empty where Recommendation 20 has none); base value = x * factor + offset."""
 
     code: str
     symbol: str

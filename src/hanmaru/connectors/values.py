@@ -1,9 +1,9 @@
-"""From a source's cell to a typed JSON value: numbers, truth, words, times; each reader raises `BadRow` with a reason."""
+"""From a source's cell to a typed JSON value; each reader raises `BadRow` with a reason."""
 
 import math
 import re
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from urllib.parse import quote
 
 import msgspec
@@ -67,8 +67,8 @@ def integer_reader(number: Read) -> Read:
 
 def read_text(value: object) -> str:
     """Return a cell as text without surrounding space."""
-    if isinstance(value, bool) or value is None or isinstance(value, dict | list):
-        raise BadRow(f"{shown(value)} is not text")
+    if value is None or isinstance(value, bool | dict | list):
+        raise BadRow(f"{shown(cast(object, value))} is not text")
     text = value.strip() if isinstance(value, str) else str(value)
     if "\0" in text:
         raise BadRow(f"{shown(text)} contains a NUL character")
@@ -95,7 +95,7 @@ def list_reader(separator: str) -> Read:
 
     def read(value: object) -> list[Json]:
         if isinstance(value, list):
-            return [read_text(v) for v in value]  # pyright: ignore[reportUnknownVariableType] - any JSON array
+            return [read_text(item) for item in cast("list[object]", value)]
         return [part for part in (p.strip() for p in read_text(value).split(separator)) if part]
 
     return read

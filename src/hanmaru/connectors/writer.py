@@ -21,6 +21,8 @@ Key = tuple[str, str]
 _KNOWN_LIMIT = 100_000
 _CHUNK = 500
 _HISTORY_SPAN = 1000
+_HISTORY_LIMIT = 10_000
+"""Instances of an attribute that the hub returns at most: an answer of that length may be cut."""
 
 
 @dataclass(slots=True)
@@ -88,7 +90,7 @@ class HubWriter:
                 state = self._known[entity["id"]].state
                 for name, content in entity.items():
                     if isinstance(content, dict | list) and name not in ("@context", "type", "scope"):
-                        for instance in _instances(content):
+                        for instance in _instances(cast(object, content)):
                             state[name, instance.get("datasetId", "")] = instance
 
     async def _sort(
@@ -102,9 +104,10 @@ class HubWriter:
         for key, instants in attributes.items():
             there = state.get(key)
             mark = sort_key(there["observedAt"]) if there and there.get("observedAt") else ""
-            if len(instants) == 1 and "" in instants:
+            if "" in instants:
                 if there is None or not _same(there, instants[""]):
                     now[key] = instants[""]
+                    written.values += 1
                 continue
             fresh = {at: i for at, i in instants.items() if not there or sort_key(at) > mark}
             if len(fresh) < len(instants):
@@ -133,13 +136,16 @@ class HubWriter:
         instants = sorted({at for found in late.values() for at in found}, key=sort_key)
         names = sorted({name for name, _ in late})
         have: dict[Key, set[str]] = {}
-        for start in range(0, len(instants), _HISTORY_SPAN):
-            part = instants[start : start + _HISTORY_SPAN]
-            first = datetime.fromisoformat(part[0])
-            end = datetime.fromisoformat(part[-1]) + timedelta(microseconds=1)
-            history = await _patiently(lambda f=first, e=end: self._hub.history(id_, attrs=names, start=f, end=e))
+        spans = [instants[i : i + _HISTORY_SPAN] for i in range(0, len(instants), _HISTORY_SPAN)]
+        while spans:
+            span = spans.pop()
+            first, end = datetime.fromisoformat(span[0]), datetime.fromisoformat(span[-1]) + timedelta(microseconds=1)
+            history = await _patiently(lambda f=first, e=end: self._hub.history(id_, attrs=names, start=f, end=e)) or {}
+            if len(span) > 1 and any(len(_instances(history.get(name, []))) >= _HISTORY_LIMIT for name in names):
+                spans += [span[: len(span) // 2], span[len(span) // 2 :]]
+                continue
             for name in names:
-                for instance in _instances((history or {}).get(name, [])):
+                for instance in _instances(history.get(name, [])):
                     have.setdefault((name, instance.get("datasetId", "")), set()).add(instance.get("observedAt", ""))
         return have
 
@@ -150,7 +156,10 @@ class HubWriter:
         return entity
 
     async def _send(
-        self, send: Callable[[Sequence[JsonObject]], Awaitable[BatchResult]], entities: list[JsonObject], written: Written
+        self,
+        send: Callable[[Sequence[JsonObject]], Awaitable[BatchResult]],
+        entities: list[JsonObject],
+        written: Written,
     ) -> None:
         if not entities:
             return
