@@ -73,7 +73,7 @@ def batches(reader: Reader, mapper: RowMapper, size: int = BATCH_VALUES) -> Iter
     for row in reader:
         number = reader.position().row
         batch.rows += 1
-        values += _take(row, number, mapper, batch)
+        values += take_row(row, number, mapper, batch)
         if values >= size or len(batch.faults) >= _BATCH_FAULTS or batch.rows >= _BATCH_ROWS:
             batch.position, batch.fraction = reader.position(), reader.progress()
             yield batch
@@ -83,12 +83,13 @@ def batches(reader: Reader, mapper: RowMapper, size: int = BATCH_VALUES) -> Iter
         yield batch
 
 
-def _take(row: Row | Damaged, number: int, mapper: RowMapper, batch: Batch) -> int:
+def take_row(row: Row | Damaged, number: int | None, mapper: RowMapper, batch: Batch) -> int:
+    """Convert a row into a batch and return how many values it gave; ``number`` is None where rows have none."""
     if isinstance(row, Damaged):
         batch.faults.append(entry(number, row.reason, row.raw))
         return 0
     values = 0
-    for found in mapper.convert(number, row):
+    for found in mapper.convert(number or 1, row):
         if found is None:
             batch.left_out += 1
         elif isinstance(found, Fault):
@@ -127,7 +128,7 @@ async def ingest_file(
         try:
             while (batch := await coming) is not None:
                 coming = asyncio.create_task(asyncio.to_thread(next, source, None))
-                await _write(batch, writer, run.quarantine, summary)
+                await write_batch(batch, writer, run.quarantine, summary)
                 await asyncio.to_thread(_save, store, path, mapping, batch, run)
                 summary.seconds = time.monotonic() - begun
                 if watch:
@@ -168,10 +169,14 @@ def _start(store: CheckpointFile, mapping: Mapping, path: Path, registry: TypeRe
     return _Run(reader, mapper, quarantine, kept, summary)
 
 
-async def _write(batch: Batch, writer: HubWriter, quarantine: Quarantine, summary: Summary) -> None:
+async def write_batch(
+    batch: Batch, writer: HubWriter, quarantine: Quarantine, summary: Summary, *, rotating: bool = False
+) -> None:
+    """Write a batch to the hub and its faults to quarantine; on return both are on disk. Adds to the summary."""
     written = await writer.write(batch.readings)
     faults = batch.faults + [entry(None, f"the hub refused it: {f.title}: {f.detail}", f.id) for f in written.failures]
-    quarantine.add(faults)
+    if faults:
+        await asyncio.to_thread(quarantine.add_rotating if rotating else quarantine.add, faults)
     summary.rows += batch.rows
     summary.left_out += batch.left_out
     summary.values += written.values

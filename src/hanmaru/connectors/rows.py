@@ -68,7 +68,7 @@ class RowMapper:
 
     def __init__(self, mapping: Mapping_, columns: Sequence[str], type: EntityType, received: str = "") -> None:
         """Compile; ``received`` is the time that ``[time] received = true`` gives to every row."""
-        self.mapping, self._type, self._received = mapping, type, received
+        self.mapping, self._type, self.received = mapping, type, received
         self._names = list(columns)
         pivot = mapping.unpivot
         self._wide: list[tuple[str, int]] = []
@@ -175,7 +175,7 @@ class RowMapper:
         zone = time.zone or zone_of("UTC")
         row_at = self._index["row"]
         if time.received:
-            return lambda row: self._received
+            return lambda row: self.received
         if time.start is not None and time.step is not None:
             at = sequence(time.start, time.step, zone)
             return lambda row: at(row[row_at] - 1)  # type: ignore[operator]
