@@ -80,15 +80,20 @@ function coordinates(value: unknown[]): string {
 
 /** An attribute value in words with its unit. */
 export function withUnit(value: unknown, attr: Attr | undefined): string {
-  const words = plain(value, attr?.decimals ?? null);
+  const words = plain(scaled(value, attr), attr?.decimals ?? null);
   return attr?.unit && typeof value === "number" ? `${words} ${attr.unit}` : words;
+}
+
+/** An entity's value in the unit that it is shown in. */
+export function scaled(value: unknown, attr: Attr | undefined): unknown {
+  return typeof value === "number" && attr ? value * attr.scale : value;
 }
 
 /** The colour of the highest step that a value reaches. */
 export function stepColour(value: unknown, attr: Attr | undefined): string | undefined {
   if (typeof value !== "number" || !attr) return undefined;
   let colour: string | undefined;
-  for (const [from, step] of attr.steps) if (value >= from) colour = step;
+  for (const [from, step] of attr.steps) if (value * attr.scale >= from) colour = step;
   return colour ?? attr.steps[0]?.[1];
 }
 

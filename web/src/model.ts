@@ -32,7 +32,7 @@ export class Model {
     readonly basemap: Basemap,
   ) {
     this.visible = new Observable<ReadonlySet<string>>(new Set(manifest.layers.filter((layer) => layer.visible).map((layer) => layer.id)));
-    this.tableLayer = new Observable(manifest.layers[0]?.id ?? "");
+    this.tableLayer = new Observable(manifest.layers.at(-1)?.id ?? "");
   }
 
   static async load(): Promise<Model> {

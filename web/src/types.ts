@@ -8,7 +8,9 @@ export interface Attr {
   label: Text;
   unit: string;
   decimals: number | null;
-  /** Ascending [value from which it holds, colour]. */
+  /** Takes the entity's value to the shown unit. */
+  scale: number;
+  /** Ascending [shown value from which it holds, colour]. */
   steps: [number, string][];
 }
 

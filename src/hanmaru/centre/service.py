@@ -21,15 +21,15 @@ def grades(moderate: float, bad: float, very_bad: float) -> tuple[tuple[float, s
 NAME = Attr("name", text("Name", "이름"))
 
 AIR = (
-    Attr("pm25", text("PM2.5", "초미세먼지"), "µg/m³", 0, grades(16, 36, 76)),
-    Attr("pm10", text("PM10", "미세먼지"), "µg/m³", 0, grades(31, 81, 151)),
-    Attr("o3", text("Ozone", "오존"), "ppm", 3, grades(0.031, 0.091, 0.151)),
-    Attr("no2", text("Nitrogen dioxide", "이산화질소"), "ppm", 3, grades(0.031, 0.061, 0.201)),
+    Attr("pm25", text("PM2.5", "초미세먼지"), "µg/m³", 0, steps=grades(16, 36, 76)),
+    Attr("pm10", text("PM10", "미세먼지"), "µg/m³", 0, steps=grades(31, 81, 151)),
+    Attr("o3", text("Ozone", "오존"), "ppm", 3, steps=grades(0.031, 0.091, 0.151)),
+    Attr("no2", text("NO₂", "이산화질소"), "ppm", 3, steps=grades(0.031, 0.061, 0.201)),
 )
 
 WEATHER = (
     Attr("temperature", text("Temperature", "기온"), "°C", 1),
-    Attr("relativeHumidity", text("Humidity (0–1)", "상대 습도 (0–1)"), "", 2),
+    Attr("relativeHumidity", text("Humidity", "상대 습도"), "%", 0, 100),
     Attr("windSpeed", text("Wind", "풍속"), "m/s", 1),
     Attr("precipitation", text("Rain", "강수량"), "mm", 1),
     Attr("atmosphericPressure", text("Pressure", "기압"), "hPa", 0),
@@ -39,12 +39,14 @@ SPEED_STEPS = ((0, VERY_BAD), (15, BAD), (30, MODERATE), (50, GOOD))
 """Congested, slow, moving, free, by speed in km/h as Korea's urban road displays have them (TOPIS), free added."""
 
 TRAFFIC = (
-    Attr("averageVehicleSpeed", text("Mean speed", "평균 속도"), "km/h", 0, SPEED_STEPS),
+    Attr("averageVehicleSpeed", text("Mean speed", "평균 속도"), "km/h", 0, steps=SPEED_STEPS),
     Attr("intensity", text("Flow", "교통량"), "veh/h", 0),
-    Attr("occupancy", text("Occupancy (0–1)", "점유율 (0–1)"), "", 2),
+    Attr("occupancy", text("Occupancy", "점유율"), "%", 0, 100),
 )
 
-NOISE = (Attr("LAeq", text("Sound level", "소음도"), "dB", 0, ((0, GOOD), (55, MODERATE), (65, BAD), (75, VERY_BAD))),)
+NOISE = (
+    Attr("LAeq", text("Sound level", "소음도"), "dB", 0, steps=((0, GOOD), (55, MODERATE), (65, BAD), (75, VERY_BAD))),
+)
 WATER = (
     Attr("height", text("Water level", "수위"), "m", 2),
     Attr("flow", text("Flow", "유량"), "m³/s", 1),
@@ -57,11 +59,11 @@ CAMERA = (
 DEVICE = (
     Attr("category", text("Category", "분류")),
     Attr("deviceState", text("State", "상태")),
-    Attr("batteryLevel", text("Battery (0–1)", "배터리 (0–1)"), "", 2, ((0, VERY_BAD), (0.1, BAD), (0.3, MODERATE))),
+    Attr("batteryLevel", text("Battery", "배터리"), "%", 0, 100, ((0, VERY_BAD), (10, BAD), (30, MODERATE))),
 )
 LIGHT = (
     Attr("powerState", text("Power", "전원")),
-    Attr("illuminanceLevel", text("Dimming (0–1)", "밝기 (0–1)"), "", 2),
+    Attr("illuminanceLevel", text("Dimming", "밝기"), "%", 0, 100),
 )
 ENERGY = (
     Attr("totalActivePower", text("Power", "유효 전력"), "kW", 1),
@@ -70,21 +72,24 @@ ENERGY = (
 WASTE = (
     Attr(
         "fillingLevel",
-        text("Filled (0–1)", "적재율 (0–1)"),
-        "",
-        2,
-        ((0, MODERATE), (0.6, BAD), (0.85, VERY_BAD)),
+        text("Filled", "적재율"),
+        "%",
+        0,
+        100,
+        ((0, MODERATE), (60, BAD), (85, VERY_BAD)),
     ),
 )
 PARKING = (
-    Attr("availableSpotNumber", text("Free spaces", "빈 자리"), "", 0, ((0, VERY_BAD), (5, BAD), (20, MODERATE))),
+    Attr("availableSpotNumber", text("Free spaces", "빈 자리"), "", 0, steps=((0, VERY_BAD), (5, BAD), (20, MODERATE))),
     Attr("totalSpotNumber", text("Spaces", "전체 자리"), "", 0),
 )
 CHARGING = (
-    Attr("availableCapacity", text("Free chargers", "빈 충전기"), "", 0, ((0, VERY_BAD), (1, BAD), (2, MODERATE))),
+    Attr(
+        "availableCapacity", text("Free chargers", "빈 충전기"), "", 0, steps=((0, VERY_BAD), (1, BAD), (2, MODERATE))
+    ),
     Attr("capacity", text("Chargers", "전체 충전기"), "", 0),
 )
-MEDICAL = (Attr("availableBeds", text("Free beds", "빈 병상"), "", 0, ((0, VERY_BAD), (3, BAD), (10, MODERATE))),)
+MEDICAL = (Attr("availableBeds", text("Free beds", "빈 병상"), "", 0, steps=((0, VERY_BAD), (3, BAD), (10, MODERATE))),)
 
 LAYERS = (
     Layer(

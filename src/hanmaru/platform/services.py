@@ -41,12 +41,17 @@ class EntityType:
 
 @dataclass(frozen=True, slots=True)
 class Attr:
-    """How one attribute is shown: its label, unit and, for a value worth colouring, ascending (limit, colour) steps."""
+    """How one attribute is shown: its label, unit and, for a value worth colouring, ascending (from, colour) steps.
+
+    ``scale`` takes the entity's value to the shown unit (100 shows a fraction as %); a step's colour holds from its
+    limit on, in the shown unit.
+    """
 
     name: str
     label: Text
     unit: str = ""
     decimals: int | None = None
+    scale: float = 1
     steps: Sequence[tuple[float, str]] = ()
 
 
@@ -68,9 +73,9 @@ class Layer:
 class Panel:
     """A panel of the shell.
 
-    ``kind`` ``values`` shows an entity's attributes now, ``chart`` their history over ``hours``, ``table`` the entities of a type;
-    ``module`` loads the ES module ``module`` (a path under the service's ``static`` folder), which exports
-    ``mount(element, shell)`` and may return a function that takes it down.
+    ``kind`` ``values`` shows an entity's attributes now (for the city, their means), ``chart`` their history over
+    ``hours``, ``table`` the entities of a type; ``module`` loads the ES module ``module`` (a path under the
+    service's ``static`` folder), which exports ``mount(element, shell)`` and may return a function that takes it down.
     ``types`` limits an entity panel to entities of those types; ``place`` says where the shell puts it.
     """
 

@@ -54,6 +54,7 @@ def attr_document(attr: Attr) -> dict[str, Any]:
         "label": dict(attr.label),
         "unit": attr.unit,
         "decimals": attr.decimals,
+        "scale": attr.scale,
         "steps": [list(step) for step in attr.steps],
     }
 

@@ -56,7 +56,7 @@ export class CityMap {
     this.map.touchZoomRotate.disableRotation();
     this.map.keyboard.disableRotation();
     this.map.addControl(new ScaleControl({ maxWidth: 90 }), "bottom-left");
-    this.map.on("styleimagemissing", ({ id }) => this.#makeImage(id));
+    this.map.setMissingStyleImageResolver((id) => this.#makeImage(id));
     this.map.once("load", () => this.#start());
     this.map.on("click", (event) => this.#click(event));
     this.map.on("mousemove", (event) => this.#hover(event));

@@ -35,8 +35,8 @@ export const PALETTES: Record<Theme, Palette> = {
     casing: "#cfd3d8", minor: "#e3e3df", label: "#44515e", halo: "#f9f8f5", paper: "#ffffff", ink: "#16202b", ring: "#ffffff", mark: "#0b5d53",
   },
   dark: {
-    outside: "#0b1016", land: "#131a22", edge: "#51606f", dong: "#2c3845", water: "#16364a", green: "#16281f", road: "#394857",
-    casing: "#0e141b", minor: "#222d38", label: "#a3b1bf", halo: "#10171f", paper: "#1b2530", ink: "#eef3f7", ring: "#0e151c", mark: "#63d0be",
+    outside: "#0b1016", land: "#18212b", edge: "#51606f", dong: "#33414f", water: "#16364a", green: "#1a3026", road: "#394857",
+    casing: "#0e141b", minor: "#25313d", label: "#a3b1bf", halo: "#10171f", paper: "#1b2530", ink: "#eef3f7", ring: "#0e151c", mark: "#63d0be",
   },
 };
 
@@ -130,7 +130,7 @@ export function liveLayers(theme: Theme, layers: readonly Layer[]): LayerSpecifi
     {
       id: "pins", type: "symbol", source: "points", filter: ["!", ["has", "point_count"]], minzoom: 12.5,
       layout: {
-        "icon-image": ["concat", "pin|", theme, "|", ["get", "c"], "|", ["get", "i"]], "icon-allow-overlap": true, "icon-overlap": "always",
+        "icon-image": ["concat", "pin|", theme, "|", ["get", "c"], "|", ["get", "i"]], "icon-overlap": "always", "icon-ignore-placement": true,
         "icon-size": ["interpolate", ["linear"], ["zoom"], 12.5, 0.72, 15, 1],
         "text-field": ["step", ["zoom"], "", 13.5, ["coalesce", ["get", "t"], ""]], "text-font": FONT, "text-size": 11.5,
         "text-offset": [0, 1.25], "text-anchor": "top", "text-optional": true,
@@ -140,8 +140,9 @@ export function liveLayers(theme: Theme, layers: readonly Layer[]): LayerSpecifi
     {
       id: "clusters", type: "symbol", source: "points", filter: ["has", "point_count"],
       layout: {
-        "icon-image": ["concat", "cluster|", theme, "|", size, "|0", ...shares], "icon-allow-overlap": true, "icon-overlap": "always",
-        "text-field": ["get", "point_count_abbreviated"], "text-font": FONT, "text-size": 12, "text-allow-overlap": true, "text-overlap": "always",
+        "icon-image": ["concat", "cluster|", theme, "|", size, "|0", ...shares], "icon-overlap": "always",
+        "text-field": ["get", "point_count_abbreviated"], "text-font": FONT, "text-size": 12, "text-overlap": "always",
+        "icon-ignore-placement": true, "text-ignore-placement": true,
       },
       paint: { "text-color": c.ink },
     },
@@ -156,7 +157,7 @@ export function makeStyle(theme: Theme, language: string, basemap: Basemap, laye
       boundary: geojson(basemap.boundary), dongs: geojson(basemap.dongs), roads: geojson(basemap.roads),
       water: geojson(basemap.water), green: geojson(basemap.green),
       points: {
-        type: "geojson", data: EMPTY, promoteId: "id", cluster: true, clusterRadius: 46, clusterMaxZoom: 13,
+        type: "geojson", data: EMPTY, promoteId: "id", cluster: true, clusterRadius: 46, clusterMaxZoom: 12,
         clusterProperties: Object.fromEntries(
           layers.map((_, index) => [`l${index}`, ["+", ["case", ["==", ["get", "l"], index], 1, 0]]]),
         ),

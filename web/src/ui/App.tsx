@@ -1,11 +1,14 @@
-import { useCallback, useEffect, useState, type JSX } from "react";
+import { lazy, Suspense, useCallback, useEffect, useState, type JSX } from "react";
 import { I18nProvider } from "react-aria-components";
 import { Problem, session as sessions } from "../api";
 import { t, useLanguage } from "../i18n";
 import { Model } from "../model";
 import type { Session } from "../types";
-import { Screen } from "./Screen";
 import { SignIn, type DemoAccount } from "./SignIn";
+
+// The map is most of the code, and is not needed to sign in.
+const load = () => import("./Screen");
+const Screen = lazy(async () => ({ default: (await load()).Screen }));
 
 type Stage =
   | { at: "loading" }
@@ -21,6 +24,7 @@ export function App(): JSX.Element {
     setStage({ at: "loading" });
     try {
       const session = await sessions.get();
+      void load();
       const model = await Model.load();
       setStage({ at: "ready", session, model });
     } catch (error) {
@@ -35,12 +39,7 @@ export function App(): JSX.Element {
 
   return (
     <I18nProvider locale={language}>
-      {stage.at === "loading" && (
-        <main className="waiting" aria-busy="true">
-          <span className="mark" aria-hidden="true" />
-          <p role="status">{t("app.loading")}</p>
-        </main>
-      )}
+      {stage.at === "loading" && <Loading />}
       {stage.at === "failed" && (
         <main className="waiting">
           <h1>{t("app.failed")}</h1>
@@ -49,7 +48,20 @@ export function App(): JSX.Element {
         </main>
       )}
       {stage.at === "signIn" && <SignIn demo={stage.demo} done={() => void enter()} />}
-      {stage.at === "ready" && <Screen model={stage.model} session={stage.session} signedOut={() => void enter()} />}
+      {stage.at === "ready" && (
+        <Suspense fallback={<Loading />}>
+          <Screen model={stage.model} session={stage.session} signedOut={() => void enter()} />
+        </Suspense>
+      )}
     </I18nProvider>
+  );
+}
+
+function Loading(): JSX.Element {
+  return (
+    <main className="waiting" aria-busy="true">
+      <span className="mark" aria-hidden="true" />
+      <p role="status">{t("app.loading")}</p>
+    </main>
   );
 }

@@ -1,6 +1,6 @@
 import { useEffect, useRef, type JSX } from "react";
 import uPlot from "uplot";
-import { clock, day, now, number, stepColour, withUnit } from "../format";
+import { clock, day, now, number, withUnit } from "../format";
 import { useLanguage } from "../i18n";
 import { theme } from "../settings";
 import { useValue } from "../state";
@@ -63,12 +63,12 @@ export function Chart({ series, attr, hours, labelledBy }: { series: Series; att
             const value = at === null || at === undefined ? undefined : self.data[1]?.[at];
             readout.current!.hidden = time === undefined || value == null;
             if (time !== undefined && value != null) {
-              readout.current!.textContent = `${day(time * 1000)} ${clock(time * 1000)}  ${withUnit(value, attr)}`;
+              readout.current!.textContent = `${day(time * 1000)} ${clock(time * 1000)}  ${withUnit(value, { ...attr, scale: 1 })}`;
             }
           }],
         },
       },
-      [ground.current.times, ground.current.values],
+      [ground.current.times, shown(ground.current, attr)],
       element,
     );
     plot.current = made;
@@ -80,7 +80,7 @@ export function Chart({ series, attr, hours, labelledBy }: { series: Series; att
     };
   }, [attr, hours, shade, language]);
 
-  useEffect(() => plot.current?.setData([series.times, series.values]));
+  useEffect(() => plot.current?.setData([series.times, shown(series, attr)]));
 
   return (
     <div className="chart-place">
@@ -88,6 +88,10 @@ export function Chart({ series, attr, hours, labelledBy }: { series: Series; att
       <div ref={readout} className="readout" hidden aria-hidden="true" />
     </div>
   );
+}
+
+function shown(series: Series, attr: Attr): number[] {
+  return attr.scale === 1 ? series.values : series.values.map((value) => value * attr.scale);
 }
 
 /** The values' range with some air, from zero where zero is near. */
@@ -111,7 +115,7 @@ function drawSteps(plot: uPlot, attr: Attr): void {
     const high = Math.min(bounds[i + 1]!, scale.max);
     if (high <= low) continue;
     const y = plot.valToPos(high, "y", true);
-    plot.ctx.fillStyle = stepColour(low, attr) ?? "#888888";
+    plot.ctx.fillStyle = attr.steps[i]![1];
     plot.ctx.fillRect(left - 3 * devicePixelRatio, Math.max(top, y), 3 * devicePixelRatio, Math.min(top + height, plot.valToPos(low, "y", true)) - Math.max(top, y));
   }
 }

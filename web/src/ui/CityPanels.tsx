@@ -42,7 +42,7 @@ function Tile({ attr, value, count }: { attr: Attr; value: number | undefined; c
   return (
     <div className="tile" data-coloured={colour ? "" : undefined} style={swatch(colour)} title={count ? t("city.mean", { count: number(count) }) : t("city.none")}>
       <dt>{text(attr.label)}</dt>
-      <dd>{value === undefined ? t("value.none") : <><b>{withUnit(value, { ...attr, unit: "" })}</b> {attr.unit}</>}</dd>
+      <dd>{value === undefined ? t("value.none") : <><b>{withUnit(value, { ...attr, unit: "" })}</b> <span>{attr.unit}</span></>}</dd>
     </div>
   );
 }

@@ -1,7 +1,7 @@
 import { Table2 } from "lucide";
 import type { JSX } from "react";
 import { Button, Switch } from "react-aria-components";
-import { number, withUnit } from "../format";
+import { number } from "../format";
 import { t, text } from "../i18n";
 import { ICONS } from "../map/icons";
 import type { Model } from "../model";
@@ -26,7 +26,7 @@ export function Layers({ model }: { model: Model }): JSX.Element {
         </Button>
       </div>
       {services.map((service) => {
-        const own = layers.filter((layer) => layer.service === service.name);
+        const own = layers.filter((layer) => layer.service === service.name).reverse(); // topmost first
         if (!own.length) return null;
         return (
           <ul key={service.name} aria-label={text(service.title)}>
@@ -54,7 +54,7 @@ function LayerRow({ model, layer, on }: { model: Model; layer: Layer; on: boolea
         <Icon node={Table2} size={15} />
       </Button>
       {on && count > 0 && attr && attr.steps.length > 1 && (
-        <div className="legend" role="img" aria-label={`${t("layers.legend", { name: title, attr: text(attr.label) })} ${attr.steps.map(([from]) => withUnit(from, attr)).join(", ")}`}>
+        <div className="legend" role="img" aria-label={`${t("layers.legend", { name: title, attr: text(attr.label) })} ${attr.steps.map(([from]) => `${number(from)} ${attr.unit}`).join(", ")}`}>
           {attr.steps.map(([from, colour]) => (
             <span key={from} style={swatch(colour)}>{number(from)}</span>
           ))}

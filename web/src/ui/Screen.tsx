@@ -38,8 +38,8 @@ export function Screen({ model, session, signedOut }: Props): JSX.Element {
       <TopBar model={model} session={session} signedOut={signedOut} />
       {isWide && (
         <aside className="side left" aria-label={t("panel.label")}>
-          <Layers model={model} />
           <CityPanels model={model} />
+          <Layers model={model} />
         </aside>
       )}
       <main id="stage" className="stage" tabIndex={-1}>

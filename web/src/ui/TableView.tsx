@@ -54,7 +54,7 @@ export function TableView({ model }: { model: Model }): JSX.Element {
         <label className="field">
           <span>{t("table.layer")}</span>
           <select value={layer.id} onChange={(event) => { model.tableLayer.value = event.target.value; setPage(0); }}>
-            {model.manifest.layers.map((one) => <option key={one.id} value={one.id}>{text(one.title)} ({number(model.store.ofType(one.type).size)})</option>)}
+            {model.manifest.layers.toReversed().map((one) => <option key={one.id} value={one.id}>{text(one.title)} ({number(model.store.ofType(one.type).size)})</option>)}
           </select>
         </label>
         <TextField className="field" value={filter} onChange={(value) => { setFilter(value); setPage(0); }}>
