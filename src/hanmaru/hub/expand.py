@@ -12,8 +12,8 @@ from hanmaru.hub.terms import TermMap
 from hanmaru.hub.times import canonical
 from hanmaru.platform.problems import bad_request
 
-_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"{}|\\^`]+").fullmatch
-_SCOPE = re.compile(r"/?[^\s/#+]+(?:/[^\s/#+]+)*").fullmatch
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s\x00-\x1f<>\"{}|\\^`]+").fullmatch
+_SCOPE = re.compile(r"/?[^\s\x00-\x1f/#+]+(?:/[^\s\x00-\x1f/#+]+)*").fullmatch
 _KIND_OF_MEMBER: dict[str, Kind] = {
     "object": "Relationship",
     "languageMap": "LanguageProperty",

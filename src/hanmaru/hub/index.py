@@ -8,6 +8,7 @@ path in brackets (``…temperature[min]``) for members of compound values and la
 """
 
 from collections.abc import Iterator
+from math import inf
 from typing import Any, NamedTuple, cast
 
 from hanmaru.hub.model import Attribute, Entity
@@ -16,6 +17,9 @@ from hanmaru.hub.times import micros, sortable
 US = "\x1f"
 TRUE, FALSE = "\x01true", "\x01false"
 """How booleans stand in the text column, where no text of a client can look like them."""
+
+_PLAIN = {0: 2, 1: 2}
+"""Texts give up NUL, which PostgreSQL cannot keep, and what marks booleans."""
 
 MAX_ROWS_PER_ATTRIBUTE = 256
 MAX_TEXT = 512
@@ -54,7 +58,7 @@ def entity_rows(entity: Entity) -> dict[str, list[Row]]:
 
 def text_key(text: str) -> str:
     """Return the form in which a text is indexed and compared: instants at fixed width in UTC, the rest shortened."""
-    return (sortable(text) or text)[:MAX_TEXT]
+    return sortable(text) or text.translate(_PLAIN)[:MAX_TEXT]
 
 
 def _attribute_rows(path: str, attribute: Attribute) -> Iterator[Row]:
@@ -88,11 +92,18 @@ def _attribute_rows(path: str, attribute: Attribute) -> Iterator[Row]:
             yield from _attribute_rows(path + US + name, instance)
 
 
+def _float(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return inf if number > 0 else -inf
+
+
 def _scalars(value: Any) -> Iterator[tuple[float | None, str | None]]:
     if isinstance(value, bool):
         yield None, TRUE if value else FALSE
     elif isinstance(value, int | float):
-        yield float(value), None
+        yield _float(value), None
     elif isinstance(value, str):
         yield None, text_key(value)
     elif isinstance(value, list):

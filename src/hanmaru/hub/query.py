@@ -247,7 +247,8 @@ def _scalar(parser: _Parser, operator: str, member: Member | None, terms: TermMa
         if word in ("true", "false"):
             return TRUE if word == "true" else FALSE
         try:
-            return float(word) if not word[0].isalpha() else text_key(terms.expand(word) if terms else word)
+            if not word[0].isalpha() and (number := float(word)) == number:  # never NaN
+                return number
         except ValueError:
             pass
     return text_key(terms.expand(word) if terms else word)
@@ -261,6 +262,8 @@ def compile_pattern(pattern: str) -> Any:
 
 def check_pattern(pattern: str, what: str) -> str:
     """Return a regular expression; raise a 400 problem when it is none (RE2 syntax, so matching time is linear)."""
+    if "\0" in pattern:
+        raise bad_request(f"{what}: a pattern has no NUL")
     try:
         compile_pattern(pattern)
     except _RE2.error as error:

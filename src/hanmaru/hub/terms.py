@@ -7,7 +7,7 @@ from hanmaru.hub.model import CORE, DEFAULT_VOCAB
 from hanmaru.platform.problems import bad_request
 
 _MEMO_LIMIT = 20_000
-_FORBIDDEN = frozenset("<>\"'=;()[]{}|^`\\ \t\r\n&?")
+_FORBIDDEN = frozenset("<>\"'=;()[]{}|^`\\ \t\r\n\0&?")
 
 
 class TermMap:

@@ -23,7 +23,7 @@ def visible(access: Access, entity: Entity) -> bool:
         return True
     if access.attributes is not None and LOCATION not in access.attributes:
         return False
-    shapes = [to_wkb(instance.value) for instance in entity.attrs.get(LOCATION, ())]
+    shapes = [to_wkb(instance.value) for instance in entity.attrs.get(LOCATION, ()) if instance.kind == "GeoProperty"]
     return bool(area.matches(shapes).any())
 
 

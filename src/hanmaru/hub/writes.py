@@ -3,6 +3,7 @@
 A store reads the current entity, calls `decide`, and persists the decision: new state, history and outbox row together.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -26,6 +27,11 @@ Operation = Literal[
 ]
 
 ALL_INSTANCES = "*"
+
+
+def may_create(write: "Write") -> bool:
+    """Whether a write can bring an entity, and so a tenant, into being."""
+    return write.operation in ("create", "upsert") or (write.operation == "replace" and not write.must_exist)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +70,18 @@ def decide(write: Write, current: Entity | None, visible: frozenset[str] | None 
     """
     if visible is not None and write.content is not None and not visible.issuperset(write.content.attrs):
         raise Problem(403, "Not permitted", "You may not write some of these attributes.")
+    if visible is not None and write.attribute is not None and write.attribute not in visible:
+        raise not_found(f"The entity {write.id} has no such attribute or instance.")
     if write.operation == "create":
         if current is not None:
             raise already_exists(f"The entity {write.id} already exists. Use PATCH, or entityOperations/upsert.")
         return _create(write)
     if current is None:
-        if write.operation == "upsert" or (write.operation == "replace" and not write.must_exist):
+        if may_create(write):
             return _create(write)
         raise not_found(f"There is no entity {write.id}.")
+    if write.operation == "replace" and visible is not None:
+        return _replace_visible(write, current, visible)
     return _DECIDE[write.operation](write, current)
 
 
@@ -99,7 +109,17 @@ def _replace(write: Write, current: Entity) -> Decision:
     history.extend(_deleted(removed, current, write.now))
     types = content.types or current.types
     entity = Entity(write.id, types, attrs, content.scopes, current.created_at, write.now)
-    return Decision(True, Change("updated", entity, tuple(attrs), removed, write.now), tuple(history))
+    return Decision(True, _change(current, entity, tuple(attrs), removed, write.now), tuple(history))
+
+
+def _replace_visible(write: Write, current: Entity, visible: frozenset[str]) -> Decision:
+    """Replace what the caller sees; what is hidden from it stays as it is."""
+    hidden = {name: instances for name, instances in current.attrs.items() if name not in visible}
+    seen = {name: instances for name, instances in current.attrs.items() if name in visible}
+    decision = _replace(write, replace(current, attrs=seen))
+    assert decision.change is not None
+    entity = replace(decision.change.entity, attrs=hidden | decision.change.entity.attrs)
+    return dataclasses.replace(decision, change=replace(decision.change, entity=entity))
 
 
 def _append(write: Write, current: Entity) -> Decision:
@@ -297,7 +317,13 @@ def _updated(
     if not touched and not removed and types == current.types:
         return Decision(True, None, (), skipped)
     entity = Entity(write.id, types, attrs, scopes, current.created_at, write.now)
-    return Decision(True, Change("updated", entity, touched, removed, write.now), tuple(history), skipped)
+    return Decision(True, _change(current, entity, touched, removed, write.now), tuple(history), skipped)
+
+
+def _change(before: Entity, after: Entity, touched: tuple[str, ...], removed: tuple[str, ...], now: str) -> Change:
+    appeared = tuple(name for name in touched if name not in before.attrs and name in after.attrs)
+    gone = {name: before.attrs[name] for name in removed}
+    return Change("updated", after, touched, removed, now, appeared=appeared, gone=gone)
 
 
 def _put_instances(

@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hanmaru.hub.index import FALSE, TRUE
 from hanmaru.hub.query import And, EntityQuery, Has, Node, Or, Scalar, Span, Term, names_of
 from hanmaru.platform.access import Access
 
 NOTHING = "0=1"
+_TEXT = f"v.txt NOT IN ('{TRUE}','{FALSE}')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,7 @@ def _compare(operator: str, operand: Scalar | Span, member: str | None, dialect:
         high = _compare("<=", operand.high, member, dialect)
         return Condition(f"({low.sql} AND {high.sql})", low.params + high.params)
     if operator == "~=":
-        return Condition(f"(v.txt>='\x02' AND {dialect.text_matches})", (operand,))
+        return Condition(NOTHING) if member else Condition(f"({_TEXT} AND {dialect.text_matches})", (operand,))
     sql_operator = "=" if operator == "==" else operator
     if member:
         return Condition(f"v.{member}{sql_operator}?", (int(operand),))
@@ -160,7 +162,7 @@ def _compare(operator: str, operand: Scalar | Span, member: str | None, dialect:
         return Condition("(v.num IS NULL AND v.txt=?)", (operand,))
     if operand.startswith("\x01"):
         return Condition(NOTHING)
-    return Condition(f"(v.num IS NULL AND v.txt>='\x02' AND v.txt{sql_operator}?)", (operand,))
+    return Condition(f"(v.num IS NULL AND {_TEXT} AND v.txt{sql_operator}?)", (operand,))
 
 
 def _tree(node: Node, leaf: Callable[[Any], Condition]) -> Condition:

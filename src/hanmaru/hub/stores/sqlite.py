@@ -117,9 +117,7 @@ class SQLiteStore:
         """Delete history that the caller may see."""
         if not access.unrestricted and await self.retrieve(access, id) is None:
             return False
-        return await self._committer.run(
-            lambda db: sqlite_history.delete_history(db, access.tenant, id, attribute, instance)
-        )
+        return await self._committer.run(lambda db: sqlite_history.delete_history(db, access, id, attribute, instance))
 
     async def tenants(self) -> list[str]:
         """Return the names of the tenants."""
@@ -182,15 +180,33 @@ class SQLiteStore:
         row = self._inline.execute("SELECT value FROM counter WHERE name=?", ("cursor:" + consumer,)).fetchone()
         return row[0] if row else None
 
-    async def advance(self, consumer: str, seq: int, deliveries: Sequence[Delivery] = ()) -> None:
+    async def advance(self, consumer: str, seq: int, deliveries: Sequence[Delivery] = ()) -> Sequence[int]:
         """Move a consumer's cursor and keep its deliveries."""
 
-        def work(db: Database) -> None:
+        def work(db: Database) -> list[int]:
             db.execute("INSERT OR REPLACE INTO counter VALUES (?,?)", ("cursor:" + consumer, seq))
             sql = "INSERT INTO delivery (tenant, subscription, due, attempts, doc) VALUES (?,?,?,?,?)"
-            db.executemany(sql, [(d.tenant, d.subscription, d.due, d.attempts, d.doc) for d in deliveries])
+            ids: list[int] = []
+            for d in deliveries:
+                db.execute(sql, (d.tenant, d.subscription, d.due, d.attempts, d.doc))
+                ids.append(db.last_insert_rowid())
+            return ids
 
-        await self._committer.run(work, 1 + len(deliveries))
+        return await self._committer.run(work, 1 + len(deliveries))
+
+    async def waiting(self) -> list[tuple[str, str, int]]:
+        """Return how many deliveries wait for each subscription."""
+        sql = "SELECT tenant, subscription, count(*) FROM delivery GROUP BY tenant, subscription"
+        return await self._read(lambda db: [(row[0], row[1], row[2]) for row in db.execute(sql)])
+
+    async def deliveries(self, tenant: str, subscription: str, after: int = 0, limit: int = 100) -> list[Delivery]:
+        """Return a subscription's deliveries in order."""
+        sql = (
+            "SELECT tenant, subscription, doc, due, attempts, id FROM delivery "
+            "WHERE tenant=? AND subscription=? AND id>? ORDER BY id LIMIT ?"
+        )
+        where = (tenant, subscription, after, limit)
+        return await self._read(lambda db: [Delivery(*row) for row in db.execute(sql, where)])
 
     async def due(self, now: int, limit: int = 500) -> list[Delivery]:
         """Return deliveries that are due."""
@@ -227,14 +243,11 @@ def _changes(db: Database, after: int, limit: int, tenant: str | None) -> list[C
 
 
 def _trim(db: Database, before: int) -> bool:
-    db.execute(
-        "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE seq<=? ORDER BY seq LIMIT 2000)", (before,)
-    )
-    if not (removed := db.changes()):
-        return False
-    (oldest,) = db.execute("SELECT coalesce(min(seq)-1, ?) FROM outbox", (before,)).fetchall()[0]
-    db.execute("INSERT OR REPLACE INTO counter VALUES ('trimmed', ?)", (oldest,))
-    return removed == 2_000
+    sql = "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE seq<=? ORDER BY seq LIMIT 2000) RETURNING seq"
+    removed = db.execute(sql, (before,)).fetchall()
+    if removed:
+        db.execute("INSERT OR REPLACE INTO counter VALUES ('trimmed', ?)", max(removed))
+    return len(removed) == 2_000
 
 
 def _bump(db: Database, kind: str) -> bool:

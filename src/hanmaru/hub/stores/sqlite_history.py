@@ -8,8 +8,9 @@ from msgspec.structs import replace
 from hanmaru.hub.model import Attribute, decode_attribute, decode_entity
 from hanmaru.hub.query import EntityQuery, TemporalQuery
 from hanmaru.hub.stores.base import TemporalEntity, TemporalPage
+from hanmaru.hub.stores.conditions import NOTHING, Condition
 from hanmaru.hub.stores.sqlite_db import Database
-from hanmaru.hub.stores.sqlite_read import select, tenant_number
+from hanmaru.hub.stores.sqlite_read import select, tenant_number, term_numbers
 from hanmaru.platform.access import Access
 
 _ATTRIBUTES = """
@@ -24,9 +25,9 @@ SELECT x.id, x.text FROM found JOIN term x ON x.id=found.attr
 
 _WHERE = {
     "observedAt": "observed=1 AND at>=? AND at<?",
-    "createdAt": "at>=? AND at<? AND json_extract(doc, '$.created_at')=json_extract(doc, '$.modified_at')",
+    "createdAt": "modified>=? AND modified<? AND doc->>'created_at'=doc->>'modified_at'",
     "modifiedAt": "modified>=? AND modified<?",
-    "deletedAt": "at>=? AND at<? AND json_extract(doc, '$.deleted_at') IS NOT NULL",
+    "deletedAt": "modified>=? AND modified<? AND doc->>'deleted_at' IS NOT NULL",
 }
 _MIN, _MAX = -(1 << 62), 1 << 62
 
@@ -42,9 +43,24 @@ def query_history(db: Database, access: Access, query: EntityQuery, temporal: Te
     """Return the histories of one page of entities; deleted ones answer to id and type only."""
     live = not access.unrestricted or query.q is not None or query.geo is not None or query.scopes is not None
     with db:
-        keys, count = select(db, access, query, live=live)
-        found = (_read(db, access, key, temporal) for key in keys)
-        return TemporalPage([entity for entity in found if entity.attrs or not temporal.attrs], count)
+        more = [_has_instances(db, access, temporal)] if temporal.attrs else []
+        keys, count = select(db, access, query, live=live, more=more)
+        return TemporalPage([_read(db, access, key, temporal) for key in keys], count)
+
+
+def _has_instances(db: Database, access: Access, query: TemporalQuery) -> Condition:
+    """Return the condition that an entity has an instance that the temporal query asks for."""
+    names = [name for name in query.attrs if access.attributes is None or name in access.attributes]
+    numbers = list(term_numbers(db, tenant_number(db, access.tenant), names).values())
+    if not numbers:
+        return Condition(NOTHING)
+    marks = ",".join("?" * len(numbers))
+    sql = f"EXISTS (SELECT 1 FROM instance WHERE entity=e.key AND attr IN ({marks}) AND {_WHERE[query.property]})"
+    return Condition(sql, (*numbers, *_bounds(query)))
+
+
+def _bounds(query: TemporalQuery) -> tuple[int, int]:
+    return _MIN if query.start is None else query.start, _MAX if query.end is None else query.end
 
 
 def _read(db: Database, access: Access, key: int, query: TemporalQuery) -> TemporalEntity:
@@ -66,15 +82,14 @@ def _read(db: Database, access: Access, key: int, query: TemporalQuery) -> Tempo
 
 
 def _instances(db: Database, key: int, attr: int, query: TemporalQuery) -> tuple[Sequence[Attribute], bool]:
-    start = _MIN if query.start is None else query.start
-    end = _MAX if query.end is None else query.end
     newest_first = query.last_n is not None
     limit = min(query.last_n, query.limit) if query.last_n is not None else query.limit
+    column = "at" if query.property == "observedAt" else "modified"
     sql = (
         f"SELECT at, dataset, seq, doc FROM instance WHERE entity=? AND attr=? AND {_WHERE[query.property]} "
-        f"ORDER BY at {'DESC' if newest_first else ''}, seq {'DESC' if newest_first else ''} LIMIT ?"
+        f"ORDER BY {column} {'DESC' if newest_first else ''}, seq {'DESC' if newest_first else ''} LIMIT ?"
     )
-    rows = db.execute(sql, (key, attr, start, end, limit + 1)).fetchall()
+    rows = db.execute(sql, (key, attr, *_bounds(query), limit + 1)).fetchall()
     cut = len(rows) > limit and (query.last_n is None or limit < query.last_n)
     rows = rows[:limit]
     if newest_first:
@@ -92,13 +107,16 @@ def instance_id(key: int, attr: int, at: int, dataset: str, seq: int) -> str:
     return f"urn:ngsi-ld:instance:{key}:{attr}:{at}:{seq}:{dataset}"
 
 
-def delete_history(db: Database, tenant_name: str, id: str, attribute: str | None, instance: str) -> bool:
-    """Delete an entity's history, one attribute's, or one instance's."""
-    tenant = tenant_number(db, tenant_name)
-    row = db.execute("SELECT key FROM entity WHERE tenant=? AND id=?", (tenant, id)).fetchone()
+def delete_history(db: Database, access: Access, id: str, attribute: str | None, instance: str) -> bool:
+    """Delete an entity's history, one attribute's, or one instance's, as far as the caller sees its attributes."""
+    tenant = tenant_number(db, access.tenant)
+    row = db.execute("SELECT key, live FROM entity WHERE tenant=? AND id=?", (tenant, id)).fetchone()
     if row is None:
         return False
     where, params = "entity=?", [row[0]]
+    if access.attributes is not None:
+        numbers = term_numbers(db, tenant, access.attributes).values()
+        where += f" AND attr IN ({','.join(map(str, numbers))})"
     if attribute is not None:
         where += " AND attr=(SELECT id FROM term WHERE tenant=? AND text=?)"
         params += [tenant, attribute]
@@ -109,4 +127,9 @@ def delete_history(db: Database, tenant_name: str, id: str, attribute: str | Non
         where += " AND attr=? AND at=? AND seq=? AND dataset=?"
         params += [int(parts[1]), int(parts[2]), int(parts[3]), parts[4]]
     db.execute(f"DELETE FROM instance WHERE {where}", params)
-    return db.changes() > 0
+    deleted = db.changes() > 0
+    if attribute is None and not instance and not row[1]:  # of a deleted entity nothing is left then
+        for table, column in (("entity_type", "entity"), ("entity_scope", "entity"), ("entity", "key")):
+            db.execute(f"DELETE FROM {table} WHERE {column}=?", (row[0],))
+        return True
+    return deleted

@@ -68,13 +68,15 @@ def query(db: Database, access: Access, query: EntityQuery) -> Page:
     return Page([project(access, decode_entity(doc)) for doc in docs], count)
 
 
-def select(db: Database, access: Access, query: EntityQuery, *, live: bool = True) -> tuple[Sequence[int], int | None]:
-    """Return the keys of one page and, when asked for, the number of all matches."""
+def select(
+    db: Database, access: Access, query: EntityQuery, *, live: bool = True, more: Sequence[Condition] = ()
+) -> tuple[Sequence[int], int | None]:
+    """Return the keys of one page and, when asked for, the number of all matches; ``more`` conditions join in."""
     tenant = tenant_number(db, access.tenant)
     area = area_query(access)
     texts = texts_of(query, access) | ({area.attribute} if area else set[str]())
     ids = term_numbers(db, tenant, texts)
-    conditions = compile_query(query, access, ids, DIALECT, live=live)
+    conditions = [*compile_query(query, access, ids, DIALECT, live=live), *more]
     geometries = [geo for geo in (query.geo, area) if geo is not None]
     if access.attributes is not None and any(geo.attribute not in access.attributes for geo in geometries):
         return [], 0 if query.count else None

@@ -7,9 +7,10 @@ from hanmaru.hub.geometry import bounds, to_wkb
 from hanmaru.hub.index import rows
 from hanmaru.hub.model import Attribute, Change, Entity, decode_entity, encode
 from hanmaru.hub.stores.sqlite_db import Database
+from hanmaru.hub.stores.sqlite_read import tenant_number
 from hanmaru.hub.times import micros
 from hanmaru.hub.visibility import visible
-from hanmaru.hub.writes import Decision, Write, decide
+from hanmaru.hub.writes import Decision, Write, decide, may_create
 from hanmaru.platform.access import Access
 from hanmaru.platform.problems import Problem, not_found
 
@@ -48,7 +49,8 @@ class Writer:
 
     def write_all(self, db: Database, access: Access, writes: Sequence[Write]) -> list[Decision | Problem]:
         """Apply writes in order, each by itself."""
-        tenant = self.tenant(db, access.tenant)
+        create = any(may_create(write) for write in writes)
+        tenant = (self.tenant if create else tenant_number)(db, access.tenant)
         outcomes: list[Decision | Problem] = []
         for write in writes:
             try:
@@ -200,7 +202,8 @@ class Writer:
         for entity in entities:
             sql = "SELECT key, live, doc FROM entity WHERE tenant=? AND id=?"
             row = db.execute(sql, (tenant, entity.id)).fetchone()
-            if not visible(access, decode_entity(row[2]) if row and row[1] else entity):
+            hidden = access.attributes is not None and not access.attributes.issuperset(entity.attrs)
+            if hidden or not visible(access, decode_entity(row[2]) if row and row[1] else entity):
                 outcomes.append(Problem(403, "Not permitted", f"You may not write the history of {entity.id}."))
                 continue
             if row is None:
