@@ -4,6 +4,7 @@ Rules are those of ETSI GS CIM 009, clauses 4.5 (representations) and 5.5.4 (val
 """
 
 import re
+from collections.abc import Container
 from typing import Any, cast
 
 from hanmaru.hub.geometry import check_geometry
@@ -128,7 +129,7 @@ def _is_multi(value: object) -> bool:
 
 
 def _declares(item: dict[str, Any]) -> bool:
-    return item.get("type") in VALUE_MEMBER or "value" in item or not _KIND_OF_MEMBER.keys().isdisjoint(item)
+    return _is(item.get("type"), VALUE_MEMBER) or "value" in item or not _KIND_OF_MEMBER.keys().isdisjoint(item)
 
 
 def attribute(name: str, value: object, terms: TermMap, now: str, *, nulls: bool = False, depth: int = 0) -> Attribute:
@@ -153,7 +154,11 @@ def _is_geometry(value: object) -> bool:
     if not isinstance(value, dict):
         return False
     members = cast("dict[str, Any]", value)
-    return members.get("type") in _GEOMETRY_TYPES and "coordinates" in members
+    return _is(members.get("type"), _GEOMETRY_TYPES) and "coordinates" in members
+
+
+def _is(value: object, known: Container[str]) -> bool:
+    return isinstance(value, str) and value in known
 
 
 def _kind(name: str, members: dict[str, Any]) -> Kind | None:

@@ -114,7 +114,7 @@ def check_geometry(value: object, name: str) -> dict[str, Any]:
         raise bad_request(f"The GeoProperty {name} must hold a GeoJSON geometry")
     geometry = cast("dict[str, Any]", value)
     kind, coordinates = geometry.get("type"), geometry.get("coordinates")
-    if kind not in _TYPES:
+    if not isinstance(kind, str) or kind not in _TYPES:
         raise bad_request(f"The GeoProperty {name} must be one of {', '.join(sorted(_TYPES))}, not {kind!r}")
     if kind == "Point":
         if not (

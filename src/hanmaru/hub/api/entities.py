@@ -205,7 +205,7 @@ def _patch(name: str, body: dict[str, Any], terms: TermMap, instant: str) -> Cal
     def change(old: Attribute) -> Attribute | None:
         shown = compact.attribute(old, terms)
         kind = body.get("type", old.kind)
-        if kind not in VALUE_MEMBER:
+        if not isinstance(kind, str) or kind not in VALUE_MEMBER:
             raise bad_request(f"The attribute {name} has the unknown type {kind!r}.")
         if kind != old.kind:
             shown.pop(VALUE_MEMBER[old.kind])

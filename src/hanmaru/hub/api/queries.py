@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import msgspec
 
-from hanmaru.hub.api.request import MAX_LIMIT, Call, flag, integer, names
+from hanmaru.hub.api.request import MAX_LIMIT, Call, counts, integer, names
 from hanmaru.hub.expand import check_uri
 from hanmaru.hub.geometry import GEO_RELATIONS, GeoQuery, GeoRel, check_geometry
 from hanmaru.hub.model import LOCATION
@@ -32,7 +32,7 @@ def entity_query(call: Call, *, narrow: bool = True) -> EntityQuery:
     """Return the query that a GET's parameters ask for; ``narrow`` refuses one that asks for everything."""
     params, terms = call.params, call.terms
     limit = integer(params, "limit", DEFAULT_LIMIT, high=MAX_LIMIT)
-    count = flag(params, "count")
+    count = counts(params)
     if limit == 0 and not count:
         raise bad_request("limit=0 goes with count=true only.")
     query = EntityQuery(
@@ -133,7 +133,7 @@ def posted_query(body: Mapping[str, Any], call: Call) -> EntityQuery:
         scopes=parse_scopes(str(body["scopeQ"])) if "scopeQ" in body else None,
         limit=integer(params, "limit", DEFAULT_LIMIT, high=MAX_LIMIT),
         offset=integer(params, "offset", 0),
-        count=flag(params, "count"),
+        count=counts(params),
     )
     require_narrow(query)
     return query

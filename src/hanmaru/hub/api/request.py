@@ -144,6 +144,11 @@ def flag(params: Mapping[str, str], member: str) -> bool:
     return text == "true"
 
 
+def counts(params: Mapping[str, str]) -> bool:
+    """Whether the number of all matches is asked for, by ``count=true`` or as some clients do by ``options=count``."""
+    return flag(params, "count") or "count" in options(params)
+
+
 def options(params: Mapping[str, str]) -> frozenset[str]:
     """Return the values of ``options`` and ``format``."""
     both = f"{params.get('options', '')},{params.get('format', '')}"
