@@ -8,8 +8,8 @@ import getpass
 import json
 import os
 import sys
-from collections.abc import Sequence
-from importlib import import_module
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -20,11 +20,6 @@ if TYPE_CHECKING:
     from hanmaru.config import Settings
     from hanmaru.platform.accounts import Accounts
 
-ELSEWHERE = {
-    "city": ("hanmaru.city.cli", "Make and inspect the city that the demo runs."),
-    "ingest": ("hanmaru.connectors.cli", "Bring files and feeds into the hub."),
-}
-"""Command groups that other packages define, as (module with ``app``, help): loaded when they are used."""
 HELP = {"help_option_names": ["-h", "--help"]}
 
 Data = Annotated[Path | None, typer.Option(help="Folder of everything that is kept.  [default: data]")]
@@ -51,14 +46,15 @@ def up(
     import asyncio
 
     from hanmaru.banner import announce, demo_made
-    from hanmaru.city.profile import load as check_city
+    from hanmaru.composition import city_document, connectors_of
     from hanmaru.config import load
     from hanmaru.platform import logs
     from hanmaru.supervisor import supervise
 
     settings = load(host=host, port=port, data=data, store=store, web_workers=web_workers, city=city, demo=demo)
     logs.set_up("supervisor", format=settings.log.format, level=settings.log.level)
-    check_city(settings.city)
+    city_document(settings)  # what cannot work is said here, not by a worker
+    connectors_of(settings)
     accounts = demo_made(settings)
     asyncio.run(supervise(settings, lambda sockets: announce(settings, sockets, accounts)))
 
@@ -132,8 +128,45 @@ def list_users(data: Data = None, json_: Json = False) -> None:
     _say(found, "\n".join(f"{a['name']}  {' '.join(a['roles'])}" for a in found), json_)
 
 
+def _city() -> typer.Typer:
+    from hanmaru.city.cli import app
+
+    return app
+
+
+def _ingest() -> Callable[..., None]:
+    from hanmaru.composition import city_document, opened, schemas
+    from hanmaru.connectors.cli import ingest_command
+    from hanmaru.connectors.schemas import TypeRegistry
+    from hanmaru.platform.services import installed
+
+    settings = _settings(None)
+
+    def types() -> TypeRegistry:
+        return TypeRegistry(schemas(installed(city_document(settings)["services"])))
+
+    return ingest_command(partial(opened, settings), types)
+
+
+def _connect() -> Callable[..., None]:
+    from hanmaru.composition import city_document, opened, schemas
+    from hanmaru.connectors.cli import connect_command
+    from hanmaru.platform.services import installed
+
+    settings = _settings(None)
+    return connect_command(partial(opened, settings), lambda: schemas(installed(city_document(settings)["services"])))
+
+
+ELSEWHERE: dict[str, tuple[str, Callable[[], typer.Typer | Callable[..., None]]]] = {
+    "city": ("Make and inspect the city that the demo runs.", _city),
+    "ingest": ("Bring a file into the hub.", _ingest),
+    "connect": ("Run the configured connectors without the rest of the hub.", _connect),
+}
+"""Commands that other packages define, as (help, how to load it): loaded when they are used."""
+
+
 def make_app(arguments: Sequence[str]) -> typer.Typer:
-    """Return the command line; of the groups defined elsewhere, only the one that the arguments name is loaded."""
+    """Return the command line; of those defined elsewhere, only what the arguments name is loaded."""
     app = typer.Typer(no_args_is_help=True, add_completion=False, context_settings=HELP, pretty_exceptions_enable=False)
 
     @app.callback()
@@ -150,9 +183,13 @@ def make_app(arguments: Sequence[str]) -> typer.Typer:
     app.command()(up)
     app.command()(config)
     app.add_typer(users, name="user")
-    for name, (module, help) in ELSEWHERE.items():
-        group: typer.Typer = import_module(module).app if name in arguments[:1] else typer.Typer()
-        app.add_typer(group, name=name, help=help, callback=lambda: None)
+    for name, (help, load) in ELSEWHERE.items():
+        if arguments[:1] != [name]:
+            app.command(name, help=help)(lambda: None)
+        elif isinstance(loaded := load(), typer.Typer):
+            app.add_typer(loaded, name=name, help=help)
+        else:
+            app.command(name)(loaded)
     return app
 
 

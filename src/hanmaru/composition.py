@@ -4,14 +4,18 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from starlette.routing import BaseRoute
 
-from hanmaru.config import Settings
+from hanmaru.config import Settings, config_file
 from hanmaru.hub.client import HubClient
 from hanmaru.platform.access import Access
 from hanmaru.platform.services import Context, Service, installed
+
+if TYPE_CHECKING:
+    from hanmaru.connectors.sources import Connector
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ def city_document(settings: Settings) -> Mapping[str, Any]:
     """Return the city's profile as plain data: what services and the shell know of the city.
 
     ``services`` names those that are enabled: the settings' where given, else the profile's where it names any, else
-    all that are installed. Raises `hanmaru.city.profile.ProfileError` for a profile that is not there or cannot be used.
+    all that are installed. Raises `hanmaru.city.profile.ProfileError` for a profile that cannot be used.
     """
     from hanmaru.city.profile import load
 
@@ -61,11 +65,38 @@ def city_document(settings: Settings) -> Mapping[str, Any]:
 def engine_jobs(settings: Settings, hub: OpenHub) -> list[Job]:
     """Return the background work of the engine worker."""
     city = city_document(settings)
+    services = installed(city["services"])
     jobs = [*hub.jobs]
-    for service in installed(city["services"]):
+    if connectors := connectors_of(settings):
+        from hanmaru.connectors.run import run_connectors
+
+        run = partial(run_connectors, hub.client, connectors, settings.data, schemas(services))
+        jobs.append(Job("connectors", run))
+    for service in services:
         context = service_context(settings, service, hub.client, city)
         jobs += [Job(f"{service.name}: {task.name}", partial(task.run, context)) for task in service.tasks]
     return jobs
+
+
+def connectors_of(settings: Settings) -> "Sequence[Connector]":
+    """Return the configured connectors; raises `hanmaru.connectors.errors.MappingError` for one that cannot run."""
+    if not settings.connectors:
+        return []
+    from hanmaru.connectors.sources import parse_connectors
+
+    return parse_connectors(settings.connectors, str(config_file()), config_file().parent)
+
+
+def schemas(services: Sequence[Service[Any]]) -> dict[str, Mapping[str, Any] | None]:
+    """Return the JSON Schemas of the services' own entity types, by name."""
+    return {kind.name: kind.schema for service in services for kind in service.entity_types}
+
+
+@asynccontextmanager
+async def opened(settings: Settings, tenant: str) -> AsyncGenerator[tuple[HubClient, Path]]:
+    """Open the hub for a command: a client that may write to a tenant, and the data folder."""
+    async with open_hub(settings) as hub:
+        yield hub.client.acting(Access(tenant=tenant, write=True)), settings.data
 
 
 def service_context(

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -147,3 +148,35 @@ def test_a_crashed_task_starts_again_and_leaves_the_others_alone() -> None:
         return done
 
     assert asyncio.run(scenario()) == ["tried", "tried"]
+
+
+def test_an_open_event_stream_ends_whole_and_does_not_hold_the_stop_up(tmp_path: Path) -> None:
+    with running(tmp_path, AUTH="off", SERVICES="centre") as hub:
+        parts = urlsplit(hub.url)
+        connection = HTTPConnection(parts.hostname or "", parts.port, timeout=20)
+        connection.request("GET", "/api/centre/v1/live")
+        stream = connection.getresponse()
+        assert stream.status == 200
+        assert stream.readline()
+        assert hub.stop(timeout_s=5) == 0
+        stream.read()  # raises IncompleteRead had it been cut off
+        connection.close()
+        assert not [line for line in hub.logs if line["level"] in ("error", "critical")]
+
+
+def test_the_engine_runs_the_configured_connectors(tmp_path: Path) -> None:
+    (tmp_path / "things.toml").write_text(
+        'title = { en = "Things", ko = "사물" }\n[entity]\ntype = "Device"\nid = "urn:ngsi-ld:Device:{id}"\n'
+        '[attributes]\nname = "name"\n'
+    )
+    (tmp_path / "hanmaru.toml").write_text(
+        '[[connectors]]\nname = "things"\nkind = "file-watch"\nmapping = "things.toml"\npath = "in/*.csv"\n'
+        "interval_s = 0.1\nsettle_s = 0.0\n"
+    )
+    (tmp_path / "in").mkdir()
+    with running(tmp_path, AUTH="off") as hub:
+        (tmp_path / "in" / "a.csv").write_text("id,name\n1,first\n")
+        deadline = time.monotonic() + 20
+        while get(hub.url, "/ngsi-ld/v1/entities/urn:ngsi-ld:Device:1") != 200:
+            assert time.monotonic() < deadline, hub.logs
+            time.sleep(0.1)
