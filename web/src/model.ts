@@ -1,4 +1,4 @@
-import { api, Problem } from "./api";
+import { api } from "./api";
 import { setZone } from "./format";
 import { follow } from "./live";
 import type { Basemap } from "./map/style";
@@ -38,10 +38,7 @@ export class Model {
   static async load(): Promise<Model> {
     const [manifest, basemap] = await Promise.all([
       api.get<Manifest>("/api/shell/v1/manifest"),
-      api.get<Basemap>("/api/centre/v1/basemap").catch((problem: unknown) => {
-        if (problem instanceof Problem && problem.status === 404) return {};
-        throw problem;
-      }),
+      api.get<Basemap>("/api/centre/v1/basemap"),
     ]);
     setZone(manifest.city.zone);
     const model = new Model(manifest, basemap);

@@ -20,7 +20,7 @@ from hanmaru.centre.series import series
 from hanmaru.hub.client import HubClient, JsonObject, Query
 from hanmaru.platform.access import DEFAULT_TENANT, Access
 from hanmaru.platform.policy import GuardedRoute, access_of, caller_of
-from hanmaru.platform.problems import Problem, invalid_request, not_found
+from hanmaru.platform.problems import invalid_request, not_found
 from hanmaru.platform.services import Context, Layer, installed
 
 PAGE = 1000
@@ -161,10 +161,8 @@ def routes(ctx: Context[HubClient]) -> Sequence[BaseRoute]:
 
     async def get_basemap(request: Request) -> Response:
         if not basemap_cache:
-            folder = ctx.city.get("basemap_path")
-            if folder is None:
-                raise Problem(404, "No basemap", "The city's profile has no basemap.")
-            basemap_cache.append(await asyncio.to_thread(basemap, Path(folder)))
+            folder = Path(ctx.city.get("basemap_path", ctx.data_dir / "basemap"))
+            basemap_cache.append(await asyncio.to_thread(basemap, folder))
         body, etag = basemap_cache[0]
         headers = {"etag": etag, "cache-control": "no-cache", "content-encoding": "gzip", "vary": "accept-encoding"}
         if request.headers.get("if-none-match") == etag:

@@ -44,6 +44,9 @@ CONTENT_SECURITY_POLICY = (
     "connect-src 'self'; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
+CITY = ("name", "centre", "zone", "languages", "bounds")
+"""What the web app is told of the city."""
+
 IMMUTABLE = "public, max-age=31536000, immutable"
 
 
@@ -92,7 +95,7 @@ def panel_document(service: str, panel: Panel) -> dict[str, Any]:
 def manifest(services: Sequence[Service[Any]], city: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the shell draws: the city, the services, and their layers, panels and entity types."""
     return {
-        "city": dict(city),
+        "city": {key: city[key] for key in CITY if key in city},
         "services": [{"name": service.name, "title": dict(service.title)} for service in services],
         "types": {kind.name: dict(kind.title) for service in services for kind in service.entity_types},
         "layers": [layer_document(service.name, layer) for service in services for layer in service.layers],

@@ -11,7 +11,7 @@ import { calm, theme, type Theme } from "../settings";
 import { throttled } from "../state";
 import type { Batch } from "../store";
 import type { Entity, Layer } from "../types";
-import { clusterImage, pinImage } from "./icons";
+import { clusterImage, DRAWN, pinImage } from "./icons";
 import { baseLayers, liveLayers, makeStyle, PALETTES } from "./style";
 
 setWorkerUrl(workerUrl);
@@ -195,11 +195,12 @@ export class CityMap {
     const [kind, of, first, rest] = id.split("|");
     const palette = PALETTES[of as Theme];
     if (!palette || !first || this.map.hasImage(id)) return;
-    if (kind === "pin") this.map.addImage(id, pinImage(first, rest ?? "", palette.ring), { pixelRatio: 2 });
+    if (kind === "pin") this.map.addImage(id, pinImage(first, rest ?? "", palette.ring), { pixelRatio: DRAWN });
     else if (kind === "cluster") {
       const layers = this.#model.manifest.layers;
       const shares = (rest ?? "").split(",").slice(1).map((share, index): [string, number] => [layers[index]?.colour ?? "#888888", Number(share)]);
-      this.map.addImage(id, clusterImage(Number(first), shares.filter(([, share]) => share > 0), palette.paper), { pixelRatio: 2 });
+      const some = shares.filter(([, share]) => share > 0);
+      this.map.addImage(id, clusterImage(Number(first), some.length ? some : [[palette.edge, 1]], palette.paper), { pixelRatio: DRAWN });
     }
   }
 

@@ -14,7 +14,8 @@ export const ICONS: Record<string, IconNode> = {
   waste: Trash2, people: Users, noise: Volume2, flood: Waves, air: Wind, energy: Zap, circle: Circle,
 };
 
-const DRAWN = 2;
+/** Pixels drawn per pixel of the style. */
+export const DRAWN = Math.min(2, Math.max(1, devicePixelRatio));
 
 interface Canvas {
   context: CanvasRenderingContext2D;
@@ -86,7 +87,7 @@ export function clusterImage(diameter: number, shares: [string, number][], paper
   const size = diameter + 4;
   const { context, image } = canvas(size);
   const middle = size / 2;
-  const total = shares.reduce((sum, [, weight]) => sum + weight, 0);
+  const total = shares.reduce((sum, [, weight]) => sum + weight, 0) || 1;
   context.beginPath();
   context.arc(middle, middle, diameter / 2, 0, 2 * Math.PI);
   context.fillStyle = paper;

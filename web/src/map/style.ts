@@ -1,4 +1,4 @@
-import type { FeatureCollection } from "geojson";
+import type { Feature, FeatureCollection, Position } from "geojson";
 import type { ExpressionSpecification, LayerSpecification, SourceSpecification, StyleSpecification } from "maplibre-gl";
 import type { Theme } from "../settings";
 import type { Layer } from "../types";
@@ -41,6 +41,8 @@ export const PALETTES: Record<Theme, Palette> = {
 };
 
 export const FONT = ["Pretendard Variable"];
+/** A cluster's ring is drawn in so many parts: fewer parts, fewer different images that every tile has to carry. */
+const SHARES = 5;
 const EMPTY: FeatureCollection = { type: "FeatureCollection", features: [] };
 
 /** Roads of a class or better; unclassified ones count as minor. */
@@ -86,7 +88,7 @@ export function baseLayers(theme: Theme, language: string): LayerSpecification[]
       paint: { "text-color": c.label, "text-halo-color": c.halo, "text-halo-width": 1.4 },
     },
     {
-      id: "dong-names", type: "symbol", source: "dongs",
+      id: "dong-names", type: "symbol", source: "dong-centres",
       layout: { "text-field": name, "text-font": FONT, "text-size": ["interpolate", ["linear"], ["zoom"], 9, 10.5, 14, 14], "text-padding": 6 },
       paint: { "text-color": c.label, "text-halo-color": c.halo, "text-halo-width": 1.6 },
     },
@@ -97,7 +99,7 @@ export function baseLayers(theme: Theme, language: string): LayerSpecification[]
 export function liveLayers(theme: Theme, layers: readonly Layer[]): LayerSpecification[] {
   const c = PALETTES[theme];
   const shares = layers.flatMap((_, index): (string | ExpressionSpecification)[] => [
-    ",", ["to-string", ["ceil", ["/", ["*", 8, ["get", `l${index}`]], ["get", "point_count"]]]],
+    ",", ["to-string", ["round", ["/", ["*", SHARES, ["get", `l${index}`]], ["get", "point_count"]]]],
   ]);
   const size: ExpressionSpecification = ["step", ["get", "point_count"], "30", 25, "36", 100, "42", 1000, "50"];
   return [
@@ -149,6 +151,35 @@ export function liveLayers(theme: Theme, layers: readonly Layer[]): LayerSpecifi
   ];
 }
 
+/** A point in the middle of each polygon, so that a name is written once however many tiles its polygon spans. */
+function centres(collection: FeatureCollection | undefined): FeatureCollection {
+  const features = (collection?.features ?? []).flatMap((feature): Feature[] => {
+    const { geometry } = feature;
+    const rings = geometry.type === "Polygon" ? [geometry.coordinates[0]] : geometry.type === "MultiPolygon" ? geometry.coordinates.map(([ring]) => ring) : [];
+    let best: [number, number, number] = [0, 0, 0];
+    for (const ring of rings) {
+      const middle = ring && centroid(ring);
+      if (middle && middle[2] > best[2]) best = middle;
+    }
+    return best[2] > 0 ? [{ type: "Feature", properties: feature.properties, geometry: { type: "Point", coordinates: [best[0], best[1]] } }] : [];
+  });
+  return { type: "FeatureCollection", features };
+}
+
+/** A ring's centroid and its area, in degrees. */
+function centroid(ring: Position[]): [number, number, number] {
+  const [ox = 0, oy = 0] = ring[0] ?? [];
+  let [x, y, area] = [0, 0, 0];
+  for (let i = 0; i + 1 < ring.length; i += 1) {
+    const [ax, ay, bx, by] = [ring[i]![0]! - ox, ring[i]![1]! - oy, ring[i + 1]![0]! - ox, ring[i + 1]![1]! - oy];
+    const cross = ax * by - bx * ay;
+    area += cross / 2;
+    x += ((ax + bx) * cross) / 6;
+    y += ((ay + by) * cross) / 6;
+  }
+  return [ox + x / area, oy + y / area, Math.abs(area)];
+}
+
 export function makeStyle(theme: Theme, language: string, basemap: Basemap, layers: readonly Layer[]): StyleSpecification {
   const geojson = (data: FeatureCollection | undefined): SourceSpecification => ({ type: "geojson", data: data ?? EMPTY });
   return {
@@ -156,6 +187,7 @@ export function makeStyle(theme: Theme, language: string, basemap: Basemap, laye
     sources: {
       boundary: geojson(basemap.boundary), dongs: geojson(basemap.dongs), roads: geojson(basemap.roads),
       water: geojson(basemap.water), green: geojson(basemap.green),
+      "dong-centres": geojson(centres(basemap.dongs)),
       points: {
         type: "geojson", data: EMPTY, promoteId: "id", cluster: true, clusterRadius: 46, clusterMaxZoom: 12,
         clusterProperties: Object.fromEntries(
