@@ -174,8 +174,8 @@ def _sizes(rng: np.random.Generator, total: int, what: int) -> Ints:
     """Return workplace sizes that sum to about ``total``: log-normal, as sizes of establishments are."""
     mean = _MEAN_SIZE[what]
     count = max(1, round(total / mean))
-    raw = np.exp(1.0 * rng.standard_normal(count))
-    return np.maximum(1, np.round(raw / raw.sum() * total)).astype(np.int64)
+    raw = np.exp(rng.standard_normal(count))
+    return np.maximum(np.rint(raw / raw.sum() * total).astype(np.int64), 1)
 
 
 def _beside_roads(
@@ -183,7 +183,7 @@ def _beside_roads(
 ) -> tuple[Floats, Ints]:
     """Return positions (p, 2) 15-70 m off streets of each place's district, on dry land inside the city, and nodes."""
     edge_district = roads.district[roads.source]
-    weight = roads.length_m * np.asarray([1.0, 0.6, 0.5, 0.4, 0.1])[roads.road_class]
+    weight = roads.length_m * np.asarray([1.0, 0.25, 0.4, 0.4, 0.05])[roads.road_class]
     order = np.argsort(edge_district, kind="stable")
     total = np.append(0.0, np.cumsum(weight[order]))
     first: Ints = np.searchsorted(edge_district[order], np.arange(int(district.max()) + 2))
@@ -201,7 +201,7 @@ def _beside_roads(
         a, b = roads.xy[roads.source[edge]], roads.xy[roads.target[edge]]
         along = rng.uniform(0.12, 0.88, len(todo))
         side = np.where(rng.random(len(todo)) < 0.5, -1.0, 1.0)
-        off: Floats = np.where(kind[todo] == HOUSE, rng.uniform(12, 40, len(todo)), rng.uniform(25, 70, len(todo)))
+        off: Floats = rng.uniform(12, 40, len(todo)) + np.where(kind[todo] == HOUSE, 0.0, 25.0)
         normal = np.stack((a[:, 1] - b[:, 1], b[:, 0] - a[:, 0]), axis=1) / roads.length_m[edge][:, None]
         spot = a + (b - a) * along[:, None] + normal * (side * off)[:, None]
         if attempt == 8:  # on the street itself, which is inside by construction

@@ -145,10 +145,10 @@ def _country(profile: Profile, land: Land, layout: Layout, rng: np.random.Genera
         layout.path(p, q, TRUNK, c)
     main: set[frozenset[int]] = {frozenset((p, q)) for p, q, _ in chains}
     joints: list[tuple[int, int]] = []
-    for a, b in streets.gabriel(xy, np.array(group)).tolist():
+    for a, b in streets.gabriel(xy, np.array(group)):
         line = LineString((xy[a], xy[b]))
-        if frozenset([points[a], points[b]]) not in main and line.intersection(solid).length < 80:
-            joints.append((a, b))
+        if frozenset((points[int(a)], points[int(b)])) not in main and line.intersection(solid).length < 80:
+            joints.append((int(a), int(b)))
     known = dict(zip(points, range(len(points)), strict=True))
     trunk = [(known[p], known[q]) for p, q, _ in chains]
     busy = streets.trodden(xy, joints + trunk, np.array(group), np.array(towns.centres))
