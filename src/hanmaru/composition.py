@@ -72,6 +72,13 @@ def engine_jobs(settings: Settings, hub: OpenHub) -> list[Job]:
 
         run = partial(run_connectors, hub.client, connectors, settings.data, schemas(services))
         jobs.append(Job("connectors", run))
+    if settings.demo:
+        from hanmaru.city.demo import run_demo
+        from hanmaru.city.profile import load
+
+        folder = settings.data / "city"
+        folder.mkdir(exist_ok=True)
+        jobs.append(Job("demo city", partial(run_demo, hub.client, load(settings.city), folder)))
     for service in services:
         context = service_context(settings, service, hub.client, city)
         jobs += [Job(f"{service.name}: {task.name}", partial(task.run, context)) for task in service.tasks]
