@@ -67,6 +67,7 @@ export function plain(value: unknown, decimals: number | null = null): string {
   if (typeof value === "string") return INSTANT.test(value) ? dateTime(value) : value;
   if (Array.isArray(value)) return value.map((item) => plain(item, decimals)).join(", ");
   const object = value as Record<string, unknown>;
+  if ("@value" in object) return plain(object["@value"], decimals);
   const map = (object.languageMap ?? object) as Record<string, unknown>;
   const named = map[language.value] ?? map.en ?? map["@none"];
   if (typeof named === "string") return named;
@@ -110,7 +111,7 @@ export function nameOf(id: string, values: Entity["values"]): string {
 
 /** When the readings were taken, as far as the entity says, else when the hub changed. */
 export function observedAt(values: Entity["values"]): string | undefined {
-  const when = values.dateObserved ?? values.modifiedAt;
+  const when = values.dateObserved ?? values.dateIssued ?? values.modifiedAt;
   return typeof when === "string" && !Number.isNaN(Date.parse(when)) ? when : undefined;
 }
 

@@ -67,14 +67,11 @@ async def snapshot(hub: HubClient, type: str) -> JsonObject:
     return {"type": "FeatureCollection", "seq": seq, "truncated": len(page) == PAGE, "features": features}
 
 
-def quoted(text: str) -> str:
-    """Return a text as the inside of a quoted string of the query language, matched literally as a pattern."""
-    return re.escape(text).replace('"', r"\"")
-
-
-async def search(hub: HubClient, text: str) -> list[JsonObject]:
+async def search(hub: HubClient, text: str, languages: Sequence[str]) -> list[JsonObject]:
     """Return at most ``MAX_HITS`` entities whose id or name contains the text: id, type, name, location."""
-    by_name = Query(q=f'name~="(?i).*{quoted(text)}.*"', limit=MAX_HITS)
+    pattern = "(?i)" + re.escape(text).replace('"', r"\"")
+    names = ["name", *(f"name[{language}]" for language in languages)]
+    by_name = Query(q="|".join(f'{name}~="{pattern}"' for name in names), limit=MAX_HITS)
     by_id = Query(id_pattern=f"(?i).*{re.escape(text)}.*", limit=MAX_HITS)
     hits: dict[str, JsonObject] = {}
     for query in (by_name, by_id):
@@ -113,6 +110,7 @@ def routes(ctx: Context[HubClient]) -> Sequence[BaseRoute]:
         for service in installed(ctx.city.get("services"))
         for layer in service.layers
     }
+    languages: Sequence[str] = ctx.city.get("languages", ())
     basemap_cache: list[tuple[bytes, str]] = []
 
     async def get_layer(request: Request) -> Response:
@@ -157,7 +155,7 @@ def routes(ctx: Context[HubClient]) -> Sequence[BaseRoute]:
         text = request.query_params.get("q", "").strip()
         if not 1 <= len(text) <= 100:
             raise invalid_request("q has to be 1 to 100 characters.")
-        return await respond(request, await search(ctx.hub.acting(access_for(request)), text))
+        return await respond(request, await search(ctx.hub.acting(access_for(request)), text, languages))
 
     async def get_basemap(request: Request) -> Response:
         if not basemap_cache:

@@ -8,7 +8,7 @@ Applying a frame twice, or to a city that is ahead of ``after``, ends in the sam
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -24,13 +24,16 @@ _encode = msgspec.json.Encoder().encode
 def compact(values: Mapping[str, Any], names: Iterable[str] | None = None) -> dict[str, Any]:
     """Return the attributes (all, or those of ``names``) that travel to every viewer: scalars, small objects, location.
 
-    A name that has no value any more is given as null.
+    A typed value (``@type``, ``@value``: an instant) is given as the value alone; a name that has no
+    value any more as null.
     """
     chosen: dict[str, Any] = {}
     for name in values if names is None else names:
-        value = values.get(name)
         if name in HIDDEN:
             continue
+        value = values.get(name)
+        if isinstance(value, dict) and "@value" in value:
+            value = cast(dict[str, Any], value)["@value"]
         if name != "location" and isinstance(value, dict | list) and len(_encode(value)) > LARGE:
             continue
         chosen[name] = value

@@ -98,10 +98,10 @@ class Feed:
         """Yield the event stream for a viewer who has seen ``after``; None begins with what comes next."""
         await self.started.wait()
         ends = time.monotonic() + life_s
-        yield b"retry: 1000\n\n" + event("hello", self.ring.last)
         position = self.ring.end if after is None else self.ring.find(after)
         if after is not None and after > self.ring.last and after > await self.hub.head():
             position = None  # it comes from another hub's past
+        yield b"retry: 1000\n\n" + event("hello", self.ring.last)
         while time.monotonic() < ends:
             news = self._news
             frames = None if position is None else self.ring.since(position)

@@ -21,6 +21,7 @@ def grades(moderate: float, bad: float, very_bad: float) -> tuple[tuple[float, s
 NAME = Attr("name", text("Name", "이름"))
 
 AIR = (
+    Attr("airQualityIndex", text("Air index", "통합지수"), "", 0, steps=grades(51, 101, 251)),
     Attr("pm25", text("PM2.5", "초미세먼지"), "µg/m³", 0, steps=grades(16, 36, 76)),
     Attr("pm10", text("PM10", "미세먼지"), "µg/m³", 0, steps=grades(31, 81, 151)),
     Attr("o3", text("Ozone", "오존"), "ppm", 3, steps=grades(0.031, 0.091, 0.151)),
@@ -89,15 +90,29 @@ CHARGING = (
     ),
     Attr("capacity", text("Chargers", "전체 충전기"), "", 0),
 )
-MEDICAL = (Attr("availableBeds", text("Free beds", "빈 병상"), "", 0, steps=((0, VERY_BAD), (3, BAD), (10, MODERATE))),)
+MEDICAL = (
+    Attr("availableBeds", text("Free beds", "빈 병상"), "", 0, steps=((0, VERY_BAD), (3, BAD), (10, MODERATE))),
+    Attr("emergencyWaitingTime", text("Waiting time", "대기 시간"), "min", 0),
+    Attr("totalBeds", text("Beds", "전체 병상"), "", 0),
+)
+VEHICLE = (
+    Attr("speed", text("Speed", "속도"), "km/h", 0),
+    Attr("serviceStatus", text("Service", "운행 상태")),
+)
+ALERT = (
+    Attr("severity", text("Severity", "심각도")),
+    Attr("category", text("Category", "분류")),
+    Attr("dateIssued", text("Issued", "발령 시각")),
+    Attr("validTo", text("Valid to", "유효 시각")),
+)
 
 LAYERS = (
     Layer(
         "traffic", text("Traffic", "교통"), "TrafficFlowObserved", TRAFFIC, "#1b7f6b", "averageVehicleSpeed", "traffic"
     ),
     Layer("light", text("Street lights", "가로등"), "Streetlight", LIGHT, "#8a6d1d", None, "light"),
-    Layer("camera", text("Cameras", "CCTV"), "Camera", CAMERA, "#5b4b9a", None, "camera"),
-    Layer("device", text("Devices", "장치"), "Device", DEVICE, "#56657a", None, "device"),
+    Layer("camera", text("Safety cameras", "방범 카메라"), "Camera", CAMERA, "#5b4b9a", None, "camera"),
+    Layer("device", text("Emergency bells", "비상벨"), "Device", DEVICE, "#56657a", None, "device"),
     Layer("energy", text("Energy", "에너지"), "ACMeasurement", ENERGY, "#b0562a", None, "energy"),
     Layer("waste", text("Waste containers", "쓰레기통"), "WasteContainer", WASTE, "#7a5a3c", "fillingLevel", "waste"),
     Layer("noise", text("Noise", "소음"), "NoiseLevelObserved", NOISE, "#a0447a", "LAeq", "noise"),
@@ -114,24 +129,19 @@ LAYERS = (
     Layer(
         "parking", text("Parking", "주차장"), "OffStreetParking", PARKING, "#2f62ad", "availableSpotNumber", "parking"
     ),
-    Layer(
-        "vehicle",
-        text("Vehicles", "차량"),
-        "Vehicle",
-        (Attr("speed", text("Speed", "속도"), "km/h", 0),),
-        "#c2410c",
-        None,
-        "bus",
-    ),
+    Layer("vehicle", text("Buses", "버스"), "Vehicle", VEHICLE, "#c2410c", None, "bus"),
+    Layer("stop", text("Bus stops", "버스 정류장"), "PublicTransportStop", (), "#8b4a2b", None, "pin"),
     Layer("water", text("Rivers", "하천"), "WaterObserved", WATER, "#1f78b4", None, "flood"),
-    Layer("medical", text("Medical care", "의료"), "Hospital", MEDICAL, "#c0392b", "availableBeds", "hospital"),
+    Layer("medical", text("Emergency care", "응급 의료"), "Hospital", MEDICAL, "#c0392b", "availableBeds", "hospital"),
     Layer("weather", text("Weather", "날씨"), "WeatherObserved", WEATHER, "#4a6fa5", None, "weather"),
     Layer("air", text("Air quality", "대기질"), "AirQualityObserved", AIR, "#2a7f62", "pm25", "air"),
+    Layer("alert", text("Alerts", "알림"), "Alert", ALERT, "#b3261e", None, "alert"),
 )
 """Bottom to top on the map; a list shows them the other way round."""
 
 PANELS = (
-    Panel("air-now", text("Air", "대기"), "values", "city", ["AirQualityObserved"], AIR),
+    Panel("alerts", text("Alerts", "알림"), "table", "city", ["Alert"], ALERT),
+    Panel("air-now", text("Air", "대기"), "values", "city", ["AirQualityObserved"], AIR[1:]),
     Panel("weather-now", text("Weather", "날씨"), "values", "city", ["WeatherObserved"], WEATHER[:4]),
     Panel("traffic-now", text("Traffic", "교통"), "values", "city", ["TrafficFlowObserved"], TRAFFIC),
 )

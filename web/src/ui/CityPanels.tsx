@@ -1,12 +1,14 @@
 import type { JSX } from "react";
 import { Button } from "react-aria-components";
-import { number, stepColour, withUnit } from "../format";
+import { age, nameOf, number, observedAt, stepColour, withUnit } from "../format";
 import { t, text } from "../i18n";
 import type { Model } from "../model";
-import type { Attr, Panel } from "../types";
+import type { Attr, Entity, Panel } from "../types";
 import { ModulePanel } from "./ModulePanel";
 import { swatch } from "./swatch";
 import { useStoreChanges } from "./useStore";
+
+const NEWEST = 4;
 
 /** The panels about the whole city: values are means over the entities of the panel's types. */
 export function CityPanels({ model }: { model: Model }): JSX.Element {
@@ -27,13 +29,41 @@ export function CityPanels({ model }: { model: Model }): JSX.Element {
 function CityPanel({ model, panel }: { model: Model; panel: Panel }): JSX.Element {
   if (panel.kind === "module") return <ModulePanel model={model} panel={panel} entity={null} />;
   if (panel.kind === "table") {
-    const layer = model.manifest.layers.find((candidate) => panel.types.includes(candidate.type));
-    return layer ? <Button className="button" onPress={() => model.openTable(layer.id)}>{t("layers.table", { name: text(layer.title) })}</Button> : <></>;
+    return <Newest model={model} panel={panel} />;
   }
   return (
     <dl className="tiles">
       {panel.attrs.map((attr) => <Tile key={attr.name} attr={attr} {...mean(model, panel.types, attr.name)} />)}
     </dl>
+  );
+}
+
+/** The newest entities of a table panel, and the way to all of them. */
+function Newest({ model, panel }: { model: Model; panel: Panel }): JSX.Element {
+  const layer = model.manifest.layers.find((candidate) => panel.types.includes(candidate.type));
+  const entities: { entity: Entity; when: string }[] = [];
+  for (const type of panel.types) {
+    for (const id of model.store.ofType(type)) {
+      const entity = model.store.entities.get(id)!;
+      entities.push({ entity, when: observedAt(entity.values) ?? "" });
+    }
+  }
+  entities.sort((a, b) => b.when.localeCompare(a.when));
+  return (
+    <>
+      {entities.length === 0 && <p className="none">{t("layers.empty")}</p>}
+      <ul className="newest">
+        {entities.slice(0, NEWEST).map(({ entity, when }) => (
+          <li key={entity.id}>
+            <Button className="link" onPress={() => model.select(entity.id)}>{nameOf(entity.id, entity.values)}</Button>
+            <span>{when && age(when)}</span>
+          </li>
+        ))}
+      </ul>
+      {layer && entities.length > NEWEST && (
+        <Button className="link small" onPress={() => model.openTable(layer.id)}>{t("city.all", { count: number(entities.length) })}</Button>
+      )}
+    </>
   );
 }
 

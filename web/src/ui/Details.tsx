@@ -148,7 +148,8 @@ export function simplified(whole: Normalised | undefined): Values {
     if (typeof first !== "object" || first === null) values[name] = first;
     else {
       const member = ["value", "object", "languageMap", "vocab", "json", "valueList", "objectList"].find((candidate) => candidate in first);
-      if (member) values[name] = (first as Record<string, unknown>)[member];
+      const value = member && (first as Record<string, unknown>)[member];
+      if (member) values[name] = typeof value === "object" && value !== null && "@value" in value ? value["@value"] : value;
     }
   }
   return values;
