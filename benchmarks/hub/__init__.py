@@ -1,0 +1,1 @@
+"""Throughput and latency of the hub beside the box's raw ceiling."""
