@@ -75,7 +75,8 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     """One accepted change, as the outbox keeps it.
 
     ``entity`` is the entity as it was left, ``touched`` the attributes that were set, ``removed`` those deleted.
-    After a deletion it is the last state. ``seq`` grows with every change of the whole store.
+    After a deletion it is the last state. Of an update, ``appeared`` are the touched attributes that were not there
+    before and ``gone`` the removed ones as they were. ``seq`` grows with every change of the whole store.
     """
 
     kind: ChangeKind
@@ -85,6 +86,8 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     at: str = ""
     tenant: str = ""
     seq: int = 0
+    appeared: tuple[str, ...] = ()
+    gone: dict[str, tuple[Attribute, ...]] = {}
 
 
 encode = msgspec.json.Encoder().encode

@@ -163,8 +163,19 @@ class Store(Protocol):
         """Return how far a consumer of the outbox has come, None before its first step."""
         ...
 
-    async def advance(self, consumer: str, seq: int, deliveries: Sequence[Delivery] = ()) -> None:
-        """Move a consumer's cursor and keep the deliveries that follow from what it read, together or not at all."""
+    async def advance(self, consumer: str, seq: int, deliveries: Sequence[Delivery] = ()) -> Sequence[int]:
+        """Move a consumer's cursor and keep the deliveries that follow from what it read, together or not at all.
+
+        Return the deliveries' ids, which grow.
+        """
+        ...
+
+    async def waiting(self) -> list[tuple[str, str, int]]:
+        """Return tenant, subscription and number of deliveries for each subscription that has any."""
+        ...
+
+    async def deliveries(self, tenant: str, subscription: str, after: int = 0, limit: int = 100) -> list[Delivery]:
+        """Return a subscription's deliveries with ids later than ``after``, in order."""
         ...
 
     async def due(self, now: int, limit: int = 500) -> list[Delivery]:

@@ -197,7 +197,11 @@ class SQLiteStore:
     async def waiting(self) -> list[tuple[str, str, int]]:
         """Return how many deliveries wait for each subscription."""
         sql = "SELECT tenant, subscription, count(*) FROM delivery GROUP BY tenant, subscription"
-        return await self._read(lambda db: [(row[0], row[1], row[2]) for row in db.execute(sql)])
+
+        def work(db: Database) -> list[tuple[str, str, int]]:
+            return [(tenant, subscription, number) for tenant, subscription, number in db.execute(sql)]
+
+        return await self._read(work)
 
     async def deliveries(self, tenant: str, subscription: str, after: int = 0, limit: int = 100) -> list[Delivery]:
         """Return a subscription's deliveries in order."""
@@ -206,7 +210,11 @@ class SQLiteStore:
             "WHERE tenant=? AND subscription=? AND id>? ORDER BY id LIMIT ?"
         )
         where = (tenant, subscription, after, limit)
-        return await self._read(lambda db: [Delivery(*row) for row in db.execute(sql, where)])
+
+        def work(db: Database) -> list[Delivery]:
+            return [Delivery(*row) for row in db.execute(sql, where)]
+
+        return await self._read(work)
 
     async def due(self, now: int, limit: int = 500) -> list[Delivery]:
         """Return deliveries that are due."""

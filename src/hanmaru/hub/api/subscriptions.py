@@ -1,0 +1,225 @@
+"""Subscriptions over HTTP (ETSI GS CIM 009, 5.8 and 6.10, 6.11): create, list, retrieve, update, delete."""
+
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from hanmaru.hub import subscriptions
+from hanmaru.hub.api.request import (
+    MAX_LIMIT,
+    counts,
+    integer,
+    nothing,
+    options,
+    paged,
+    read,
+    require_body_object,
+    respond,
+)
+from hanmaru.hub.geometry import GeoQuery
+from hanmaru.hub.local import Hub
+from hanmaru.hub.model import LOCATION
+from hanmaru.hub.query import And, Has, Node, Or, parse_types
+from hanmaru.hub.subscriptions import (
+    ANY_TYPE,
+    KIND,
+    STATUS_KIND,
+    Notification,
+    Selector,
+    Status,
+    Subscription,
+    decode,
+    decode_status,
+    encode,
+)
+from hanmaru.hub.terms import TermMap
+from hanmaru.hub.times import now
+from hanmaru.platform.policy import GuardedRoute, caller_of
+from hanmaru.platform.problems import already_exists, bad_request, not_found
+
+BASE = "/ngsi-ld/v1/subscriptions"
+
+
+def routes(hub: Hub) -> list[GuardedRoute]:
+    """Return the routes, with their full paths."""
+    store = hub.store
+
+    async def found(tenant: str, id: str) -> Subscription:
+        document = await store.get_document(KIND, tenant, id)
+        if document is None:
+            raise not_found(f"There is no subscription {id}.")
+        return decode(document)
+
+    async def status_of(subscription: Subscription) -> Status:
+        document = await store.get_document(STATUS_KIND, *subscription.key)
+        status = decode_status(document) if document else Status()
+        return status if status.of == subscription.created_at else Status()
+
+    async def create(request: Request) -> Response:
+        """Create a subscription; 409 where there is one of that id."""
+        call = await read(request, hub, body=True)
+        members = require_body_object(call)
+        made = subscriptions.parse(members, call.terms, call.access, caller_of(request).name, now(), await store.head())
+        if made.jsonld_context is not None:
+            await hub.contexts.resolve(made.jsonld_context)
+        if not await store.put_document(KIND, made.tenant, made.id, encode(made), create=True):
+            raise already_exists(f"The subscription {made.id} already exists. Use PATCH, or another id.")
+        return nothing(call, 201, {"Location": f"{BASE}/{made.id}"})
+
+    async def list_all(request: Request) -> Response:
+        """List the tenant's subscriptions by id."""
+        call = await read(request, hub)
+        limit = integer(call.params, "limit", 20, high=MAX_LIMIT)
+        offset = integer(call.params, "offset", 0)
+        count = counts(call.params)
+        if limit == 0 and not count:
+            raise bad_request("limit=0 goes with count=true only.")
+        every = await store.documents(KIND, call.access.tenant)
+        page = [decode(document.doc) for _, document in every[offset : offset + limit]]
+        instant, sys_attrs = now(), "sysAttrs" in options(call.params)
+        shown = [
+            show(s, call.terms, await status_of(s), instant, sys_attrs=sys_attrs, secrets=call.access.write)
+            for s in page
+        ]
+        more = limit > 0 and offset + limit < len(every)
+        headers = paged(call, limit, offset, len(page), len(every) if count else None, more=more)
+        return respond(call, shown, headers=headers)
+
+    async def retrieve(request: Request) -> Response:
+        """Return a subscription with what became of its notifications."""
+        call = await read(request, hub)
+        subscription = await found(call.access.tenant, request.path_params["id"])
+        status = await status_of(subscription)
+        sys_attrs = "sysAttrs" in options(call.params)
+        shown = show(subscription, call.terms, status, now(), sys_attrs=sys_attrs, secrets=call.access.write)
+        return respond(call, shown)
+
+    async def update(request: Request) -> Response:
+        """Change a subscription: each member given replaces the old one, ``urn:ngsi-ld:null`` removes it."""
+        call = await read(request, hub, body=True)
+        fragment = require_body_object(call)
+        old = await found(call.access.tenant, request.path_params["id"])
+        owner, head = caller_of(request).name, await store.head()
+        new = subscriptions.patched(old, fragment, call.terms, call.access, owner, now(), head)
+        if new.jsonld_context is not None:
+            await hub.contexts.resolve(new.jsonld_context)
+        await store.put_document(KIND, new.tenant, new.id, encode(new))
+        return nothing(call)
+
+    async def delete(request: Request) -> Response:
+        """Delete a subscription; what still waits for delivery is not delivered."""
+        call = await read(request, hub)
+        tenant, id = call.access.tenant, request.path_params["id"]
+        if not await store.delete_document(KIND, tenant, id):
+            raise not_found(f"There is no subscription {id}.")
+        await store.delete_document(STATUS_KIND, tenant, id)
+        return nothing(call)
+
+    one = BASE + "/{id:path}"
+    return [
+        GuardedRoute(BASE, list_all, permission="read"),
+        GuardedRoute(BASE, create, methods=["POST"], permission="write"),
+        GuardedRoute(one, retrieve, permission="read"),
+        GuardedRoute(one, update, methods=["PATCH"], permission="write"),
+        GuardedRoute(one, delete, methods=["DELETE"], permission="write"),
+    ]
+
+
+def show(
+    subscription: Subscription, terms: TermMap, status: Status, now: str, *, sys_attrs: bool, secrets: bool
+) -> dict[str, Any]:
+    """Return a subscription as JSON; without ``secrets`` the values of receiverInfo are left out."""
+    s, compact = subscription, terms.compact
+    geo = s.geo
+    shown: dict[str, Any] = {
+        "id": s.id,
+        "type": "Subscription",
+        "subscriptionName": s.name,
+        "description": s.description,
+        "entities": [_show_selector(selector, terms) for selector in s.entities],
+        "watchedAttributes": [compact(name) for name in s.watched],
+        "notificationTrigger": list(s.triggers),
+        "timeInterval": s.interval_s,
+        "throttling": s.throttling_s,
+        "q": s.q.text if s.q else None,
+        "geoQ": _show_geo(geo, terms) if geo else None,
+        "scopeQ": s.scope_q,
+        "lang": s.lang,
+        "datasetId": list(s.datasets),
+        "localOnly": s.local_only,
+        "isActive": s.is_active,
+        "expiresAt": s.expires_at,
+        "status": s.status(now),
+        "jsonldContext": s.jsonld_context or (s.context if isinstance(s.context, str) else None),
+        "notification": _show_notification(s.notification, terms, status, secrets),
+    }
+    if sys_attrs:
+        shown |= {"createdAt": s.created_at, "modifiedAt": s.modified_at}
+    return _given(shown)
+
+
+def _given(members: dict[str, Any]) -> dict[str, Any]:
+    return {member: value for member, value in members.items() if value is not None and value != []}
+
+
+def _show_selector(selector: Selector, terms: TermMap) -> dict[str, Any]:
+    text = selector.type.text
+    if text != ANY_TYPE:
+        text = _show_types(parse_types(text, selector.type.terms()), terms)
+    return _given({"type": text, "id": selector.id, "idPattern": selector.id_pattern})
+
+
+def _show_types(node: Node, terms: TermMap) -> str:
+    match node:
+        case Has(name):
+            return terms.compact(name)
+        case Or(parts):
+            return "|".join(_show_types(part, terms) for part in parts)
+        case And(parts):
+            shown = ((_show_types(part, terms), isinstance(part, Or)) for part in parts)
+            return ";".join(f"({text})" if nested else text for text, nested in shown)
+        case _:
+            raise TypeError(node)
+
+
+def _show_geo(geo: GeoQuery, terms: TermMap) -> dict[str, Any]:
+    geometry = msgspec.json.decode(geo.geometry)
+    relation = geo.relation + "".join(
+        f";{name}=={metres:g}"
+        for name, metres in (("maxDistance", geo.max_m), ("minDistance", geo.min_m))
+        if metres is not None
+    )
+    shown = {"geometry": geometry["type"], "coordinates": geometry["coordinates"], "georel": relation}
+    return shown if geo.attribute == LOCATION else {**shown, "geoproperty": terms.compact(geo.attribute)}
+
+
+def _show_notification(n: Notification, terms: TermMap, status: Status, secrets: bool) -> dict[str, Any]:
+    endpoint = n.endpoint
+    headers = [{"key": key, "value": value} if secrets else {"key": key} for key, value in endpoint.receiver_info]
+    return _given(
+        {
+            "attributes": [terms.compact(name) for name in n.attributes],
+            "pick": [terms.compact(name) for name in n.pick],
+            "omit": [terms.compact(name) for name in n.omit],
+            "format": n.format,
+            "sysAttrs": n.sys_attrs or None,
+            "endpoint": _given(
+                {
+                    "uri": endpoint.uri,
+                    "accept": endpoint.accept,
+                    "timeout": endpoint.timeout,
+                    "cooldown": endpoint.cooldown,
+                    "receiverInfo": headers,
+                }
+            ),
+            "status": None if status.last_notification is None else "failed" if status.reason else "ok",
+            "timesSent": status.sent or None,
+            "timesFailed": status.failed or None,
+            "lastNotification": status.last_notification,
+            "lastSuccess": status.last_success,
+            "lastFailure": status.last_failure,
+            "lastErrorReason": status.reason,
+        }
+    )

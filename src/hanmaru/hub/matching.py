@@ -1,0 +1,214 @@
+"""Which subscriptions a change concerns: a pure decision, and an index that spares most of them the question."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from hanmaru.hub.geometry import to_wkb
+from hanmaru.hub.index import Row, entity_rows
+from hanmaru.hub.model import Change
+from hanmaru.hub.query import (
+    Node,
+    compile_pattern,
+    in_scopes,
+    in_types,
+    matches,
+    names_of,
+    parse_q,
+    parse_scopes,
+    parse_types,
+)
+from hanmaru.hub.subscriptions import ANY_TYPE, DEFAULT_TRIGGERS, Subscription
+from hanmaru.hub.visibility import project, visible
+
+Key = tuple[str, str]
+
+
+class Occurrence:
+    """A change with what matching asks of it, computed at most once and only when asked."""
+
+    def __init__(self, change: Change) -> None:
+        """Take the change apart: attributes that it created, updated and deleted."""
+        touched = frozenset(change.touched)
+        self.change = change
+        self.created = touched if change.kind == "created" else frozenset(change.appeared)
+        self.updated = touched - self.created
+        self.removed = frozenset(change.removed)
+        self._rows: dict[frozenset[str] | None, Mapping[str, Sequence[Row]]] = {}
+
+    @cached_property
+    def attributes(self) -> frozenset[str]:
+        """Every attribute that the change touched or removed."""
+        return self.created | self.updated | self.removed
+
+    def rows(self, subscription: Subscription) -> Mapping[str, Sequence[Row]]:
+        """Return what the query language sees of the entity, for a subscriber who may see so much."""
+        allowed = subscription.access.attributes
+        if allowed not in self._rows:
+            self._rows[allowed] = entity_rows(project(subscription.access, self.change.entity))
+        return self._rows[allowed]
+
+
+@dataclass(frozen=True, slots=True)
+class _Selector:
+    types: Node | None
+    id: str | None
+    pattern: Any
+
+
+class Watch:
+    """A subscription with everything compiled that matching needs."""
+
+    __slots__ = ("_q", "_scopes", "_selectors", "_triggers", "_watched", "subscription")
+
+    def __init__(self, subscription: Subscription) -> None:
+        """Compile a subscription."""
+        triggers = set(subscription.triggers or DEFAULT_TRIGGERS)
+        if "entityUpdated" in triggers:  # equivalent by definition (ETSI GS CIM 009, 5.2.12)
+            triggers |= {"attributeCreated", "attributeUpdated", "attributeDeleted"}
+        self.subscription = subscription
+        self._triggers = frozenset(triggers)
+        self._watched = frozenset(subscription.watched)
+        self._q = parse_q(subscription.q.text, subscription.q.terms()) if subscription.q else None
+        self._scopes = parse_scopes(subscription.scope_q) if subscription.scope_q else None
+        self._selectors = tuple(
+            _Selector(
+                None if s.type.text == ANY_TYPE else parse_types(s.type.text, s.type.terms()),
+                s.id,
+                compile_pattern(s.id_pattern) if s.id_pattern and not s.id else None,
+            )
+            for s in subscription.entities
+        )
+
+    @property
+    def shows_removed(self) -> bool:
+        """Whether its notifications say which attributes were deleted."""
+        return "attributeDeleted" in self._triggers
+
+    def index_keys(self) -> Iterable[tuple[str, ...]]:
+        """Yield the buckets of the index that it belongs to: a change that it could concern asks one of them."""
+        tenant = self.subscription.tenant
+        attributes = self.subscription.watched or ("",)
+        if not self._selectors:
+            yield from (("attribute", tenant, name) for name in attributes)
+        for selector in self._selectors:
+            if selector.id is not None:
+                yield "id", tenant, selector.id
+            elif selector.types is None:
+                yield from (("attribute", tenant, name) for name in attributes)
+            else:
+                for type in names_of(selector.types):
+                    yield from (("type", tenant, type, name) for name in attributes)
+
+    def fires(self, occurrence: Occurrence) -> bool:
+        """Whether the change is to be notified; of whether the subscription is active the caller takes care."""
+        s, change = self.subscription, occurrence.change
+        if change.seq <= s.since or change.tenant != s.tenant or s.interval_s is not None:
+            return False
+        if not self._triggered(occurrence) or not self._selected(change) or not visible(s.access, change.entity):
+            return False
+        if self._scopes is not None and not in_scopes(self._scopes, change.entity.scopes):
+            return False
+        if self._q is not None and not matches(self._q, occurrence.rows(s)):
+            return False
+        return s.geo is None or self._in_place(change)
+
+    def _triggered(self, occurrence: Occurrence) -> bool:
+        triggers, kind = self._triggers, occurrence.change.kind
+        if kind == "deleted":
+            return "entityDeleted" in triggers and (not self._watched or self._hits(occurrence.removed))
+        if kind == "created" and "entityCreated" in triggers and (not self._watched or self._hits(occurrence.created)):
+            return True
+        return (
+            ("attributeUpdated" in triggers and self._hits(occurrence.updated))
+            or ("attributeCreated" in triggers and self._hits(occurrence.created))
+            or ("attributeDeleted" in triggers and self._hits(occurrence.removed))
+        )
+
+    def _hits(self, names: frozenset[str]) -> bool:
+        """Whether one of the attributes is watched and the subscriber may see it."""
+        allowed = self.subscription.access.attributes
+        if allowed is not None:
+            names &= allowed
+        return not names.isdisjoint(self._watched) if self._watched else bool(names)
+
+    def _selected(self, change: Change) -> bool:
+        if not self._selectors:
+            return True
+        entity = change.entity
+        return any(
+            (s.id is None or s.id == entity.id)
+            and (s.types is None or in_types(s.types, entity))
+            and (s.pattern is None or s.pattern.search(entity.id) is not None)
+            for s in self._selectors
+        )
+
+    def _in_place(self, change: Change) -> bool:
+        geo, allowed = self.subscription.geo, self.subscription.access.attributes
+        assert geo is not None
+        if allowed is not None and geo.attribute not in allowed:
+            return False
+        shapes = [to_wkb(i.value) for i in change.entity.attrs.get(geo.attribute, ()) if i.kind == "GeoProperty"]
+        return bool(geo.matches(shapes).any())
+
+
+def concerns(subscription: Subscription, change: Change) -> bool:
+    """Whether a change is to be notified to a subscription."""
+    return Watch(subscription).fires(Occurrence(change))
+
+
+class Matcher:
+    """Subscriptions by what they watch; ``evaluations`` counts how many were asked about a change so far."""
+
+    def __init__(self) -> None:
+        """Start without subscriptions."""
+        self.evaluations = 0
+        self._watches: dict[Key, Watch] = {}
+        self._buckets: dict[tuple[str, ...], dict[Key, Watch]] = {}
+
+    def __len__(self) -> int:
+        """Return how many subscriptions there are."""
+        return len(self._watches)
+
+    def __iter__(self) -> Iterator[Watch]:
+        """Yield the subscriptions."""
+        return iter(self._watches.values())
+
+    def get(self, key: Key) -> Watch | None:
+        """Return a subscription by tenant and id."""
+        return self._watches.get(key)
+
+    def put(self, watch: Watch) -> None:
+        """Add a subscription, or put it in place of the one of its id."""
+        key = watch.subscription.key
+        self.remove(key)
+        self._watches[key] = watch
+        for bucket in watch.index_keys():
+            self._buckets.setdefault(bucket, {})[key] = watch
+
+    def remove(self, key: Key) -> None:
+        """Remove a subscription if it is there."""
+        watch = self._watches.pop(key, None)
+        for bucket in watch.index_keys() if watch else ():
+            members = self._buckets.get(bucket, {})
+            members.pop(key, None)
+            if not members:
+                self._buckets.pop(bucket, None)
+
+    def firing(self, occurrence: Occurrence) -> list[Watch]:
+        """Return the subscriptions that a change concerns."""
+        asked: dict[Key, Watch] = {}
+        for bucket in self._buckets_of(occurrence):
+            if members := self._buckets.get(bucket):
+                asked.update(members)
+        self.evaluations += len(asked)
+        return [watch for watch in asked.values() if watch.fires(occurrence)]
+
+    def _buckets_of(self, occurrence: Occurrence) -> Iterable[tuple[str, ...]]:
+        tenant, entity = occurrence.change.tenant, occurrence.change.entity
+        yield "id", tenant, entity.id
+        for name in ("", *occurrence.attributes):
+            yield "attribute", tenant, name
+            for type in entity.types:
+                yield "type", tenant, type, name
