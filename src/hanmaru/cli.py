@@ -49,12 +49,14 @@ def up(
     from hanmaru.composition import city_document, connectors_of
     from hanmaru.config import load
     from hanmaru.platform import logs
+    from hanmaru.prepare import draw_map
     from hanmaru.supervisor import supervise
 
     settings = load(host=host, port=port, data=data, store=store, web_workers=web_workers, city=city, demo=demo)
     logs.set_up("supervisor", format=settings.log.format, level=settings.log.level)
     city_document(settings)  # what cannot work is said here, not by a worker
     connectors_of(settings)
+    draw_map(settings)
     accounts = demo_made(settings)
     asyncio.run(supervise(settings, lambda sockets: announce(settings, sockets, accounts)))
 

@@ -13,6 +13,7 @@ from hanmaru.config import Settings, config_file
 from hanmaru.hub.client import HubClient
 from hanmaru.platform.access import Access
 from hanmaru.platform.services import Context, Service, installed
+from hanmaru.prepare import map_folder
 
 if TYPE_CHECKING:
     from hanmaru.connectors.sources import Connector
@@ -59,7 +60,8 @@ def city_document(settings: Settings) -> Mapping[str, Any]:
 
     profile = load(settings.city).as_dict()
     enabled = settings.services if settings.services is not None else profile["services"] or None
-    return {**profile, "services": None if enabled is None else list(enabled)}
+    services = None if enabled is None else list(enabled)
+    return {**profile, "services": services, "basemap_path": str(map_folder(settings))}
 
 
 def engine_jobs(settings: Settings, hub: OpenHub) -> list[Job]:

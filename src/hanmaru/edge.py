@@ -146,10 +146,12 @@ class Exchange:
         if message["type"] == "http.response.start":
             self.status = status = message["status"]
             self.edge.observe(self.scope, status, time.perf_counter() - self.started)
-            headers: list[tuple[bytes, bytes]] = [*message["headers"], *SECURITY_HEADERS]
-            headers.append((b"x-request-id", self.id.encode()))
-            content_type = next((value for name, value in headers if name == b"content-type"), b"")
-            if content_type.startswith(b"text/html") and not any(n == b"content-security-policy" for n, _ in headers):
+            given: list[tuple[bytes, bytes]] = message["headers"]
+            names = dict(given)
+            headers = [*given, (b"x-request-id", self.id.encode())]
+            headers += [header for header in SECURITY_HEADERS if header[0] not in names]
+            content_type = names.get(b"content-type", b"")
+            if content_type.startswith(b"text/html") and b"content-security-policy" not in names:
                 headers.append((b"content-security-policy", CONTENT_SECURITY_POLICY))
             elif content_type.startswith(b"text/event-stream"):
                 self.deadline.reschedule(None)
