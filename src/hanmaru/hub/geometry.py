@@ -51,7 +51,8 @@ class GeoQuery:
             assert self.max_m is not None
             dy = self.max_m / _METRES_PER_DEGREE * 1.01
             south, north = south - dy, north + dy
-            dx = dy / max(cos(radians(min(max(abs(south), abs(north)), 89.0))), 0.01)
+            farthest = max(abs(south), abs(north))
+            dx = dy / cos(radians(farthest)) if farthest < 89 else 360.0  # a pole is near on every meridian
             west, east = west - dx, east + dx
             if west < -180 or east > 180:
                 west, east = -180.0, 180.0

@@ -84,10 +84,11 @@ def _read(db: Database, access: Access, key: int, query: TemporalQuery) -> Tempo
 def _instances(db: Database, key: int, attr: int, query: TemporalQuery) -> tuple[Sequence[Attribute], bool]:
     newest_first = query.last_n is not None
     limit = min(query.last_n, query.limit) if query.last_n is not None else query.limit
+    order = "DESC" if newest_first else "ASC"
     column = "at" if query.property == "observedAt" else "modified"
     sql = (
         f"SELECT at, dataset, seq, doc FROM instance WHERE entity=? AND attr=? AND {_WHERE[query.property]} "
-        f"ORDER BY {column} {'DESC' if newest_first else ''}, seq {'DESC' if newest_first else ''} LIMIT ?"
+        f"ORDER BY {column} {order}, seq {order}, dataset {order} LIMIT ?"
     )
     rows = db.execute(sql, (key, attr, *_bounds(query), limit + 1)).fetchall()
     cut = len(rows) > limit and (query.last_n is None or limit < query.last_n)

@@ -1,0 +1,221 @@
+"""Any query under any access shows exactly what filtering every entity in memory would."""
+
+import itertools
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hanmaru.hub.geometry import GeoQuery, to_wkb
+from hanmaru.hub.index import entity_rows
+from hanmaru.hub.model import Entity
+from hanmaru.hub.query import EntityQuery, TemporalQuery, in_scopes, in_types, matches
+from hanmaru.hub.stores.base import Store
+from hanmaru.hub.visibility import project, visible
+from hanmaru.platform.access import Access
+from tests.hub.store_contract.building import area, ask, box, entity, geo, name, names, point, prop, put
+from tests.hub.store_contract.building import do as apply
+
+_tenants = itertools.count()
+TYPES, SCOPES = ("A", "B", "C"), ("/x", "/x/y", "/x/y/z", "/xx", "/q")
+ATTRIBUTES = ("n", "s", "m", "location", "deep")
+ids = st.lists(st.sampled_from([f"{n:02}" for n in range(14)]), unique=True, max_size=14)
+scalars = st.one_of(
+    st.integers(-3, 3),
+    st.sampled_from(
+        [
+            0.5,
+            1e300,
+            -1.0,
+            "",
+            "a",
+            "ab",
+            "b",
+            "가",
+            "1",
+            "true",
+            "\x01true",
+            "2026-11-23T00:00:00Z",
+            "2026-11-23T09:00:00+09:00",
+        ]
+    ),
+    st.booleans(),
+)
+plain = st.one_of(
+    scalars, st.lists(scalars, max_size=3), st.dictionaries(st.sampled_from(["k", "j"]), scalars, max_size=2)
+)
+degrees = st.integers(-4, 4).map(float)
+boxes = st.tuples(degrees, degrees, st.integers(1, 4), st.integers(1, 4)).map(
+    lambda b: (b[0], b[1], b[0] + b[2], b[1] + b[3])
+)
+shapes = st.one_of(st.builds(point, degrees, degrees), boxes.map(lambda b: box(*b)))
+
+
+@st.composite
+def entities(draw: st.DrawFn) -> list[Entity]:
+    """Draw entities with random types, scopes, places and values, some with sub-attributes or several instances."""
+    made: list[Entity] = []
+    for id in draw(ids):
+        members: dict[str, Any] = {}
+        for attribute in draw(st.sets(st.sampled_from(["n", "s", "m"]))):
+            members[attribute] = prop(draw(plain), draw(st.one_of(st.none(), st.integers(0, 5))))
+        if draw(st.booleans()):
+            members["deep"] = [prop(draw(plain), n=prop(draw(scalars))), prop(draw(plain), 3, datasetId="urn:x:d")]
+        if draw(st.booleans()):
+            members["location"] = draw(shapes)
+        scope = draw(st.lists(st.sampled_from(SCOPES), unique=True, max_size=2))
+        types = draw(st.lists(st.sampled_from(TYPES), unique=True, min_size=1))
+        made.append(entity(id, types, **members, **({"scope": scope} if scope else {})))
+    return made
+
+
+operands = st.sampled_from(
+    [
+        "1",
+        "2",
+        "-1",
+        "0.5",
+        "true",
+        "false",
+        '"true"',
+        '""',
+        '"a"',
+        "ab",
+        '"가"',
+        '"1"',
+        "-2..1",
+        '"".."ab"',
+        "1,2",
+        '"a",0..3',
+        "2026-11-23T00:00:00Z",
+    ]
+)
+ordered = st.sampled_from(["0", "1", "-1", '"a"', '""', '"b"', "true", "2026-11-22T23:59:59Z"])
+paths = st.sampled_from(["n", "s", "m", "deep", "deep.n", "m[k]", "deep[j]", "other"])
+terms = st.one_of(
+    paths,
+    st.builds("{}{}{}".format, paths, st.sampled_from(["==", "!="]), operands),
+    st.builds("{}{}{}".format, paths, st.sampled_from(["<", "<=", ">", ">="]), ordered),
+    st.builds(
+        "{}{}{}".format,
+        paths,
+        st.sampled_from(["~=", "!~="]),
+        st.sampled_from(['"a"', '"^$"', '"."', '"^[a-b]+$"', '"[가-힣]"']),
+    ),
+    st.builds(
+        "{}.observedAt{}{}".format,
+        st.sampled_from(["n", "deep"]),
+        st.sampled_from(["==", "!=", ">", "<="]),
+        st.sampled_from(["2026-11-23T00:00:03Z", "2026-11-23T00:00:01Z"]),
+    ),
+    st.sampled_from(["n.observedAt", "deep.modifiedAt>2020-01-01T00:00:00Z"]),
+)
+questions = st.recursive(terms, lambda q: st.builds("({}{}{})".format, q, st.sampled_from([";", "|"]), q), max_leaves=4)
+selections = st.sampled_from(["A", "B,C", "A;B", "(A;B)|C", "Z", "A;(B,C)"])
+scope_questions = st.sampled_from(["/x", "/x/#", "/x/y;/q", "/x/y/#|/q", "/#"])
+geos: st.SearchStrategy[GeoQuery] = st.one_of(
+    st.builds(geo, st.sampled_from(["within", "intersects", "disjoint", "overlaps", "contains", "equals"]), shapes),
+    st.builds(lambda p, far: geo("near", p, max_m=far), shapes, st.sampled_from([0, 120_000, 400_000])),
+    st.builds(lambda p, near: geo("near", p, min_m=near), shapes, st.sampled_from([1, 300_000])),
+)
+
+
+def maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.one_of(st.none(), strategy)
+
+
+queries = st.builds(
+    ask,
+    type=maybe(selections),
+    q=maybe(questions),
+    scope=maybe(scope_questions),
+    geo=maybe(geos),
+    ids=st.one_of(st.just([]), st.just([]), ids),
+    id_pattern=maybe(st.sampled_from(["1", "^urn:x:0", "[02468]$"])),
+    attrs=st.lists(st.sampled_from(["n", "s", "deep", "other"]), max_size=2),
+    limit=st.integers(0, 5),
+    offset=st.integers(0, 4),
+    count=st.just(True),
+)
+accesses = st.builds(
+    Access,
+    tenant=st.just(""),
+    types=maybe(st.frozensets(st.sampled_from(sorted(names(*TYPES))))),
+    scopes=maybe(st.lists(st.sampled_from(["/x", "/x/y", "/q", "/"]), max_size=2).map(tuple)),
+    attributes=maybe(st.frozensets(st.sampled_from(sorted(names(*ATTRIBUTES))))),
+    area=maybe(boxes.map(lambda b: area(*b))),
+)
+
+
+def expected(made: list[Entity], access: Access, query: EntityQuery) -> list[Entity]:
+    """Filter in memory: first what the caller may see, then what the query says of it."""
+    seen = [project(access, e) for e in made if visible(access, e)]
+    return [e for e in seen if answers(e, query)]
+
+
+def answers(e: Entity, query: EntityQuery) -> bool:
+    if query.geo is not None:
+        shapes = [to_wkb(i.value) for i in e.attrs.get(query.geo.attribute, ()) if i.kind == "GeoProperty"]
+        if not query.geo.matches(shapes).any():
+            return False
+    pattern = {None: "", "1": "1", "^urn:x:0": "urn:x:0"}.get(query.id_pattern)
+    even = query.id_pattern == "[02468]$" and int(e.id[-1]) % 2 == 0
+    return (
+        (not query.ids or e.id in query.ids)
+        and (even if pattern is None else pattern in e.id)
+        and (not query.attrs or any(a in e.attrs for a in query.attrs))
+        and (query.types is None or in_types(query.types, e))
+        and (query.scopes is None or in_scopes(query.scopes, e.scopes))
+        and (query.q is None or matches(query.q, entity_rows(e)))
+    )
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@given(made=entities(), asked=st.lists(st.tuples(accesses, queries), min_size=1, max_size=6))
+async def test_store_and_memory_agree(
+    store: Store, made: list[Entity], asked: list[tuple[Access, EntityQuery]]
+) -> None:
+    tenant = f"t{next(_tenants)}"
+    await store.put_document("tenant", tenant, "is there", b"")  # also without entities
+    await apply(store, *map(put, made), access=Access(tenant, write=True))
+    for restriction, query in asked:
+        access = Access(tenant, restriction.types, restriction.scopes, restriction.attributes, restriction.area)
+        right = expected(made, access, query)
+        page = await store.query(access, query)
+        assert list(page.entities) == right[query.offset : query.offset + query.limit]
+        assert page.count == len(right)
+        for id in {e.id for e in made[:3]}:
+            seen = [project(access, e) for e in made if e.id == id and visible(access, e)]
+            assert await store.retrieve(access, id) == (seen[0] if seen else None)
+        await _types_agree(store, access, made)
+        await _histories_agree(store, access, query, right)
+
+
+async def _types_agree(store: Store, access: Access, made: list[Entity]) -> None:
+    seen = [project(access, e) for e in made if visible(access, e)]
+    right = {
+        t: (
+            sum(t in e.types for e in seen),
+            {a: {i.kind for i in e.attrs[a]} for e in seen if t in e.types for a in e.attrs},
+        )
+        for t in {t for e in seen for t in e.types}
+        if access.types is None or t in access.types
+    }
+    assert {info.name: (info.count, set(info.attributes)) for info in await store.types(access)} == {
+        t: (count, set(attributes)) for t, (count, attributes) in right.items()
+    }
+    assert [local_type(info.name) for info in await store.types(access, name("A"))] == ["A"] * (name("A") in right)
+
+
+def local_type(iri: str) -> str:
+    return iri.rpartition("/")[2]
+
+
+async def _histories_agree(store: Store, access: Access, query: EntityQuery, right: list[Entity]) -> None:
+    page = await store.query_history(access, query, TemporalQuery(property="modifiedAt"))
+    assert page.count == len(right)
+    got = [(e.id, {a: [i.value for i in instances] for a, instances in e.attrs.items()}) for e in page.entities]
+    assert got == [
+        (e.id, {a: [i.value for i in instances] for a, instances in e.attrs.items()})
+        for e in right[query.offset : query.offset + query.limit]
+    ]
