@@ -66,20 +66,18 @@ async def poll_once(
     headers = {k: v for k, v in (("If-None-Match", kept.etag), ("If-Modified-Since", kept.modified)) if v}
     where = shown_url(config.url)
     try:
-        async with session.get(config.url, headers=headers) as answer:
-            if answer.status == 304:
-                return summary
-            if answer.status != 200:
-                raise UnavailableError(f"{where} answered {answer.status} {answer.reason}", _retry_after(answer))
-            hash_ = await _download(answer, spool, config.max_bytes, where)
-            etag, modified = answer.headers.get("ETag", ""), answer.headers.get("Last-Modified", "")
-            content_type = answer.content_type
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise UnavailableError(f"{where}: {str(error) or type(error).__name__}") from None
-    try:
+        try:
+            async with session.get(config.url, headers=headers) as answer:
+                if answer.status == 304:
+                    return summary
+                if answer.status != 200:
+                    raise UnavailableError(f"{where} answered {answer.status} {answer.reason}", _retry_after(answer))
+                hash_ = await _download(answer, spool, config.max_bytes, where)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise UnavailableError(f"{where}: {str(error) or type(error).__name__}") from None
         quarantine = Quarantine(store.quarantine, kept.quarantine_bytes, kept.quarantined)
         if hash_ != kept.body:
-            mapping = _with_format(config.mapping, content_type, urlsplit(config.url).path)
+            mapping = _with_format(config.mapping, answer.content_type, urlsplit(config.url).path)
             await _take(mapping, spool, hub, registry, quarantine, summary)
     finally:
         spool.unlink(missing_ok=True)
@@ -90,8 +88,8 @@ async def poll_once(
         quarantined=quarantine.count,
         rows=kept.rows + summary.rows,
         values=kept.values + summary.values,
-        etag=etag,
-        modified=modified,
+        etag=answer.headers.get("ETag", ""),
+        modified=answer.headers.get("Last-Modified", ""),
         body=hash_,
     )
     await asyncio.to_thread(store.save, checkpoint)

@@ -97,7 +97,7 @@ def take_row(row: Row | Damaged, number: int | None, mapper: RowMapper, batch: B
             batch.faults.append(entry(number, found.reason, cell, found.column))
         else:
             batch.readings.append(found)
-            values += len(found.observed) + len(found.static)
+            values += len(found.observed) or len(found.static)
     return values
 
 

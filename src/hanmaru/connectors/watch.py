@@ -41,7 +41,10 @@ async def watch(config: FileWatch, hub: HubClient, data_dir: Path, registry: Typ
 def _changed(config: FileWatch, seen: Seen) -> list[tuple[Path, bool]]:
     """Return the files to look into, in order of name, and whether their last line may still be growing."""
     found: list[tuple[Path, bool]] = []
-    for name in sorted(glob(config.path)):  # noqa: PTH207 - the pattern may be absolute
+    names = sorted(glob(config.path))  # noqa: PTH207 - the pattern may be absolute
+    for path in seen.keys() - set(map(Path, names)):
+        del seen[path]
+    for name in names:
         path = Path(name)
         try:
             stat = path.stat()
