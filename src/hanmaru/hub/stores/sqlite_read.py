@@ -110,13 +110,13 @@ def _start(
     if query.ids:
         marks = ",".join("?" * len(query.ids))
         return _Start(f"(SELECT key FROM entity WHERE tenant=? AND id IN ({marks})) k {_BY_KEY}", (tenant, *query.ids))
-    best, fewest = None, FEW
-    for candidate in _selective(query, geometries, ids) if live else ():
+    best, fewest, attr = None, FEW, -1
+    for candidate, name in _selective(query, geometries, ids) if live else ():
         probe = f"SELECT count(*) FROM (SELECT 1 FROM {candidate.sql} LIMIT {fewest + 1})"
         rows = db.execute(probe, candidate.params).fetchall()[0][0]
         if rows <= fewest:
-            best, fewest = candidate, rows
-    if best is not None:
+            best, fewest, attr = candidate, rows, ids.get(name, -1)
+    if best is not None and not _walk_is_shorter(db, query, ids, attr, fewest):
         return _Start(f"(SELECT DISTINCT v.entity AS key FROM {best.sql}) k {_BY_KEY}", best.params)
     if isinstance(query.types, Has):
         walk = "(SELECT entity AS key FROM entity_type WHERE type=? AND live=1) k"
@@ -129,8 +129,20 @@ def _start(
 _BY_KEY = "CROSS JOIN entity e ON e.key=k.key"  # SQLite keeps the order of a CROSS JOIN
 
 
-def _selective(query: EntityQuery, geometries: Sequence[GeoQuery], ids: Mapping[str, int]) -> Iterator[Condition]:
-    """Yield sources, each with alias ``v`` and a column ``entity``, that hold every match."""
+def _walk_is_shorter(db: Database, query: EntityQuery, ids: Mapping[str, int], attr: int, rows: int) -> bool:
+    """Whether a page is full sooner by walking the type's entities than by looking at every one of ``rows``."""
+    if query.count or not isinstance(query.types, Has):
+        return False
+    where = (ids.get(query.types.name, -1), attr)
+    row = db.execute("SELECT sum(entities) FROM type_attr WHERE type=? AND attr=?", where).fetchone()
+    entities = row[0] or 0 if row else 0
+    return entities * (query.offset + query.limit) < rows * rows
+
+
+def _selective(
+    query: EntityQuery, geometries: Sequence[GeoQuery], ids: Mapping[str, int]
+) -> Iterator[tuple[Condition, str]]:
+    """Yield sources, each with alias ``v`` and a column ``entity``, that hold every match, and their attribute."""
     for geo in geometries:
         box = geo.box()
         if box is not None:
@@ -139,14 +151,15 @@ def _selective(query: EntityQuery, geometries: Sequence[GeoQuery], ids: Mapping[
                 "geo_box b CROSS JOIN geo v ON v.id=b.id "
                 "WHERE b.west<=? AND b.east>=? AND b.south<=? AND b.north>=? AND v.attr=?"
             )
-            yield Condition(sql, (east, west, north, south, ids.get(geo.attribute, -1)))
+            yield Condition(sql, (east, west, north, south, ids.get(geo.attribute, -1))), geo.attribute
     for part in conjuncts(query.q):
         if isinstance(part, Term) and part.operator not in ("!=", "!~=", "~=") and part.member is None:
             path = Condition("value v INDEXED BY value_by_path WHERE v.path=?", (ids.get(part.path, -1),))
             compared = comparison(part, DIALECT) if part.operator != "exists" else Condition("1")
-            yield Condition(f"{path.sql} AND {compared.sql}", path.params + compared.params)
+            yield Condition(f"{path.sql} AND {compared.sql}", path.params + compared.params), part.attribute
     if len(query.attrs) == 1:
-        yield Condition("value v INDEXED BY value_by_path WHERE v.path=?", (ids.get(query.attrs[0], -1),))
+        (name,) = query.attrs
+        yield Condition("value v INDEXED BY value_by_path WHERE v.path=?", (ids.get(name, -1),)), name
 
 
 def _page_of_shapes(

@@ -1,6 +1,6 @@
 """The writing side of the SQLite store: persist decisions inside the committer's transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hanmaru.hub.geometry import bounds, to_wkb
@@ -13,6 +13,8 @@ from hanmaru.hub.visibility import visible
 from hanmaru.hub.writes import Decision, Write, decide, may_create
 from hanmaru.platform.access import Access
 from hanmaru.platform.problems import Problem, not_found
+
+Attributes = Mapping[str, tuple[Attribute, ...]]
 
 
 class Writer:
@@ -95,8 +97,7 @@ class Writer:
             db.execute("UPDATE entity SET live=1, doc=? WHERE key=?", (encode(entity), key))
         self._types(db, tenant, key, entity.types, 1)
         self._scopes(db, key, entity.scopes)
-        for name, instances in entity.attrs.items():
-            self._index(db, tenant, key, name, instances)
+        self._reindex(db, tenant, key, entity.attrs, {}, entity.attrs)
         return key
 
     def _update(self, db: Database, tenant: int, key: int, before: Entity, change: Change) -> None:
@@ -108,11 +109,7 @@ class Writer:
         if entity.scopes != before.scopes:
             db.execute("DELETE FROM entity_scope WHERE entity=?", (key,))
             self._scopes(db, key, entity.scopes)
-        for name in (*change.touched, *change.removed):
-            if name in before.attrs:
-                self._unindex(db, tenant, key, name)
-            if name in entity.attrs:
-                self._index(db, tenant, key, name, entity.attrs[name])
+        self._reindex(db, tenant, key, (*change.touched, *change.removed), before.attrs, entity.attrs)
 
     def _delete(self, db: Database, tenant: int, key: int, change: Change) -> None:
         entity = change.entity
@@ -120,8 +117,7 @@ class Writer:
         db.execute("UPDATE entity SET live=0, doc=? WHERE key=?", (kept, key))
         self._drop_types(db, tenant, key, entity.types, 1)
         self._types(db, tenant, key, entity.types, 0)
-        for name in entity.attrs:
-            self._unindex(db, tenant, key, name)
+        self._reindex(db, tenant, key, entity.attrs, entity.attrs, {})
 
     def _types(self, db: Database, tenant: int, key: int, types: Iterable[str], live: int) -> None:
         for name in types:
@@ -148,36 +144,32 @@ class Writer:
         for scope in scopes:
             db.execute("INSERT OR IGNORE INTO entity_scope (entity, scope) VALUES (?,?)", (key, scope))
 
-    def _index(self, db: Database, tenant: int, key: int, name: str, instances: tuple[Attribute, ...]) -> None:
-        attr = self.term(db, tenant, name)
-        db.executemany(
-            "INSERT INTO value VALUES (?,?,?,?,?,?,?,?,?)",
-            [
-                (
-                    key,
-                    attr,
-                    n,
-                    self.term(db, tenant, row.path),
-                    row.num,
-                    row.txt,
-                    row.observed,
-                    row.created,
-                    row.modified,
-                )
-                for n, row in enumerate(rows(name, instances))
-            ],
-        )
-        for instance in instances:
-            if instance.kind == "GeoProperty":
-                wkb = to_wkb(instance.value)
-                db.execute("INSERT INTO geo (entity, attr, wkb) VALUES (?,?,?)", (key, attr, wkb))
-                west, south, east, north = bounds(wkb)
-                db.execute("INSERT INTO geo_box VALUES (?,?,?,?,?)", (db.last_insert_rowid(), west, east, south, north))
+    def _reindex(
+        self, db: Database, tenant: int, key: int, names: Iterable[str], before: Attributes, after: Attributes
+    ) -> None:
+        """Bring the value index and the geometries of some attributes from one state to another."""
+        values: list[tuple[Any, ...]] = []
+        for name in names:
+            attr = self.term(db, tenant, name)
+            old, new = before.get(name, ()), after.get(name, ())
+            made = rows(name, new)
+            values.extend((key, attr, n, self.term(db, tenant, row.path), *row[1:]) for n, row in enumerate(made))
+            if old and _row_count(name, old) > len(made):
+                db.execute("DELETE FROM value WHERE entity=? AND attr=? AND n>=?", (key, attr, len(made)))
+            if (shapes := _shapes(new)) != (gone := _shapes(old)):
+                if gone:
+                    self._drop_shapes(db, key, attr)
+                for shape in shapes:
+                    self._put_shape(db, key, attr, to_wkb(shape))
+        db.executemany("INSERT OR REPLACE INTO value VALUES (?,?,?,?,?,?,?,?,?)", values)
 
-    def _unindex(self, db: Database, tenant: int, key: int, name: str) -> None:
-        where = (key, self.term(db, tenant, name))
-        db.execute("DELETE FROM value WHERE entity=? AND attr=?", where)
-        for (id,) in db.execute("DELETE FROM geo WHERE entity=? AND attr=? RETURNING id", where).fetchall():
+    def _put_shape(self, db: Database, key: int, attr: int, wkb: bytes) -> None:
+        db.execute("INSERT INTO geo (entity, attr, wkb) VALUES (?,?,?)", (key, attr, wkb))
+        west, south, east, north = bounds(wkb)
+        db.execute("INSERT INTO geo_box VALUES (?,?,?,?,?)", (db.last_insert_rowid(), west, east, south, north))
+
+    def _drop_shapes(self, db: Database, key: int, attr: int) -> None:
+        for (id,) in db.execute("DELETE FROM geo WHERE entity=? AND attr=? RETURNING id", (key, attr)).fetchall():
             db.execute("DELETE FROM geo_box WHERE id=?", (id,))
 
     def _history(self, db: Database, tenant: int, key: int, history: Iterable[tuple[str, Attribute]], seq: int) -> None:
@@ -216,6 +208,16 @@ class Writer:
             self._history(db, tenant, key, ((n, i) for n, instances in entity.attrs.items() for i in instances), 0)
             outcomes.append(None)
         return outcomes
+
+
+def _shapes(instances: tuple[Attribute, ...]) -> list[Any]:
+    return [instance.value for instance in instances if instance.kind == "GeoProperty"]
+
+
+def _row_count(name: str, instances: tuple[Attribute, ...]) -> int:
+    if len(instances) == 1 and not instances[0].attrs and not isinstance(instances[0].value, dict | list):
+        return 1
+    return len(rows(name, instances))
 
 
 def _kinds(entity: Entity | None) -> set[tuple[str, str, str]]:
