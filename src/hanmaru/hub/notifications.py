@@ -52,14 +52,14 @@ def item_of(change: Change, access: Access, *, removed: bool) -> Item:
     return Item(entity, {n: i for n, i in change.gone.items() if allowed is None or n in allowed})
 
 
-def encode_parcel(first: int, last: int, at: int, items: Sequence[msgspec.Raw]) -> bytes:
+def encode_parcel(first: int, last: int, at: int, items: Sequence[bytes]) -> bytes:
     """Return a `Parcel` of encoded items."""
-    return _encode({"first": first, "last": last, "at": at, "items": items})
+    return _encode({"first": first, "last": last, "at": at, "items": [msgspec.Raw(item) for item in items]})
 
 
-def encode_item(item: Item) -> msgspec.Raw:
+def encode_item(item: Item) -> bytes:
     """Return an item as it stands in a parcel."""
-    return msgspec.Raw(_encode(item))
+    return _encode(item)
 
 
 async def terms_of(subscription: Subscription, contexts: Contexts) -> TermMap:

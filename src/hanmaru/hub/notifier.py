@@ -51,7 +51,7 @@ class _Bundle:
     last: int
     size: int = 0
     ids: set[str] = field(default_factory=set[str])
-    items: list[msgspec.Raw] = field(default_factory=list[msgspec.Raw])
+    items: list[bytes] = field(default_factory=list[bytes])
 
 
 class Notifier:
@@ -134,7 +134,7 @@ class Notifier:
             deliveries.append(Delivery(*key, encode_parcel(bundle.first, bundle.last, at, bundle.items), at))
 
         for number, change in enumerate(changes):
-            encoded: dict[tuple[Access, bool], msgspec.Raw] = {}
+            encoded: dict[tuple[Access, bool], bytes] = {}
             for watch in self.matcher.firing(Occurrence(change)):
                 subscription = watch.subscription
                 if subscription.status(instant) != "active":
@@ -146,10 +146,10 @@ class Notifier:
                         close(subscription.key, bundle)
                     bundle = open_bundles[subscription.key] = _Bundle(change.seq, change.seq)
                 bundle.last = change.seq
-                bundle.size += len(bytes(raw))
+                bundle.size += len(raw)
                 bundle.ids.add(change.entity.id)
                 bundle.items.append(raw)
-                size += len(bytes(raw))
+                size += len(raw)
             if size > STEP_BYTES:
                 changes = changes[: number + 1]
                 break
@@ -229,7 +229,7 @@ class Notifier:
             await self._store.trim(before)
 
 
-def _item(change: Change, watch: Watch, encoded: dict[tuple[Access, bool], msgspec.Raw]) -> msgspec.Raw:
+def _item(change: Change, watch: Watch, encoded: dict[tuple[Access, bool], bytes]) -> bytes:
     """Return what a subscriber may see of a change, encoded once for all who may see the same."""
     access, removed = watch.subscription.access, watch.shows_removed
     raw = encoded.get((access, removed))
