@@ -35,8 +35,10 @@ def number_reader(decimal: str = ".", thousands: str = "") -> Read:
             text = value.strip()
             if thousands and thousands in text and grouped(text):
                 text = text.replace(thousands, "")
+            if thousands == ".":
+                text = text.replace(".", "?")
             if decimal != ".":
-                text = text.replace(".", "?").replace(decimal, ".")
+                text = text.replace(decimal, ".")
             if not _NUMBER(text):
                 raise BadRow(f"{shown(value)} is not a number")
             number = float(text)
