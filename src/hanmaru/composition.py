@@ -39,7 +39,7 @@ class Job:
 @asynccontextmanager
 async def open_hub(settings: Settings) -> AsyncGenerator[OpenHub]:
     """Open the store and give the hub for as long as it is open."""
-    from hanmaru.hub import local
+    from hanmaru.hub import local, notifier
     from hanmaru.hub.api.routes import routes
     from hanmaru.hub.contexts import Contexts
 
@@ -47,7 +47,7 @@ async def open_hub(settings: Settings) -> AsyncGenerator[OpenHub]:
     async with local.open_hub(settings.store_url) as hub:
         limits = settings.contexts
         hub.contexts = Contexts(hub.store, max_bytes=limits.max_bytes, timeout_s=limits.timeout_s)
-        yield OpenHub(hub.client(Access(write=True)), lambda: routes(hub), [])
+        yield OpenHub(hub.client(Access(write=True)), lambda: routes(hub), [Job("notifier", partial(notifier.run, hub))])
 
 
 def city_document(settings: Settings) -> Mapping[str, Any]:

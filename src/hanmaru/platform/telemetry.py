@@ -60,7 +60,7 @@ def metrics() -> Metrics:
             "Work not yet done",
             ("queue",),
             registry=registry,
-            multiprocess_mode="livemostrecent",
+            multiprocess_mode="livesum",
         ),
         Gauge("hanmaru_streams", "Open event streams", registry=registry, multiprocess_mode="livesum"),
         Counter("hanmaru_task_restarts", "Tasks restarted after a crash", ("task",), registry=registry),

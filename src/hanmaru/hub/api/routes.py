@@ -2,7 +2,7 @@
 
 import re
 
-from hanmaru.hub.api import batch, contexts, discovery, entities, temporal
+from hanmaru.hub.api import batch, contexts, discovery, entities, subscriptions, temporal
 from hanmaru.hub.local import Hub
 from hanmaru.platform.policy import GuardedRoute
 
@@ -13,6 +13,7 @@ def routes(hub: Hub) -> list[GuardedRoute]:
         *entities.routes(hub),
         *batch.routes(hub),
         *temporal.routes(hub),
+        *subscriptions.routes(hub),
         *discovery.routes(hub),
         *contexts.routes(hub),
     ]
