@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,7 +103,8 @@ async def notifying(hub: Hub, limits: Limits = QUICK, **options: Any) -> AsyncGe
         yield
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        with suppress(asyncio.CancelledError):
+            await task  # raises what it crashed of
 
 
 async def has_begun(hub: Hub) -> bool:
@@ -151,6 +152,6 @@ async def status(hub: Hub, subscription: Subscription) -> Status:
     return subscriptions.decode_status(raw) if raw else Status()
 
 
-def room(n: int, **values: Any) -> dict[str, Any]:
+def room(n: int, /, **values: Any) -> dict[str, Any]:
     """Return a room in simplified form."""
     return {"id": f"urn:ngsi-ld:Room:{n}", "type": "Room", **values}

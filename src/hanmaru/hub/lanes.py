@@ -65,7 +65,7 @@ class Courier:
         """Open the HTTP client."""
         self.store, self.contexts, self.matcher, self.ledger, self.limits = store, contexts, matcher, ledger, limits
         self.sender = Sender(per_endpoint=limits.per_endpoint, ssl=limits.ssl)
-        self.held = 0
+        self.held = self._waiting = 0
         self.loading = asyncio.Semaphore(4)
 
     async def notify(self, subscription: Subscription, items: Sequence[Item], id: str) -> Outcome:
@@ -89,7 +89,12 @@ class Courier:
     def settle(self, ids: Sequence[int]) -> None:
         """Forget deliveries that are done or given up."""
         self.ledger.settle(ids)
-        metrics().queue_depth.labels("notifications").dec(len(ids))
+        self.waiting(-len(ids))
+
+    def waiting(self, more: int) -> None:
+        """Tell how many more deliveries wait now."""
+        self._waiting += more
+        metrics().queue_depth.labels("notifications").set(self._waiting)
 
 
 class Lane:

@@ -25,7 +25,6 @@ from hanmaru.hub.subscriptions import KIND, decode
 from hanmaru.hub.times import now
 from hanmaru.platform.access import Access
 from hanmaru.platform.problems import Problem
-from hanmaru.platform.telemetry import metrics
 
 log = structlog.get_logger()
 
@@ -90,7 +89,7 @@ class Notifier:
             await self._store.advance(CONSUMER, cursor)
         self._cursor = cursor
         waiting = await self._store.waiting()
-        metrics().queue_depth.labels("notifications").set(sum(number for _, _, number in waiting))
+        self._courier.waiting(sum(number for _, _, number in waiting))
         for tenant, subscription, _ in waiting:
             self._start((tenant, subscription), Lane((tenant, subscription), self._courier, 0, behind=True))
 
@@ -119,7 +118,7 @@ class Notifier:
         reached, deliveries = await self._match(changes)
         ids = await self._store.advance(CONSUMER, reached, deliveries)
         self._cursor = reached
-        metrics().queue_depth.labels("notifications").inc(len(ids))
+        self._courier.waiting(len(ids))
         for id, d in zip(ids, deliveries, strict=True):
             self._hand_over(Delivery(d.tenant, d.subscription, d.doc, d.due, d.attempts, id))
 
