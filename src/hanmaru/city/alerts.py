@@ -102,9 +102,6 @@ def _alert(
     number = (slot * 7 + which * 13) % KEPT + 1
     stamp = iso(at)
 
-    def instant(seconds: float) -> JsonObject:
-        return {"type": "Property", "value": {"@type": "DateTime", "@value": iso(seconds)}, "observedAt": stamp}
-
     def plain(value: object) -> JsonObject:
         return {"type": "Property", "value": value, "observedAt": stamp}
 
@@ -122,7 +119,7 @@ def _alert(
         },
         "name": {"type": "LanguageProperty", "languageMap": {"ko": text[0], "en": text[1]}},
         "location": {"type": "GeoProperty", "value": point, "observedAt": stamp},
-        "dateIssued": instant(at),
-        "validTo": instant(at + lasts_s),
+        "dateIssued": plain(stamp),
+        "validTo": plain(iso(at + lasts_s)),
         "alertSource": plain(source or f"urn:ngsi-ld:City:{city.profile.id}"),
     }

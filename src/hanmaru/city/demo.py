@@ -13,7 +13,7 @@ from hanmaru.city.build import City, build
 from hanmaru.city.clock import resume, save
 from hanmaru.city.entities import statics
 from hanmaru.city.profile import Profile
-from hanmaru.hub.client import HubClient, JsonObject, Query
+from hanmaru.hub.client import HubClient, Query
 
 log = structlog.get_logger()
 
@@ -42,10 +42,8 @@ async def run_demo(
     clock = resume(data_dir / "clock.json", speed=speed)
     now = clock.now_s()
     began = time.perf_counter()
-    given = list(statics(city))
-    await introduce(hub, city, given, state, path)
-    await stream.write(hub, await asyncio.to_thread(_first_readings, city, now), 500)
-    log.info("the city is on the hub", city=profile.id, entities=len(given), s=round(time.perf_counter() - began, 2))
+    count = await _introduce(hub, city, now, state, path)
+    log.info("the city is on the hub", city=profile.id, entities=count, s=round(time.perf_counter() - began, 2))
     filled = state.through_s
     saved = 0.0
     backfilled = asyncio.Event()
@@ -74,22 +72,25 @@ def _prepare(profile: Profile) -> City:
     return city
 
 
-def _first_readings(city: City, now: float) -> list[JsonObject]:
-    """Return a reading of every sensor, so that none is blank while it waits for its turn."""
+async def _introduce(hub: HubClient, city: City, now: float, state: _State, path: Path) -> int:
+    """Upsert every sensor with a reading, so that none is blank while it waits for its turn; return how many there are.
+
+    Where the hub still has exactly these sensors, only the readings are written.
+    """
     due = [(s.kind, *s.due(now - s.period_s, now)) for s in stream.schedules(city, stream.RATE)]
-    return stream.report(city, due)
-
-
-async def introduce(hub: HubClient, city: City, given: list[JsonObject], state: _State, path: Path) -> None:
-    """Upsert the sensors as entities, unless the hub still has exactly these."""
-    print_of = hashlib.sha256(msgspec.json.encode(given)).hexdigest()
-    if state.entities == print_of:
-        counts = [await hub.count(Query(type=kind)) for kind in city.sensors]
-        if all(have >= len(s) for have, s in zip(counts, city.sensors.values(), strict=True)):
-            return
-    await stream.write(hub, given, 500)
-    state.entities = print_of
+    first = await asyncio.to_thread(stream.report, city, due)
+    given = {entity["id"]: entity for entity in statics(city)}
+    seal = hashlib.sha256(msgspec.json.encode(given)).hexdigest()
+    counts = [await hub.count(Query(type=kind)) for kind in city.sensors] if state.entities == seal else [-1]
+    if all(have >= len(s) for have, s in zip(counts, city.sensors.values(), strict=False)):
+        await stream.write(hub, first, 500)
+        return len(given)
+    for reading in first:
+        given[reading["id"]] |= reading
+    await stream.write(hub, list(given.values()), 500)
+    state.entities = seal
     save(path, state)
+    return len(given)
 
 
 def _load(path: Path) -> _State:

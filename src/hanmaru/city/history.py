@@ -1,6 +1,7 @@
 """Filling in what sensors read before the hub was up, so that charts have a day behind them from the first minute."""
 
 import asyncio
+import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -39,7 +40,8 @@ def past(city: City, kind: str, start_s: float, end_s: float, step_s: float = ST
 
     Instants are whole multiples of ``step_s``, so that filling in twice gives the same points.
     """
-    times = np.arange(np.ceil(start_s / step_s), np.ceil(end_s / step_s)) * step_s
+    steps = np.arange(math.ceil(start_s / step_s), math.ceil(end_s / step_s))
+    times = steps.astype(np.float64) * step_s
     if kind not in city.sensors or not len(times):
         return
     names = [n for n in CHARTED[kind] if n in UNITS[kind]]

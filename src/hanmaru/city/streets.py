@@ -189,15 +189,14 @@ def gabriel(points: Floats, group: Ints) -> Ints:
 
     Edges within one ``group`` (≥ 0) are left out: a town's gates are joined by its own streets.
     """
-    lines = shapely.get_coordinates(shapely.delaunay_triangles(MultiPoint(points), only_edges=True))
-    starts, ends = lines[0::2], lines[1::2]
+    first, second = np.triu_indices(len(points), 1)
+    a, b = first.astype(np.int64), second.astype(np.int64)
     tree = plane.tree(points)
-    a, b = plane.nearest(tree, starts), plane.nearest(tree, ends)
     middle, radius = (points[a] + points[b]) / 2, np.hypot(*(points[a] - points[b]).T) / 2
     nearest = plane.nearest(tree, middle)
     free = np.hypot(*(points[nearest] - middle).T) >= radius * (1 - 1e-9)
     apart: Bools = (group[a] != group[b]) | (group[a] < 0)
-    return np.stack((a, b), axis=1)[free & apart & (a != b)]
+    return np.stack((a, b), axis=1)[free & apart]
 
 
 def trodden(points: Floats, edges: Sequence[tuple[int, int]], group: Ints, towns: Floats) -> set[tuple[int, int]]:
@@ -238,8 +237,9 @@ def trodden(points: Floats, edges: Sequence[tuple[int, int]], group: Ints, towns
 
 
 def hull(points: Floats, shrink_m: float) -> BaseGeometry:
-    """Return the hull of a town's nodes, shrunk, through which no country road may run."""
-    return shapely.concave_hull(MultiPoint(points), ratio=0.12).buffer(-shrink_m)
+    """Return the ground that a town's nodes cover, shrunk, through which no country road may run."""
+    grown = MultiPoint(points).buffer(260, quad_segs=2)
+    return grown.buffer(-260 - shrink_m, quad_segs=2)
 
 
 def _within(area: BaseGeometry, x: Floats, y: Floats) -> Bools:

@@ -57,13 +57,6 @@ class Weather:
     def at(self, t: Floats) -> Sky:
         """Return the weather at instants ``t`` (Unix seconds, any shape)."""
         t = np.asarray(t, np.float64)
-        if t.size > 64 and t.ndim == 1 and np.ptp(t) < 600:  # one sweep of many sensors: a minute's weather is enough
-            minutes, back = np.unique(np.floor(t / 30), return_inverse=True)
-            if minutes.size < t.size:
-                return take(self._at(minutes * 30 + 15), back)
-        return self._at(t)
-
-    def _at(self, t: Floats) -> Sky:
         c = self.climate
         when = local(self.zone, t)
         synoptic, wet = self._noise("synoptic", t, 1.6 * _DAY), self._noise("wet", t, 0.42 * _DAY)
