@@ -62,7 +62,8 @@ client.subscriptions.create(
     }
 )
 (subscription,) = client.subscriptions.list()
-client.subscriptions.delete(subscription["id"])
+assert subscription["watchedAttributes"] == ["temperature"], subscription
+client.subscriptions.purge()
 assert client.subscriptions.list() == []
 
 with Client(hostname="127.0.0.1", port=int(sys.argv[1]), tenant="sejong", verbose=False) as tenant:
@@ -72,5 +73,5 @@ assert client.get("urn:ngsi-ld:Room:1")["temperature"]["value"] == 26.0
 
 assert client.delete(room)
 assert not client.exists(room)
-assert client.batch.delete([entity.id for entity in rooms]).n_ok == 38
+assert client.batch.delete(rooms).n_ok == 38
 print("every step passed")
