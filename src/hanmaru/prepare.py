@@ -18,13 +18,17 @@ from hanmaru.config import Settings
 STAMP = ".made-of"
 
 
+class DrawError(Exception):
+    """Why the map cannot be drawn."""
+
+
 def map_folder(settings: Settings) -> Path:
     """Return the folder of the city's map, a GeoJSON file for each layer."""
     return settings.data / "city" / "basemap"
 
 
 def draw_map(settings: Settings) -> None:
-    """Draw the map unless it is there and made of this profile; raises RuntimeError with the reason when it fails."""
+    """Draw the map unless it is there and made of this profile; raises DrawError with the reason when that fails."""
     stamp = map_folder(settings) / STAMP
     made_of = _made_of(settings.city)
     if stamp.is_file() and stamp.read_text() == made_of:
@@ -32,7 +36,8 @@ def draw_map(settings: Settings) -> None:
     command = [sys.executable, "-P", "-m", "hanmaru.prepare", settings.city, str(map_folder(settings))]
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603 - our own module
     if done.returncode:
-        raise RuntimeError(f"the map of {settings.city!r} could not be drawn: {done.stderr.strip().splitlines()[-1:]}")
+        reason = done.stderr.strip().rpartition("\n")[2]
+        raise DrawError(f"the map of {settings.city!r} cannot be drawn: {reason or done.returncode}")
     stamp.write_text(made_of)
 
 
