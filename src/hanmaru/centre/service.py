@@ -4,7 +4,7 @@ from hanmaru.centre.api import routes
 from hanmaru.hub.client import HubClient
 from hanmaru.platform.services import Attr, EntityType, Layer, Panel, Service, Text
 
-GOOD, MODERATE, BAD, VERY_BAD = "#2f7ed8", "#2a9d5c", "#e39a1c", "#d64541"
+GOOD, MODERATE, BAD, VERY_BAD = "#2470c8", "#1f8149", "#e8a020", "#cc3b37"
 """Korea's four grades of air quality, as its public displays colour them."""
 
 

@@ -53,6 +53,7 @@ export class CityMap {
       fadeDuration: calm.value ? 0 : 150,
       locale: { "Map.Title": t("map.label", { city: text(model.manifest.city.name) }) },
     });
+    this.map.getCanvas().setAttribute("aria-describedby", "map-help");
     this.map.touchZoomRotate.disableRotation();
     this.map.keyboard.disableRotation();
     this.map.addControl(new ScaleControl({ maxWidth: 90 }), "bottom-left");

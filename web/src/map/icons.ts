@@ -48,7 +48,7 @@ function strokeIcon(context: CanvasRenderingContext2D, icon: IconNode): void {
   }
 }
 
-/** White or near-black, whichever is easier to see on a colour (WCAG relative luminance). */
+/** White where it has a contrast of 4.5:1 on a colour, else black, which then has (WCAG relative luminance). */
 export function onColour(colour: string): string {
   const hex = /^#([\da-f]{6})$/i.exec(colour)?.[1];
   if (!hex) return "#ffffff";
@@ -56,7 +56,7 @@ export function onColour(colour: string): string {
     const channel = parseInt(hex.slice(i, i + 2), 16) / 255;
     return channel <= 0.04045 ? channel / 12.92 : ((channel + 0.055) / 1.055) ** 2.4;
   }) as [number, number, number];
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.36 ? "#10202c" : "#ffffff";
+  return 1.05 / (0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05) < 4.5 ? "#000000" : "#ffffff";
 }
 
 /** A disc in a colour with an icon in it, as a map image. */

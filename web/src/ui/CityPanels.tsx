@@ -17,10 +17,10 @@ export function CityPanels({ model }: { model: Model }): JSX.Element {
     <section className="city-panels" aria-label={t("city.title")}>
       <div className="section-head"><h2>{t("city.title")}</h2></div>
       {model.manifest.panels.filter((panel) => panel.place === "city").map((panel) => (
-        <section key={panel.id} className="city-panel" aria-label={text(panel.title)}>
+        <div key={panel.id} role="group" className="city-panel" aria-label={text(panel.title)}>
           <h3>{text(panel.title)}</h3>
           <CityPanel model={model} panel={panel} />
-        </section>
+        </div>
       ))}
     </section>
   );

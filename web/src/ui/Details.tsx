@@ -62,10 +62,10 @@ export function Details({ model, id }: { model: Model; id: string }): JSX.Elemen
       </header>
       {gone && !live && <p role="alert" className="problem">{t("details.gone")}</p>}
       {shown.map((panel) => (
-        <section key={panel.id} className="panel" aria-label={text(panel.title)}>
+        <div key={panel.id} role="group" className="panel" aria-label={text(panel.title)}>
           <h3>{text(panel.title)}</h3>
           <EntityPanel model={model} panel={panel} entity={{ ...entity, values }} />
-        </section>
+        </div>
       ))}
       <AllAttributes id={id} whole={whole} values={values} attrs={layer?.attrs ?? []} />
     </article>

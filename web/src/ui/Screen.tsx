@@ -90,8 +90,8 @@ function MapView({ model, hidden }: { model: Model; hidden: boolean }): JSX.Elem
     };
   }, [model]);
   return (
-    <div className="map-view" inert={hidden} data-hidden={hidden || undefined} role="region" aria-label={t("map.label", { city: text(model.manifest.city.name) })}>
-      <p className="visually-hidden">{t("map.help")}</p>
+    <div className="map-view" inert={hidden} data-hidden={hidden || undefined}>
+      <p id="map-help" className="visually-hidden">{t("map.help")}</p>
       <div ref={place} className="map" />
       <div ref={tip} className="tip" hidden aria-hidden="true" />
       <div className="map-buttons">

@@ -98,7 +98,7 @@ export function Search({ model }: { model: Model }): JSX.Element {
   return (
     <ComboBox
       className="search" aria-label={t("search.label")} inputValue={input} onInputChange={setInput} items={options} menuTrigger="input"
-      allowsEmptyCollection allowsCustomValue selectedKey={null}
+      allowsEmptyCollection={query !== "" && query !== chosen.current} allowsCustomValue selectedKey={null}
       onSelectionChange={(key) => {
         const option = options.find((candidate) => candidate.id === key);
         if (!option) return;

@@ -49,7 +49,7 @@ export function TableView({ model }: { model: Model }): JSX.Element {
   const columns: Column[] = ["name", ...layer.attrs, "updated"];
   const title = text(layer.title);
   return (
-    <section className="table-view" aria-label={title}>
+    <div className="table-view">
       <div className="table-tools">
         <label className="field">
           <span>{t("table.layer")}</span>
@@ -91,7 +91,7 @@ export function TableView({ model }: { model: Model }): JSX.Element {
         <Button className="icon-button" aria-label={t("table.previous")} isDisabled={at === 0} onPress={() => setPage(at - 1)}><Icon node={ChevronLeft} /></Button>
         <Button className="icon-button" aria-label={t("table.next")} isDisabled={at >= pages - 1} onPress={() => setPage(at + 1)}><Icon node={ChevronRight} /></Button>
       </nav>
-    </section>
+    </div>
   );
 }
 
