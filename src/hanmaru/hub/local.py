@@ -40,14 +40,14 @@ class Hub:
         """Return the hub as one caller sees it."""
         return LocalClient(self, access)
 
-    async def changes(self, after: int, *, tenant: str | None = None) -> AsyncIterator[Sequence[Change]]:
+    async def changes(self, after: int) -> AsyncIterator[Sequence[Change]]:
         """Yield changes later than ``after`` in batches, waiting for new ones; ends only when cancelled.
 
         An idle hub costs one look-up every 20 ms.
         """
         while True:
             if await self.store.head() > after:
-                batch = await self.store.changes(after, tenant=tenant)
+                batch = await self.store.changes(after)
                 if batch:
                     after = batch[-1].seq
                     yield batch
