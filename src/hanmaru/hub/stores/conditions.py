@@ -26,10 +26,16 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """Where the databases differ: the condition that ``v.txt`` contains a pattern, and that ``e.id`` does."""
+    """Where the databases differ.
+
+    The conditions that ``v.txt`` contains a pattern and that ``e.id`` does, how the database writes a pattern, and what
+    keeps it from turning a look-up per entity into a join.
+    """
 
     text_matches: str
     id_matches: str
+    pattern: Callable[[str], str] = str
+    fence: str = ""
 
 
 def texts_of(query: EntityQuery, access: Access) -> set[str]:
@@ -67,17 +73,17 @@ def compile_query(
     if query.types is not None:
 
         def of_type(has: Has) -> Condition:
-            return any_type([has.name], ids, live)
+            return any_type([has.name], ids, live, dialect.fence)
 
         found.append(_tree(query.types, of_type))
     if access.types is not None:
-        found.append(any_type(sorted(access.types), ids, live))
+        found.append(any_type(sorted(access.types), ids, live, dialect.fence))
     if query.ids:
         found.append(Condition(f"e.id IN ({_marks(query.ids)})", tuple(query.ids)))
     if query.id_pattern is not None:
-        found.append(Condition(dialect.id_matches, (query.id_pattern,)))
+        found.append(Condition(dialect.id_matches, (dialect.pattern(query.id_pattern),)))
     if query.attrs:
-        found.append(_either([_has_attribute(name, ids, access) for name in query.attrs]))
+        found.append(_either([_has_attribute(name, ids, access, dialect.fence) for name in query.attrs]))
     if query.q is not None:
 
         def compared(term: Term) -> Condition:
@@ -87,20 +93,22 @@ def compile_query(
     if query.scopes is not None:
 
         def in_scope(has: Has) -> Condition:
-            return _has_scope(has.name)
+            return _has_scope(has.name, dialect.fence)
 
         found.append(_tree(query.scopes, in_scope))
     if access.scopes is not None:
-        found.append(_either([_has_scope(scope.rstrip("/") + "/#") for scope in access.scopes]))
+        found.append(_either([_has_scope(scope.rstrip("/") + "/#", dialect.fence) for scope in access.scopes]))
     return found
 
 
-def any_type(names: Sequence[str], ids: Mapping[str, int], live: bool) -> Condition:
+def any_type(names: Sequence[str], ids: Mapping[str, int], live: bool, fence: str = "") -> Condition:
     """Return the condition that an entity has one of the types."""
     known = [ids[name] for name in names if name in ids]
     if not known:
         return Condition(NOTHING)
-    sql = f"EXISTS (SELECT 1 FROM entity_type t WHERE t.entity=e.key AND t.type IN ({_marks(known)}){_live(live)})"
+    sql = (
+        f"EXISTS (SELECT 1 FROM entity_type t WHERE t.entity=e.key AND t.type IN ({_marks(known)}){_live(live)}{fence})"
+    )
     return Condition(sql, tuple(known))
 
 
@@ -108,18 +116,20 @@ def _live(live: bool) -> str:
     return " AND t.live=1" if live else " AND t.live IN (0,1)"
 
 
-def _has_attribute(name: str, ids: Mapping[str, int], access: Access) -> Condition:
+def _has_attribute(name: str, ids: Mapping[str, int], access: Access, fence: str) -> Condition:
     if name not in ids or (access.attributes is not None and name not in access.attributes):
         return Condition(NOTHING)
-    return Condition("EXISTS (SELECT 1 FROM value v WHERE v.entity=e.key AND v.attr=?)", (ids[name],))
+    return Condition(f"EXISTS (SELECT 1 FROM value v WHERE v.entity=e.key AND v.attr=?{fence})", (ids[name],))
 
 
-def _has_scope(wanted: str) -> Condition:
+def _has_scope(wanted: str, fence: str) -> Condition:
     head = "EXISTS (SELECT 1 FROM entity_scope s WHERE s.entity=e.key AND "
     if wanted.endswith("/#"):
         under = wanted[:-1]
-        return Condition(head + "(s.scope=? OR (s.scope>=? AND s.scope<?)))", (wanted[:-2], under, under[:-1] + "0"))
-    return Condition(head + "s.scope=?)", (wanted,))
+        return Condition(
+            f"{head}(s.scope=? OR (s.scope>=? AND s.scope<?)){fence})", (wanted[:-2], under, under[:-1] + "0")
+        )
+    return Condition(f"{head}s.scope=?{fence})", (wanted,))
 
 
 def term_condition(term: Term, ids: Mapping[str, int], access: Access, dialect: Dialect) -> Condition:
@@ -130,11 +140,12 @@ def term_condition(term: Term, ids: Mapping[str, int], access: Access, dialect: 
         return Condition(NOTHING)
     head = "EXISTS (SELECT 1 FROM value v WHERE v.entity=e.key AND v.attr=? AND +v.path=?"  # + keeps to the primary key
     where = (ids[term.attribute], ids[term.path])
-    present = Condition(head + (f" AND v.{term.member} IS NOT NULL)" if term.member else ")"), where)
+    end = dialect.fence + ")"
+    present = Condition(head + (f" AND v.{term.member} IS NOT NULL" if term.member else "") + end, where)
     if term.operator == "exists":
         return present
     compared = comparison(term, dialect)
-    positive = Condition(f"{head} AND {compared.sql})", where + compared.params)
+    positive = Condition(f"{head} AND {compared.sql}{end}", where + compared.params)
     if term.operator not in ("!=", "!~="):
         return positive
     return Condition(f"({present.sql} AND NOT {positive.sql})", present.params + positive.params)
@@ -152,7 +163,8 @@ def _compare(operator: str, operand: Scalar | Span, member: str | None, dialect:
         high = _compare("<=", operand.high, member, dialect)
         return Condition(f"({low.sql} AND {high.sql})", low.params + high.params)
     if operator == "~=":
-        return Condition(NOTHING) if member else Condition(f"({_TEXT} AND {dialect.text_matches})", (operand,))
+        matches = Condition(f"({_TEXT} AND {dialect.text_matches})", (dialect.pattern(str(operand)),))
+        return Condition(NOTHING) if member else matches
     sql_operator = "=" if operator == "==" else operator
     if member:
         return Condition(f"v.{member}{sql_operator}?", (int(operand),))

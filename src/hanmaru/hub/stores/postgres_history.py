@@ -1,0 +1,153 @@
+"""Reading history from the PostgreSQL store: one index range per attribute, all attributes in one statement."""
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from hanmaru.hub.model import Attribute, decode_attribute, decode_entity
+from hanmaru.hub.query import EntityQuery, TemporalQuery
+from hanmaru.hub.stores.base import TemporalEntity, TemporalPage
+from hanmaru.hub.stores.conditions import NOTHING, Condition
+from hanmaru.hub.stores.postgres_db import Connection, Names, execute, fetch, snapshot
+from hanmaru.hub.stores.postgres_read import compile_selection, page_of
+from hanmaru.hub.stores.sqlite_history import instance_id
+from hanmaru.platform.access import Access
+
+_ATTRIBUTES = """
+WITH RECURSIVE found(attr) AS (
+  (SELECT attr FROM instance WHERE entity=? ORDER BY attr LIMIT 1)
+  UNION ALL
+  SELECT (SELECT i.attr FROM instance i WHERE i.entity=? AND i.attr>found.attr ORDER BY i.attr LIMIT 1)
+  FROM found WHERE found.attr IS NOT NULL
+)
+SELECT x.id, x.text FROM found JOIN term x ON x.id=found.attr ORDER BY x.id
+"""
+"""The attributes of an entity by a look-up each, however many instances they have."""
+
+_WHERE = {
+    "observedAt": "i.observed=1 AND i.at>=? AND i.at<?",
+    "createdAt": "i.modified>=? AND i.modified<? AND i.event=1",
+    "modifiedAt": "i.modified>=? AND i.modified<?",
+    "deletedAt": "i.modified>=? AND i.modified<? AND i.event=2",
+}
+_MIN, _MAX = -(1 << 62), 1 << 62
+
+
+async def history(
+    connection: Connection, names: Names, access: Access, id: str, query: TemporalQuery
+) -> TemporalEntity | None:
+    """Return one entity's history; only the unrestricted see that of a deleted one."""
+    one = EntityQuery(ids=(id,), limit=1)
+    selection = await compile_selection(connection, names, access, one, live=not access.unrestricted)
+    if selection is None:
+        return None
+    async with snapshot(connection):
+        keys, _ = await page_of(connection, selection, one)
+        return await _read(connection, access, keys[0], query) if keys else None
+
+
+async def query_history(
+    connection: Connection, names: Names, access: Access, query: EntityQuery, temporal: TemporalQuery
+) -> TemporalPage:
+    """Return the histories of one page of entities; deleted ones answer to id and type only."""
+    live = not access.unrestricted or query.q is not None or query.geo is not None or query.scopes is not None
+    more = [await _has_instances(connection, names, access, temporal)] if temporal.attrs else []
+    selection = await compile_selection(connection, names, access, query, live=live, more=more)
+    if selection is None:
+        return TemporalPage([], 0 if query.count else None)
+    async with snapshot(connection):
+        keys, count = await page_of(connection, selection, query)
+        return TemporalPage([await _read(connection, access, key, temporal) for key in keys], count)
+
+
+async def _has_instances(connection: Connection, names: Names, access: Access, query: TemporalQuery) -> Condition:
+    """Return the condition that an entity has an instance that the temporal query asks for."""
+    visible = [name for name in query.attrs if access.attributes is None or name in access.attributes]
+    numbers = list((await names.known(connection, await names.tenant(connection, access.tenant), visible)).values())
+    if not numbers:
+        return Condition(NOTHING)
+    where = _WHERE[query.property]
+    sql = f"EXISTS (SELECT 1 FROM instance i WHERE i.entity=e.key AND i.attr=ANY(?) AND {where} OFFSET 0)"
+    return Condition(sql, (numbers, *_bounds(query)))
+
+
+def _bounds(query: TemporalQuery) -> tuple[int, int]:
+    return _MIN if query.start is None else query.start, _MAX if query.end is None else query.end
+
+
+async def _read(connection: Connection, access: Access, key: int, query: TemporalQuery) -> TemporalEntity:
+    ((doc,),) = await fetch(connection, "SELECT doc FROM entity WHERE key=?", (key,))
+    entity = decode_entity(doc)
+    attrs: dict[str, Sequence[Attribute]] = {}
+    more = False
+    for number, name in await fetch(connection, _ATTRIBUTES, (key, key)):
+        if query.attrs and name not in query.attrs:
+            continue
+        if access.attributes is not None and name not in access.attributes:
+            continue
+        instances, cut = await _instances(connection, key, number, query)
+        if instances:
+            attrs[name] = instances
+        more |= cut
+    return TemporalEntity(
+        entity.id, entity.types, entity.scopes, attrs, entity.created_at, entity.modified_at, entity.deleted_at, more
+    )
+
+
+async def _instances(
+    connection: Connection, key: int, attr: int, query: TemporalQuery
+) -> tuple[Sequence[Attribute], bool]:
+    limit = min(query.last_n, query.limit) if query.last_n is not None else query.limit
+    order = "ASC" if query.last_n is None else "DESC"
+    column = "at" if query.property == "observedAt" else "modified"
+    sql = (
+        f"SELECT i.at, i.dataset, i.seq, i.doc FROM instance i WHERE i.entity=? AND i.attr=? "
+        f"AND {_WHERE[query.property]} ORDER BY i.{column} {order}, i.seq {order}, i.dataset {order} LIMIT ?"
+    )
+    rows = await fetch(connection, sql, (key, attr, *_bounds(query), limit + 1))
+    cut = len(rows) > limit and (query.last_n is None or limit < query.last_n)
+    rows = rows[:limit]
+    if query.last_n is not None:
+        rows.reverse()
+    found = [
+        replace(decode_attribute(doc), instance_id=instance_id(key, attr, at, dataset, seq))
+        for at, dataset, seq, doc in rows
+    ]
+    return found, cut
+
+
+async def delete_history(
+    connection: Connection, names: Names, access: Access, id: str, attribute: str | None, instance: str
+) -> bool:
+    """Delete an entity's history, one attribute's, or one instance's, as far as the caller sees its attributes."""
+    tenant = await names.tenant(connection, access.tenant)
+    async with connection.transaction():
+        sql = "SELECT key, live, doc FROM entity WHERE tenant=? AND id=? FOR UPDATE"
+        rows = await fetch(connection, sql, (tenant, id))
+        if not rows:
+            return False
+        key, live, doc = rows[0]
+        conditions = [Condition("entity=?", (key,))]
+        if access.attributes is not None:
+            numbers = await names.known(connection, tenant, access.attributes)
+            conditions.append(Condition("attr=ANY(?::int[])", (list(numbers.values()),)))
+        if attribute is not None:
+            numbers = await names.known(connection, tenant, [attribute])
+            conditions.append(Condition("attr=?", (numbers.get(attribute, -1),)))
+        if instance:
+            parts = instance.removeprefix("urn:ngsi-ld:instance:").split(":", 4)
+            if len(parts) != 5 or not all(part.lstrip("-").isdigit() for part in parts[:4]) or parts[0] != str(key):
+                return False
+            place = (int(parts[1]), int(parts[2]), int(parts[3]), parts[4])
+            conditions.append(Condition("attr=? AND at=? AND seq=? AND dataset=?", place))
+        where = " AND ".join(condition.sql for condition in conditions)
+        params = tuple(p for condition in conditions for p in condition.params)
+        deleted = await fetch(connection, f"DELETE FROM instance WHERE {where} RETURNING 1", params, prepare=False)
+        if attribute is None and not instance and not live:  # of a deleted entity nothing is left then
+            types = (await names.known(connection, tenant, decode_entity(doc).types)).values()
+            sql = "DELETE FROM entity_type WHERE type=ANY(?) AND live=0 AND entity=?"
+            await execute(connection, sql, (list(types), key))
+            await execute(connection, "DELETE FROM entity_scope WHERE entity=?", (key,))
+            await execute(connection, "DELETE FROM entity WHERE key=?", (key,))
+            return True
+        return bool(deleted)

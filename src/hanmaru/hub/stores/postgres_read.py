@@ -1,0 +1,256 @@
+"""The reading side of the PostgreSQL store: choose where a query starts, as the SQLite store does.
+
+A query starts from whatever promises the fewest candidates: ids, a box in the GiST index, or one comparison in the
+value index, when a bounded probe finds few rows there; else it walks the entities of a type in order.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hanmaru.hub.geometry import GeoQuery
+from hanmaru.hub.model import Entity, decode_entity
+from hanmaru.hub.query import EntityQuery, Has, Term
+from hanmaru.hub.stores.base import Page, TypeInfo
+from hanmaru.hub.stores.conditions import Condition, Dialect, comparison, compile_query, conjuncts, texts_of
+from hanmaru.hub.stores.patterns import to_postgres
+from hanmaru.hub.stores.postgres_db import Connection, Names, execute, fetch, snapshot
+from hanmaru.hub.visibility import area_query, project
+from hanmaru.platform.access import Access
+
+DIALECT = Dialect(text_matches="v.txt ~ ?", id_matches="e.id ~ ?", pattern=to_postgres, fence=" OFFSET 0")
+"""An EXISTS with an OFFSET stays a look-up per entity, in the order that the walk has anyway."""
+
+FEW = 1_000
+CHUNK = 6_400
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """Where a query starts: a FROM clause that yields alias ``e``, the order that walks it, whether it is short."""
+
+    source: str
+    params: tuple[Any, ...]
+    order: str = "e.key"
+    short: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A query compiled: SQL that yields keys (and shapes to decide about) of candidates, in no order yet."""
+
+    start: _Start
+    conditions: Sequence[Condition]
+    geometries: Sequence[GeoQuery]
+    ids: Mapping[str, int]
+
+    def sql(self, columns: str, joins: str = "") -> tuple[str, tuple[Any, ...]]:
+        """Return the SQL of the candidates with its parameters."""
+        where = " AND ".join(condition.sql for condition in self.conditions)
+        params = self.start.params + tuple(p for condition in self.conditions for p in condition.params)
+        return f"SELECT {columns} FROM {self.start.source} {joins} WHERE {where}", params
+
+
+async def retrieve(connection: Connection, names: Names, access: Access, id: str) -> Entity | None:
+    """Return a visible entity."""
+    if not access.unrestricted:
+        page = await query(connection, names, access, EntityQuery(ids=(id,), limit=1))
+        return page.entities[0] if page.entities else None
+    tenant = await names.tenant(connection, access.tenant)
+    rows = await fetch(connection, "SELECT doc FROM entity WHERE tenant=? AND id=? AND live=1", (tenant, id))
+    return decode_entity(rows[0][0]) if rows else None
+
+
+async def query(connection: Connection, names: Names, access: Access, query: EntityQuery) -> Page:
+    """Return one page of the visible entities that match."""
+    selection = await compile_selection(connection, names, access, query)
+    if selection is None:
+        return Page([], 0 if query.count else None)
+    if not selection.geometries and not query.count:
+        rows = await _docs_of_page(connection, selection, query) if query.limit else []
+        return Page([project(access, decode_entity(doc)) for (doc,) in rows])
+    async with snapshot(connection):  # one state for the page and its count
+        keys, count = await page_of(connection, selection, query)
+        docs = await docs_of(connection, keys)
+    return Page([project(access, decode_entity(doc)) for doc in docs], count)
+
+
+async def docs_of(connection: Connection, keys: Sequence[int]) -> list[bytes]:
+    """Return entities as they are stored, in order of their keys."""
+    sql = "SELECT e.doc FROM unnest(?::bigint[]) k JOIN entity e ON e.key=k ORDER BY e.key"
+    return [doc for (doc,) in await fetch(connection, sql, (list(keys),))] if keys else []
+
+
+async def _docs_of_page(connection: Connection, selection: Selection, query: EntityQuery) -> list[tuple[Any, ...]]:
+    keys, params = selection.sql("e.key")
+    sql = (
+        f"SELECT d.doc FROM ({keys} ORDER BY {selection.start.order} LIMIT ? OFFSET ?) p "
+        "JOIN entity d ON d.key=p.key ORDER BY p.key"
+    )
+    return await fetch(connection, sql, (*params, query.limit, query.offset), prepare=False)
+
+
+async def page_of(connection: Connection, selection: Selection, query: EntityQuery) -> tuple[Sequence[int], int | None]:
+    """Return the keys of one page and, when asked for, the number of all matches."""
+    if selection.geometries:
+        return await _page_of_shapes(connection, selection, query)
+    keys, params = selection.sql("e.key")
+    page: list[int] = []
+    if query.limit:
+        bounded = f"{keys} ORDER BY {selection.start.order} LIMIT ? OFFSET ?"
+        page = [key for (key,) in await fetch(connection, bounded, (*params, query.limit, query.offset), prepare=False)]
+    if not query.count:
+        return page, None
+    return page, (await fetch(connection, f"SELECT count(*) FROM ({keys}) c", params, prepare=False))[0][0]
+
+
+async def compile_selection(
+    connection: Connection,
+    names: Names,
+    access: Access,
+    query: EntityQuery,
+    *,
+    live: bool = True,
+    more: Sequence[Condition] = (),
+) -> Selection | None:
+    """Return a query with its access predicate, compiled; None when nothing can match. ``more`` conditions join in."""
+    tenant = await names.tenant(connection, access.tenant)
+    area = area_query(access)
+    texts = texts_of(query, access) | ({area.attribute} if area else set[str]())
+    ids = await names.known(connection, tenant, texts)
+    conditions = [*compile_query(query, access, ids, DIALECT, live=live), *more, Condition("e.tenant=?", (tenant,))]
+    if live:
+        conditions.append(Condition("e.live=1"))
+    geometries = [geo for geo in (query.geo, area) if geo is not None]
+    if access.attributes is not None and any(geo.attribute not in access.attributes for geo in geometries):
+        return None
+    start = await _start(connection, tenant, query, geometries, ids, live)
+    return Selection(start, conditions, geometries, ids)
+
+
+async def _start(
+    connection: Connection,
+    tenant: int,
+    query: EntityQuery,
+    geometries: Sequence[GeoQuery],
+    ids: Mapping[str, int],
+    live: bool,
+) -> _Start:
+    if query.ids:
+        source = f"(SELECT key FROM entity WHERE tenant=? AND id=ANY(?)) k {_BY_KEY}"
+        return _Start(source, (tenant, list(query.ids)), short=True)
+    candidates = list(_selective(query, geometries, ids)) if live else []
+    if candidates:
+        probes = ", ".join(f"(SELECT count(*) FROM (SELECT 1 FROM {c.sql} LIMIT {FEW + 1}) p)" for c in candidates)
+        params = [p for candidate in candidates for p in candidate.params]
+        (counts,) = await fetch(connection, f"SELECT {probes}", params, prepare=False)
+        fewest = min(counts)
+        if fewest <= FEW:
+            best = candidates[counts.index(fewest)]
+            return _Start(f"(SELECT DISTINCT v.entity AS key FROM {best.sql}) k {_BY_KEY}", best.params, short=True)
+    if isinstance(query.types, Has):
+        walk = "(SELECT entity AS key FROM entity_type WHERE type=? AND live=1) k"
+        if not live:
+            walk = "(SELECT DISTINCT entity AS key FROM entity_type WHERE type=?) k"
+        return _Start(f"{walk} {_BY_KEY}", (ids.get(query.types.name, -1),), "k.key")
+    return _Start("entity e", ())
+
+
+_BY_KEY = "JOIN entity e ON e.key=k.key"
+
+
+def _selective(query: EntityQuery, geometries: Sequence[GeoQuery], ids: Mapping[str, int]) -> Iterator[Condition]:
+    """Yield sources, each with alias ``v`` and a column ``entity``, that hold every match."""
+    for geo in geometries:
+        box = geo.box()
+        if box is not None:
+            sql = "geo v WHERE v.box && box(point(?,?), point(?,?)) AND v.attr=?"
+            yield Condition(sql, (*box, ids.get(geo.attribute, -1)))
+    for part in conjuncts(query.q):
+        if isinstance(part, Term) and part.operator not in ("!=", "!~=", "~=") and part.member is None:
+            path = Condition("value v WHERE v.path=?", (ids.get(part.path, -1),))
+            compared = comparison(part, DIALECT) if part.operator != "exists" else Condition("1=1")
+            yield Condition(f"{path.sql} AND {compared.sql}", path.params + compared.params)
+    if len(query.attrs) == 1:
+        yield Condition("value v WHERE v.path=?", (ids.get(query.attrs[0], -1),))
+
+
+async def _page_of_shapes(
+    connection: Connection, selection: Selection, query: EntityQuery
+) -> tuple[list[int], int | None]:
+    geometries = selection.geometries
+    joins = " ".join(
+        f"JOIN geo g{n} ON g{n}.entity=e.key AND g{n}.attr={selection.ids.get(geo.attribute, -1)}"
+        for n, geo in enumerate(geometries)
+    )
+    columns = ", ".join(["e.key", *(f"g{n}.wkb" for n in range(len(geometries)))])
+    sql, params = selection.sql(columns, joins)
+    found: dict[int, None] = {}
+    wanted = query.offset + query.limit
+    async for chunk in _chunks(connection, f"{sql} ORDER BY {selection.start.order}", params, selection.start.short):
+        keep = geometries[0].matches([row[1] for row in chunk])
+        for n, geo in enumerate(geometries[1:], start=2):
+            keep &= geo.matches([row[n] for row in chunk])
+        found.update((row[0], None) for row, kept in zip(chunk, keep, strict=True) if kept)
+        if len(found) >= wanted and not query.count:
+            break
+    page = list(found)[query.offset : wanted]
+    return page, len(found) if query.count else None
+
+
+async def _chunks(
+    connection: Connection, sql: str, params: Sequence[Any], short: bool
+) -> AsyncIterator[list[tuple[Any, ...]]]:
+    """Yield rows in growing lists: a page is often full after the first."""
+    if short:
+        if rows := await fetch(connection, sql, params, prepare=False):
+            yield rows
+        return
+    await execute(connection, f"DECLARE rows NO SCROLL CURSOR FOR {sql}", params, prepare=False)
+    size = 100
+    while rows := await fetch(connection, f"FETCH {size} FROM rows", prepare=False):
+        yield rows
+        size = min(size * 4, CHUNK)
+
+
+async def types(connection: Connection, names: Names, access: Access, only: str | None) -> list[TypeInfo]:
+    """Return the visible types with the number of visible entities and the attributes they have."""
+    tenant = await names.tenant(connection, access.tenant)
+    if access.scopes is not None or access.area is not None:
+        return await _types_of_few(connection, names, access, only)
+    async with snapshot(connection):
+        rows = await fetch(
+            connection,
+            "SELECT x.id, x.text, t.entities FROM term x JOIN LATERAL "
+            "(SELECT count(*) AS entities FROM entity_type t WHERE t.type=x.id AND t.live=1) t ON t.entities>0 "
+            "WHERE x.tenant=? AND (?::text IS NULL OR x.text=?) ORDER BY x.text",
+            (tenant, only, only),
+        )
+        visible = [row for row in rows if access.types is None or row[1] in access.types]
+        kinds = await fetch(
+            connection,
+            "SELECT a.type, x.text, a.kind FROM unnest(?::int[]) k JOIN type_attr a ON a.type=k "
+            "JOIN term x ON x.id=a.attr WHERE a.entities>0 ORDER BY x.text",
+            ([row[0] for row in visible],),
+        )
+    found = {number: TypeInfo(name, count) for number, name, count in visible}
+    for number, name, kind in kinds:
+        if access.attributes is None or name in access.attributes:
+            attributes = found[number].attributes
+            attributes[name] = attributes.get(name, frozenset()) | {kind}
+    return list(found.values())
+
+
+async def _types_of_few(connection: Connection, names: Names, access: Access, only: str | None) -> list[TypeInfo]:
+    """Return the types of a caller whose scopes or area bound what is visible, by reading just that."""
+    wanted = EntityQuery(types=Has(only) if only else None, limit=1_000_000)
+    counts: dict[str, int] = {}
+    attributes: dict[str, dict[str, frozenset[str]]] = {}
+    for entity in (await query(connection, names, access, wanted)).entities:
+        for name in entity.types:
+            counts[name] = counts.get(name, 0) + 1
+            kinds = attributes.setdefault(name, {})
+            for attribute, instances in entity.attrs.items():
+                kinds[attribute] = kinds.get(attribute, frozenset()) | {i.kind for i in instances}
+    visible = (name for name in sorted(counts) if access.types is None or name in access.types)
+    return [TypeInfo(name, counts[name], attributes[name]) for name in visible if only is None or name == only]
