@@ -1,5 +1,6 @@
 """Ingestion into a real hub: what runs twice, in part, or is killed leaves what one run leaves."""
 
+import gzip
 import json
 import os
 import random
@@ -9,15 +10,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from hanmaru.connectors.checkpoint import CheckpointFile
 from hanmaru.connectors.errors import ConnectorError
 from hanmaru.connectors.ingest import Summary, ingest_file
+from hanmaru.connectors.schemas import TypeRegistry
 from hanmaru.hub.client import HubClient, Query
 from hanmaru.hub.local import open_hub
 from hanmaru.platform.access import Access
-from tests.connectors.conftest import everything, instants, mapping
+from tests.connectors.conftest import DATA, everything, instants, mapping
 
 AIR = """
 [time]
@@ -204,3 +208,41 @@ async def test_killed_in_the_middle_it_ends_as_one_run_does(tmp_path: Path) -> N
     assert quarantines[0] == quarantines[1]
     assert checkpoints[0]["position"] == checkpoints[1]["position"]
     assert checkpoints[0]["rows"] == checkpoints[1]["rows"] == text.count("\n") - 1
+
+
+async def test_real_boundaries_come_from_geojson(hub: HubClient, tmp_path: Path) -> None:
+    path = DATA / "boundaries" / "sejong.geojson"
+    if not path.is_file():
+        pytest.skip(f"the published boundaries are not at {path} (set HANMARU_TEST_DATA)")
+    text = (
+        '[entity]\ntype = "AdministrativeArea"\nid = "urn:ngsi-ld:AdministrativeArea:{EMD_CD}"\n'
+        'location = { geometry = "geometry" }\n[attributes]\nname = "EMD_KOR_NM"\nalternateName = "EMD_ENG_NM"\n'
+    )
+    registry = TypeRegistry({"AdministrativeArea": {"required": ["name", "location"]}})
+    done = await ingest_file(hub, mapping(text), path, tmp_path, registry=registry)
+    expected = json.loads(path.read_bytes())["features"]
+    assert (done.rows, done.quarantined, done.values) == (len(expected), 0, 3 * len(expected)) == (33, 0, 99)
+    for feature in expected:
+        area = await hub.retrieve(f"urn:ngsi-ld:AdministrativeArea:{feature['properties']['EMD_CD']}", simplified=True)
+        assert area is not None
+        assert (area["name"], area["location"]) == (feature["properties"]["EMD_KOR_NM"], feature["geometry"])
+
+
+@pytest.mark.parametrize("name", ["air.parquet", "air.jsonl", "air.json", "air.csv.gz"])
+async def test_every_format_gives_the_same_hub(hub: HubClient, tmp_path: Path, name: str) -> None:
+    header, *lines = (line.split(",") for line in table(30, bad_every=5).splitlines())
+    records = [dict(zip(header, line, strict=True)) for line in lines]
+    typed = [r | {"pm10": int(r["pm10"]), "no2": float(r["no2"])} for r in records]
+    path = tmp_path / name
+    if name.endswith("parquet"):
+        pq.write_table(pa.Table.from_pylist(typed), path, row_group_size=20)
+    elif name.endswith("gz"):
+        path.write_bytes(gzip.compress(table(30, bad_every=5).encode()))
+    else:
+        path.write_text("\n".join(map(json.dumps, typed)) if name.endswith("l") else json.dumps(typed))
+    done = await ingest(hub, path)
+    assert (done.rows, done.quarantined, done.repeated) == (len(records), 0, 2)
+    for station in "abc":
+        expected = sorted({(r["time"], r["pm10"]) for r in typed if r["station"] == station}, key=str)
+        found = await instants(hub, f"urn:ngsi-ld:AirQualityObserved:{station}", "pm10")
+        assert sorted(v for _, v in found) == sorted(v for _, v in expected)

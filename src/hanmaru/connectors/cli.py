@@ -72,7 +72,7 @@ def connect_command(opener: Opener, types: Callable[[], dict[str, Any]] = dict[s
     """Return ``hanmaru connect``; ``types`` gives the installed services' entity types by name."""
 
     def connect(
-        config: Annotated[Path, typer.Argument(help="TOML file with [[connectors]] tables.")] = Path("hanmaru.toml"),
+        config: Annotated[Path, typer.Argument(help="TOML file with the tables of connectors.")] = Path("hanmaru.toml"),
         check: Annotated[bool, typer.Option("--check", help="Only check the file and its mappings.")] = False,
         json_: Json = False,
     ) -> None:

@@ -19,8 +19,8 @@ from hanmaru.connectors.times import render
 from hanmaru.connectors.writer import HubWriter
 from hanmaru.hub.client import HubClient
 
-BATCH_VALUES = 20_000
-"""Attribute values per write to the hub: what bounds memory and what a crash makes the next run send again."""
+BATCH_VALUES = 10_000
+"""Attribute values per write: bounds memory, how long others wait for the hub, and what is sent again after a crash."""
 _BATCH_FAULTS = 5_000
 _BATCH_ROWS = 50_000
 

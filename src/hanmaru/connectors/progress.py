@@ -22,9 +22,9 @@ def shown(name: str) -> Generator[Watch]:
         return
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(20),
         TaskProgressColumn(),
-        TextColumn("{task.fields[rows]:,} rows  {task.fields[rate]:,.0f} values/s  {task.fields[bad]:,} quarantined"),
+        TextColumn("{task.fields[rows]:,} rows {task.fields[rate]:,.0f}/s {task.fields[bad]:,} bad"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as progress:

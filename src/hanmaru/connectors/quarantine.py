@@ -35,7 +35,7 @@ class Quarantine:
         lines = b"".join(_line(e) for e in entries) if self.size < self._limit else b""
         if not lines:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # raw rows may hold what nobody else should see
         with self.path.open("ab") as out:
             out.write(lines)
             out.flush()

@@ -17,6 +17,7 @@ log = structlog.get_logger()
 
 State = Literal["starting", "working", "waiting", "failing"]
 _EVERY_S = 60.0
+_FILE_EVERY_S = 1.0
 
 
 class Status(msgspec.Struct):
@@ -36,13 +37,14 @@ class Status(msgspec.Struct):
 
 @dataclass
 class Reporter:
-    """Keeps one connector's `Status` and publishes it: at once when its state changes, else once a minute."""
+    """Keeps one connector's `Status` and publishes it."""
 
     status: Status
     hub: HubClient
     path: Path
     failures: int = 0
     _published: float = 0.0
+    _written: float = 0.0
     _state: str = ""
 
     async def success(self, rows: int = 0, values: int = 0, quarantined: int = 0, *, state: State = "working") -> None:
@@ -61,13 +63,19 @@ class Reporter:
         await self.publish()
 
     async def publish(self, *, force: bool = False) -> None:
-        """Write the file, and the entity when its state changed or a minute passed; a hub that fails is only logged."""
-        due = force or self._state != self.status.status or time.monotonic() - self._published >= _EVERY_S
-        if not due:
-            return
-        self._state, self._published = self.status.status, time.monotonic()
+        """Write the file (once a second) and the entity (once a minute), both at once when the state changed.
+
+        A hub that fails is only logged.
+        """
+        now = time.monotonic()
+        changed = force or self._state != self.status.status
         try:
-            await asyncio.to_thread(replace_file, self.path, msgspec.json.encode(self.status))
+            if changed or now - self._written >= _FILE_EVERY_S:
+                self._written = now
+                await asyncio.to_thread(replace_file, self.path, msgspec.json.encode(self.status))
+            if not changed and now - self._published < _EVERY_S:
+                return
+            self._state, self._published = self.status.status, now
             result = await self.hub.upsert([self.entity()])
             for failure in result.failures:
                 log.warning("connector.status_refused", connector=self.status.name, reason=failure.detail)

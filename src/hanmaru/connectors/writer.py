@@ -20,6 +20,7 @@ Key = tuple[str, str]
 """An attribute's name and ``datasetId`` (empty: the default instance)."""
 _KNOWN_LIMIT = 100_000
 _CHUNK = 500
+"""Entities per call, so that others who write wait only briefly."""
 _HISTORY_SPAN = 1000
 _HISTORY_LIMIT = 10_000
 """Instances of an attribute that the hub returns at most: an answer of that length may be cut."""
@@ -161,12 +162,11 @@ class HubWriter:
         entities: list[JsonObject],
         written: Written,
     ) -> None:
-        if not entities:
-            return
-        result = await _patiently(lambda: send(entities))
-        written.failures.extend(result.failures)
-        for failure in result.failures:
-            self._known.pop(failure.id, None)
+        for start in range(0, len(entities), _CHUNK):
+            result = await _patiently(lambda part=entities[start : start + _CHUNK]: send(part))
+            written.failures.extend(result.failures)
+            for failure in result.failures:
+                self._known.pop(failure.id, None)
 
 
 async def _patiently(call: Callable[[], Awaitable[T]], attempts: int = 8) -> T:
