@@ -5,6 +5,7 @@ are taken again after a while, so that a demo that runs for weeks keeps the same
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 
@@ -24,12 +25,18 @@ BELLS_A_DAY = 7.0
 def between(city: City, start_s: float, end_s: float) -> Iterator[JsonObject]:
     """Yield the alerts issued in the half-open span [start, end), oldest first."""
     for slot in range(int(start_s // SLOT_S), int(-(-end_s // SLOT_S))):
-        for alert in _slot(city, slot):
-            if start_s <= alert[0] < end_s:
-                yield alert[1]
+        for at_s, alert in _slot(city, slot):
+            if start_s <= at_s < end_s:
+                yield alert
 
 
-def _slot(city: City, slot: int) -> Iterator[tuple[float, JsonObject]]:
+@lru_cache(maxsize=64)
+def _slot(city: City, slot: int) -> tuple[tuple[float, JsonObject], ...]:
+    """Return a slot's alerts; kept, for a stream asks for the same five minutes every second."""
+    return tuple(sorted(_made(city, slot), key=lambda alert: alert[0]))
+
+
+def _made(city: City, slot: int) -> Iterator[tuple[float, JsonObject]]:
     t = slot * SLOT_S
     yield from _bells(city, slot, t)
     now = np.array([float(t)])

@@ -48,11 +48,7 @@ def attributes(city: City, kind: str, index: Ints, t: Floats, columns: Columns) 
         for name, unit in units.items():
             entity[name] = _property(values[name][k], unit, at)
         if kind in DATED:
-            entity["dateObserved"] = {
-                "type": "Property",
-                "value": {"@type": "DateTime", "@value": at},
-                "observedAt": at,
-            }
+            entity["dateObserved"] = _property(at, Unit(), at)
         if "lon" in columns:
             point = _point(float(columns["lon"][k]), float(columns["lat"][k]))
             entity["location"] = {"type": "GeoProperty", "value": point, "observedAt": at}
@@ -117,7 +113,7 @@ def _own(city: City, sensors: Sensors, i: int) -> JsonObject:
     match sensors.type:
         case "Camera":
             use = _CAMERA_USES[int(trait * len(_CAMERA_USES))]
-            return {"cameraUsage": _fixed(use), "cameraType": _fixed("FIXED" if trait < 0.7 else "DOME_PTZ")}
+            return {"cameraUsage": _fixed(use), "cameraType": _fixed("FIXED" if trait < 0.7 else "PTZ")}
         case "Device":
             return {"category": _fixed(["sensor"]), "controlledProperty": _fixed(["emergency"])}
         case "OffStreetParking":

@@ -141,7 +141,7 @@ class _City(_Fact, frozen=True):
     centre: LonLat
     seed: int
     languages: tuple[str, ...] = ("ko", "en")
-    services: tuple[str, ...] = ("centre",)
+    services: tuple[str, ...] = ()
 
 
 class _File(
@@ -164,7 +164,7 @@ class _File(
 
 
 class Profile(_Fact, frozen=True):
-    """A city's facts. ``zone`` is an IANA time zone, ``centre`` lon, lat, ``services`` what the city enables."""
+    """A city's facts. ``zone`` is an IANA time zone, ``services`` what the city enables (none named: all that are installed)."""
 
     id: str
     name: Name

@@ -128,9 +128,10 @@ def _country(profile: Profile, land: Land, layout: Layout, rng: np.random.Genera
     entries, ends = list(points), built[points]
     limits = shapely.union_all(list(land.sketch)).buffer(-120)
     solid = shapely.union_all(towns.hulls)
+    around = solid.buffer(150, 2)
     chains: list[tuple[int, int, int]] = []
     for c, corridor in enumerate(profile.corridors):
-        chain = _corridor(LineString(land.plane.xy(corridor.points)), limits, solid, layout)
+        chain = _corridor(LineString(land.plane.xy(corridor.points)), limits, around, layout)
         for piece in chain:
             for end in (piece[0], piece[-1]):
                 distance = np.hypot(*(ends - layout.xy[end]).T)
@@ -156,10 +157,10 @@ def _country(profile: Profile, land: Land, layout: Layout, rng: np.random.Genera
         layout.path(points[a], points[b], SECONDARY if (a, b) in busy else TERTIARY)
 
 
-def _corridor(line: LineString, limits: BaseGeometry, solid: BaseGeometry, layout: Layout) -> list[list[int]]:
+def _corridor(line: LineString, limits: BaseGeometry, around: BaseGeometry, layout: Layout) -> list[list[int]]:
     """Return a corridor's nodes, about 1.1 km apart, in the pieces that towns leave of it."""
     pieces: list[list[int]] = []
-    outside = line.intersection(limits).difference(solid.buffer(150))
+    outside = line.intersection(limits).difference(around)
     for part in shapely.get_parts(outside):
         if isinstance(part, LineString) and part.length > 300:
             n = max(1, round(part.length / 1100))
@@ -177,15 +178,15 @@ def _villages(
     group: list[int],
     solid: BaseGeometry,
 ) -> None:
-    waters = shapely.union_all(list(land.water)).buffer(150)
-    heights = shapely.union_all(list(land.green))
+    away = [shapely.union_all(list(land.water)).buffer(150, 2), *land.green, solid.buffer(300, 2)]
+    closed = shapely.union_all(away)
     for i, district in enumerate(profile.districts):
         if district.kind == "dong":
             continue
         count = round(district.population * profile.roads.villages_per_1000 / 1000)
         if district.kind == "eup":
             count = min(count, round(district.area_km2))
-        room = land.sketch[i].buffer(-200).difference(solid.buffer(300)).difference(waters).difference(heights)
+        room = land.sketch[i].buffer(-200).difference(closed)
         if room.is_empty:
             continue
         taken = [np.array(layout.xy[p]) for p in points]

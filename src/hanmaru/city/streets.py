@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import shapely
-from shapely.geometry import MultiPoint
+from shapely.geometry import box
 from shapely.geometry.base import BaseGeometry
 
 from hanmaru.city import plane
@@ -238,8 +238,9 @@ def trodden(points: Floats, edges: Sequence[tuple[int, int]], group: Ints, towns
 
 def hull(points: Floats, shrink_m: float) -> BaseGeometry:
     """Return the ground that a town's nodes cover, shrunk, through which no country road may run."""
-    grown = MultiPoint(points).buffer(260, quad_segs=2)
-    return grown.buffer(-260 - shrink_m, quad_segs=2)
+    cells = np.unique(np.floor(points / 250), axis=0) * 250 + 125
+    boxes = [box(x - 190, y - 190, x + 190, y + 190) for x, y in cells.tolist()]
+    return shapely.union_all(boxes).buffer(-100 - shrink_m, join_style="mitre")
 
 
 def _within(area: BaseGeometry, x: Floats, y: Floats) -> Bools:
