@@ -61,7 +61,7 @@ async def test_every_shipped_mapping_has_its_series() -> None:
         assert set(load(name).title) == {"en", "ko"}
 
 
-async def test_nothing_is_quarantined_and_the_rate_holds(city: City) -> None:
+async def test_nothing_is_quarantined(city: City) -> None:
     assert {name: s.quarantined for name, s in city.done.items() if s.quarantined} == {}
     values, seconds = sum(s.values for s in city.done.values()), sum(s.seconds for s in city.done.values())
     print(f"\n{values:,} values in {seconds:.1f} s, {values / seconds:,.0f} values/s")
