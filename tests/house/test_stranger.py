@@ -58,7 +58,7 @@ def test_a_strangers_service_answers_computes_and_draws(tmp_path: Path, monkeypa
     data.mkdir()
     install(packages)
     monkeypatch.setenv("PYTHONPATH", str(packages))
-    with running(data, "--demo", SERVICES="centre,bikes") as hub:
+    with running(data, "--demo") as hub:
         dock = {
             "id": "urn:ngsi-ld:BikeHireDockingStation:1",
             "type": "BikeHireDockingStation",
