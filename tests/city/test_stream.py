@@ -177,7 +177,7 @@ async def test_the_stream_writes_what_fell_due(hanbit: City, hub: HubClient) -> 
     assert reached == sorted(reached)
 
 
-@given(st.floats(0.1, 5000), st.floats(0, 1e6), st.floats(0, 1e6))
+@given(st.floats(1.5, 5000), st.floats(0, 1e6), st.floats(0, 1e6))
 def test_the_clock_goes_on_after_a_restart(speed: float, before: float, off: float) -> None:
     import tempfile
 

@@ -43,7 +43,7 @@ def resume(path: Path, *, speed: float = 1.0, source: Callable[[], float] = time
     """Return the clock kept in a file, so that city time goes on after a restart; start and keep one if there is none.
 
     Where another speed is asked for than the kept one, city time goes on from what it is now at the new speed. A clock
-    at speed 1 is real time and needs no file.
+    at speed 1 is real time: it needs no file, and returning to it returns to now.
     """
     if speed == 1.0:
         return CityClock(source=source)

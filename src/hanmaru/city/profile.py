@@ -164,7 +164,7 @@ class _File(
 
 
 class Profile(_Fact, frozen=True):
-    """A city's facts. ``zone`` is an IANA time zone, ``services`` what the city enables (none named: all that are installed)."""
+    """A city's facts. ``zone`` is an IANA time zone, ``services`` what it enables (none: all installed)."""
 
     id: str
     name: Name
