@@ -47,7 +47,8 @@ async def open_hub(settings: Settings) -> AsyncGenerator[OpenHub]:
     async with local.open_hub(settings.store_url) as hub:
         limits = settings.contexts
         hub.contexts = Contexts(hub.store, max_bytes=limits.max_bytes, timeout_s=limits.timeout_s)
-        yield OpenHub(hub.client(Access(write=True)), lambda: routes(hub), [Job("notifier", partial(notifier.run, hub))])
+        jobs = [Job("notifier", partial(notifier.run, hub))]
+        yield OpenHub(hub.client(Access(write=True)), lambda: routes(hub), jobs)
 
 
 def city_document(settings: Settings) -> Mapping[str, Any]:
