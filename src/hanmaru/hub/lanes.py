@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from ssl import SSLContext
 from uuid import NAMESPACE_URL, uuid5
 
+import msgspec
 import structlog
 from msgspec.structs import replace as _replace
 
@@ -34,6 +35,7 @@ LOADED = 50
 LANE_BYTES = 1 << 20
 ALL_BYTES = 64 << 20
 MAX_ENTITIES = 2_000
+NOTHING = Parcel(0, 0, 0, [])
 Key = tuple[str, str]
 
 
@@ -82,7 +84,8 @@ class Courier:
             log.exception("notification failed", subscription=subscription.id)
             outcome = Outcome("failed", f"internal error: {error!r}")
         delivered = outcome.verdict == "delivered"
-        self.ledger.count(subscription, "" if delivered else outcome.reason)
+        if self.matcher.get(subscription.key) is not None:  # else it was deleted meanwhile
+            self.ledger.count(subscription, "" if delivered else outcome.reason)
         metrics().notifications.labels("delivered" if delivered else "failed").inc()
         return outcome
 
@@ -164,7 +167,7 @@ class Lane:
 
     def _one(self) -> tuple[list[Delivery], Parcel, list[Item]]:
         delivery = self._pop()
-        parcel = decode_parcel(delivery.doc)
+        parcel = _parcel(delivery)
         return [delivery], parcel, parcel.items
 
     async def _merged(self, subscription: Subscription) -> tuple[list[Delivery], Parcel, list[Item]]:
@@ -174,7 +177,7 @@ class Lane:
         parcels: list[Parcel] = []
         while self._queue and len(latest) < MAX_ENTITIES:
             delivery = self._pop()
-            parcel = decode_parcel(delivery.doc)
+            parcel = _parcel(delivery)
             taken.append(replace(delivery, doc=b""))
             if parcel.last > subscription.since:
                 parcels[1:] = [_replace(parcel, items=[])]
@@ -183,7 +186,7 @@ class Lane:
                     latest[item.entity.id] = item
             if not self._queue and self._behind:
                 await self._load()
-        first, last = parcels[0] if parcels else Parcel(0, 0, 0, []), parcels[-1] if parcels else Parcel(0, 0, 0, [])
+        first, last = (parcels[0], parcels[-1]) if parcels else (NOTHING, NOTHING)
         return taken, _replace(last, first=first.first, at=first.at), list(latest.values())
 
     async def _deliver(
@@ -248,6 +251,14 @@ class Lane:
     def _release(self) -> None:
         while self._queue:
             self._pop()
+
+
+def _parcel(delivery: Delivery) -> Parcel:
+    try:
+        return decode_parcel(delivery.doc)
+    except msgspec.MsgspecError:  # one that cannot be read must not stop the others
+        log.exception("delivery cannot be read", subscription=delivery.subscription)
+        return NOTHING
 
 
 def notification_id(subscription: Subscription, parcel: Parcel) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from hanmaru.hub.geometry import to_wkb
+from hanmaru.hub.geometry import bounds, to_wkb
 from hanmaru.hub.index import Row, entity_rows
 from hanmaru.hub.model import Change
 from hanmaru.hub.query import (
@@ -23,6 +23,8 @@ from hanmaru.hub.subscriptions import ANY_TYPE, DEFAULT_TRIGGERS, Subscription
 from hanmaru.hub.visibility import project, visible
 
 Key = tuple[str, str]
+Box = tuple[float, float, float, float]
+"""West, south, east, north."""
 
 
 class Occurrence:
@@ -36,6 +38,7 @@ class Occurrence:
         self.updated = touched - self.created
         self.removed = frozenset(change.removed)
         self._rows: dict[frozenset[str] | None, Mapping[str, Sequence[Row]]] = {}
+        self._shapes: dict[str, Sequence[tuple[bytes, Box]]] = {}
 
     @cached_property
     def attributes(self) -> frozenset[str]:
@@ -49,6 +52,14 @@ class Occurrence:
             self._rows[allowed] = entity_rows(project(subscription.access, self.change.entity))
         return self._rows[allowed]
 
+    def shapes(self, attribute: str) -> Sequence[tuple[bytes, Box]]:
+        """Return the geometries of a GeoProperty (WKB), each with its bounds."""
+        if attribute not in self._shapes:
+            instances = self.change.entity.attrs.get(attribute, ())
+            found = [to_wkb(i.value) for i in instances if i.kind == "GeoProperty"]
+            self._shapes[attribute] = [(wkb, bounds(wkb)) for wkb in found]
+        return self._shapes[attribute]
+
 
 @dataclass(frozen=True, slots=True)
 class _Selector:
@@ -60,7 +71,7 @@ class _Selector:
 class Watch:
     """A subscription with everything compiled that matching needs."""
 
-    __slots__ = ("_q", "_scopes", "_selectors", "_triggers", "_watched", "subscription")
+    __slots__ = ("_box", "_q", "_scopes", "_selectors", "_triggers", "_watched", "subscription")
 
     def __init__(self, subscription: Subscription) -> None:
         """Compile a subscription."""
@@ -70,6 +81,7 @@ class Watch:
         self.subscription = subscription
         self._triggers = frozenset(triggers)
         self._watched = frozenset(subscription.watched)
+        self._box = subscription.geo.box() if subscription.geo else None
         self._q = parse_q(subscription.q.text, subscription.q.terms()) if subscription.q else None
         self._scopes = parse_scopes(subscription.scope_q) if subscription.scope_q else None
         self._selectors = tuple(
@@ -112,7 +124,7 @@ class Watch:
             return False
         if self._q is not None and not matches(self._q, occurrence.rows(s)):
             return False
-        return s.geo is None or self._in_place(change)
+        return s.geo is None or self._in_place(occurrence)
 
     def _triggered(self, occurrence: Occurrence) -> bool:
         triggers, kind = self._triggers, occurrence.change.kind
@@ -144,13 +156,17 @@ class Watch:
             for s in self._selectors
         )
 
-    def _in_place(self, change: Change) -> bool:
+    def _in_place(self, occurrence: Occurrence) -> bool:
         geo, allowed = self.subscription.geo, self.subscription.access.attributes
         assert geo is not None
         if allowed is not None and geo.attribute not in allowed:
             return False
-        shapes = [to_wkb(i.value) for i in change.entity.attrs.get(geo.attribute, ()) if i.kind == "GeoProperty"]
-        return bool(geo.matches(shapes).any())
+        shapes = [wkb for wkb, box in occurrence.shapes(geo.attribute) if self._box is None or _meet(box, self._box)]
+        return bool(shapes) and bool(geo.matches(shapes).any())
+
+
+def _meet(a: Box, b: Box) -> bool:
+    return a[0] <= b[2] and b[0] <= a[2] and a[1] <= b[3] and b[1] <= a[3]
 
 
 def concerns(subscription: Subscription, change: Change) -> bool:
