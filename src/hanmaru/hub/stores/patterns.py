@@ -30,7 +30,7 @@ def to_postgres(pattern: str) -> str:
             out.append(_literal(chr(int(match[1] or match[2], 16))))
             at = match.end()
         elif text.startswith("["):
-            end, members = _bracket(pattern, at)
+            end, members = _bracket(pattern, at, "i" in flags)
             out.append(members)
             at = end
         elif match := _NAMED(pattern, at):
@@ -41,9 +41,12 @@ def to_postgres(pattern: str) -> str:
         elif text == ".":
             out.append("." if "s" in flags else "[^\\n]")
             at += 1
+        elif text.startswith("\\"):
+            out.append(_escape(pattern, text[1]))
+            at += 2
         else:
-            out.append(_escape(pattern, text[1]) if text.startswith("\\") else text)
-            at = token.end()
+            out.append(f"[{cases}]" if "i" in flags and (cases := _cases(text)) else text)
+            at += len(text)
     return ("(?i)" if "i" in flags else "") + "(?:" + "".join(out) + ")"
 
 
@@ -59,11 +62,18 @@ def _escape(pattern: str, letter: str) -> str:
     return "\\" + letter
 
 
+def _cases(character: str) -> str:
+    """Return the cases of a letter beyond ASCII, of which the collation "C" knows nothing."""
+    if character.isascii() or character.lower() == character.upper():
+        return ""
+    return "".join(c for c in (character, character.lower(), character.upper()) if len(c) == 1)
+
+
 def _literal(character: str) -> str:
     return character if character.isalnum() or ord(character) > 127 else f"\\u{ord(character):04x}"
 
 
-def _bracket(pattern: str, start: int) -> tuple[int, str]:
+def _bracket(pattern: str, start: int, any_case: bool) -> tuple[int, str]:
     """Return where a bracket expression ends, and the expression in PostgreSQL's words."""
     at = start + 1
     out = "["
@@ -90,6 +100,7 @@ def _bracket(pattern: str, start: int) -> tuple[int, str]:
             at += 2
         else:
             out += "\\" + pattern[at] if pattern[at] in "[]" else pattern[at]
+            out += _cases(pattern[at]) if any_case and pattern[at + 1] != "-" and pattern[at - 1] != "-" else ""
             at += 1
     return at + 1, out + "]"
 

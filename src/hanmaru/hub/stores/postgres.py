@@ -3,8 +3,8 @@
 Any number of processes may open the same database. A write is acknowledged when its transaction is on disk.
 """
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, cast
 
 from msgspec.structs import replace
@@ -19,7 +19,7 @@ from hanmaru.platform.problems import Problem
 
 try:
     from hanmaru.hub.stores import postgres_history, postgres_read
-    from hanmaru.hub.stores.postgres_db import Connection, Names, execute, fetch, integers, make_pool, problems
+    from hanmaru.hub.stores.postgres_db import Connection, Names, connected, execute, fetch, integers, make_pool
     from hanmaru.hub.stores.postgres_groups import Groups
     from hanmaru.hub.stores.postgres_write import Job
 except ImportError as error:
@@ -57,10 +57,8 @@ class PostgresStore:
         await self._groups.close()
         await self._pool.close()
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncGenerator[Connection]:
-        async with problems(), self._pool.connection() as connection:
-            yield connection
+    def _connection(self) -> AbstractAsyncContextManager[Connection]:
+        return connected(self._pool)
 
     async def _fetch(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         async with self._connection() as connection:

@@ -1,12 +1,13 @@
 """PostgreSQL connections as the store uses them: settings, errors as problems, names by number, columns as arrays."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, LiteralString, cast
 
 import psycopg
-from psycopg import errors
+from psycopg import OperationalError, errors
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
@@ -71,17 +72,37 @@ async def snapshot(connection: Connection) -> AsyncGenerator[None]:
     await connection.execute("COMMIT")
 
 
+class Lost(Problem):
+    """The connection broke; whether what was being written was kept is unknown."""
+
+    def __init__(self) -> None:
+        """Say so."""
+        detail = "The database went away. Read before you write again: what was being written may have been kept."
+        super().__init__(503, "Database lost", detail)
+
+
+TRANSIENT = (errors.DeadlockDetected, errors.SerializationFailure, errors.LockNotAvailable)
+"""Errors after which nothing was kept and another try may go well."""
+
+
 @asynccontextmanager
-async def problems() -> AsyncGenerator[None]:
-    """Turn the database's own refusals into problems."""
+async def connected(pool: Pool) -> AsyncGenerator[Connection]:
+    """Lend a connection and turn the database's own refusals into problems."""
     try:
-        yield
+        async with pool.connection() as connection:
+            yield connection
     except (errors.DataError, errors.ProgramLimitExceeded) as error:
         raise bad_request(f"The database cannot keep or compare this: {_line(error)}") from error
     except (PoolTimeout, TooManyRequests) as error:
         raise Problem(503, "Overloaded", "Too many requests wait for the database. Try again in a second.") from error
     except errors.QueryCanceled as error:
         raise Problem(503, "Too long", "The database took too long. Ask for less at once.") from error
+    except TRANSIENT:
+        raise
+    except OperationalError as error:
+        with contextlib.suppress(OperationalError):
+            await pool.check()  # the other idle connections may be lost too
+        raise Lost() from error
 
 
 def _line(error: psycopg.Error) -> str:

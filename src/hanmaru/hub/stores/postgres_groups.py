@@ -4,9 +4,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 
-from psycopg import OperationalError, errors
-
-from hanmaru.hub.stores.postgres_db import Names, Pool, problems
+from hanmaru.hub.stores.postgres_db import TRANSIENT, Lost, Names, Pool, connected
 from hanmaru.hub.stores.postgres_write import Job, Outcomes, commit
 from hanmaru.platform.problems import Problem
 
@@ -64,11 +62,8 @@ class Groups:
         while group := await self._take():
             try:
                 await self._commit(group)
-            except OperationalError as error:
-                if not isinstance(error, _TRANSIENT):
-                    _refuse(group, error)
-                    continue
-                await self._each_alone(group)
+            except Lost as problem:
+                _refuse(group, problem)
             except Exception:
                 await self._each_alone(group)
 
@@ -79,12 +74,12 @@ class Groups:
                     await self._commit([waiting])
                     break
                 except Exception as error:
-                    if not isinstance(error, _TRANSIENT) or not left:
+                    if not isinstance(error, TRANSIENT) or not left:
                         _refuse([waiting], error)
                         break
 
     async def _commit(self, group: list[_Waiting]) -> None:
-        async with problems(), self._pool.connection() as connection:
+        async with connected(self._pool) as connection:
             outcomes = await commit(connection, self._names, [waiting.job for waiting in group])
         for waiting, outcome in zip(group, outcomes, strict=True):
             if waiting.future.done():
@@ -95,14 +90,7 @@ class Groups:
                 waiting.future.set_result(outcome)
 
 
-_TRANSIENT = (errors.DeadlockDetected, errors.SerializationFailure, errors.LockNotAvailable)
-"""Errors after which nothing was kept and another try may go well."""
-
-
 def _refuse(group: list[_Waiting], error: Exception) -> None:
-    if isinstance(error, OperationalError):
-        detail = "The database went away while it was written to. Read before you write again: it may have been kept."
-        error = Problem(503, "Database lost", detail)
     for waiting in group:
         if not waiting.future.done():
             waiting.future.set_exception(error)

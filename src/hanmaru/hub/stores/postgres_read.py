@@ -156,7 +156,8 @@ async def _start(
     return _Start("entity e", ())
 
 
-_BY_KEY = "JOIN entity e ON e.key=k.key"
+_BY_KEY = "CROSS JOIN LATERAL (SELECT * FROM entity WHERE key=k.key OFFSET 0) e"
+"""The row of a key, by its key and no other index, whatever the planner believes."""
 
 
 def _selective(query: EntityQuery, geometries: Sequence[GeoQuery], ids: Mapping[str, int]) -> Iterator[Condition]:
