@@ -18,6 +18,7 @@ export class Model {
   readonly selected = new Observable<string | null>(null);
   readonly visible: Observable<ReadonlySet<string>>;
   readonly view = new Observable<"map" | "table">("map");
+  /** The layer in the table; empty: the topmost that has entities. */
   readonly tableLayer: Observable<string>;
   /** Which tab the single panel of narrow screens shows. */
   readonly tab = new Observable<"layers" | "city" | "details">("layers");
@@ -32,7 +33,7 @@ export class Model {
     readonly basemap: Basemap,
   ) {
     this.visible = new Observable<ReadonlySet<string>>(new Set(manifest.layers.filter((layer) => layer.visible).map((layer) => layer.id)));
-    this.tableLayer = new Observable(manifest.layers.at(-1)?.id ?? "");
+    this.tableLayer = new Observable("");
   }
 
   static async load(): Promise<Model> {

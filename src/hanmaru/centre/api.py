@@ -28,7 +28,7 @@ MAX_FEATURES = 50_000
 MAX_HOURS = 24 * 366
 MAX_POINTS = 1500
 MAX_HITS = 20
-BASEMAP = ("boundary", "dongs", "water", "green", "roads")
+BASEMAP = ("boundary", "dongs", "water", "green", "buildings", "rail", "roads")
 
 
 def access_for(request: Request) -> Access:

@@ -4,7 +4,7 @@ from hanmaru.centre.api import routes
 from hanmaru.hub.client import HubClient
 from hanmaru.platform.services import Attr, EntityType, Layer, Panel, Service, Text
 
-GOOD, MODERATE, BAD, VERY_BAD = "#2470c8", "#1f8149", "#e8a020", "#cc3b37"
+GOOD, MODERATE, BAD, VERY_BAD = "#2470c8", "#1f8149", "#c77700", "#cc3b37"
 """Korea's four grades of air quality, as its public displays colour them."""
 
 
@@ -21,15 +21,15 @@ def grades(moderate: float, bad: float, very_bad: float) -> tuple[tuple[float, s
 NAME = Attr("name", text("Name", "이름"))
 
 AIR = (
-    Attr("airQualityIndex", text("Air index", "통합지수"), "", 0, steps=grades(51, 101, 251)),
     Attr("pm25", text("PM2.5", "초미세먼지"), "µg/m³", 0, steps=grades(16, 36, 76)),
     Attr("pm10", text("PM10", "미세먼지"), "µg/m³", 0, steps=grades(31, 81, 151)),
     Attr("o3", text("Ozone", "오존"), "ppm", 3, steps=grades(0.031, 0.091, 0.151)),
     Attr("no2", text("NO₂", "이산화질소"), "ppm", 3, steps=grades(0.031, 0.061, 0.201)),
+    Attr("airQualityIndex", text("Air index", "통합지수"), "", 0, steps=grades(51, 101, 251)),
 )
 
 WEATHER = (
-    Attr("temperature", text("Temperature", "기온"), "°C", 1),
+    Attr("temperature", text("Temp.", "기온"), "°C", 1),
     Attr("relativeHumidity", text("Humidity", "상대 습도"), "%", 0, 100),
     Attr("windSpeed", text("Wind", "풍속"), "m/s", 1),
     Attr("precipitation", text("Rain", "강수량"), "mm", 1),
@@ -110,11 +110,20 @@ LAYERS = (
     Layer(
         "traffic", text("Traffic", "교통"), "TrafficFlowObserved", TRAFFIC, "#1b7f6b", "averageVehicleSpeed", "traffic"
     ),
-    Layer("light", text("Street lights", "가로등"), "Streetlight", LIGHT, "#8a6d1d", None, "light"),
+    Layer("light", text("Street lights", "가로등"), "Streetlight", LIGHT, "#8a6d1d", None, "light", visible=False),
     Layer("camera", text("Safety cameras", "방범 카메라"), "Camera", CAMERA, "#5b4b9a", None, "camera"),
     Layer("device", text("Emergency bells", "비상벨"), "Device", DEVICE, "#56657a", None, "device"),
-    Layer("energy", text("Energy", "에너지"), "ACMeasurement", ENERGY, "#b0562a", None, "energy"),
-    Layer("waste", text("Waste containers", "쓰레기통"), "WasteContainer", WASTE, "#7a5a3c", "fillingLevel", "waste"),
+    Layer("energy", text("Energy", "에너지"), "ACMeasurement", ENERGY, "#b0562a", None, "energy", visible=False),
+    Layer(
+        "waste",
+        text("Waste containers", "쓰레기통"),
+        "WasteContainer",
+        WASTE,
+        "#7a5a3c",
+        "fillingLevel",
+        "waste",
+        visible=False,
+    ),
     Layer("noise", text("Noise", "소음"), "NoiseLevelObserved", NOISE, "#a0447a", "LAeq", "noise"),
     Layer("crowd", text("Crowds", "유동 인구"), "CrowdFlowObserved", CROWD, "#3d6fb4", None, "people"),
     Layer(
@@ -125,12 +134,13 @@ LAYERS = (
         "#2f8f9d",
         "availableCapacity",
         "plug",
+        visible=False,
     ),
     Layer(
         "parking", text("Parking", "주차장"), "OffStreetParking", PARKING, "#2f62ad", "availableSpotNumber", "parking"
     ),
     Layer("vehicle", text("Buses", "버스"), "Vehicle", VEHICLE, "#c2410c", None, "bus"),
-    Layer("stop", text("Bus stops", "버스 정류장"), "PublicTransportStop", (), "#8b4a2b", None, "pin"),
+    Layer("stop", text("Bus stops", "버스 정류장"), "PublicTransportStop", (), "#8b4a2b", None, "pin", visible=False),
     Layer("water", text("Rivers", "하천"), "WaterObserved", WATER, "#1f78b4", None, "flood"),
     Layer("medical", text("Emergency care", "응급 의료"), "Hospital", MEDICAL, "#c0392b", "availableBeds", "hospital"),
     Layer("weather", text("Weather", "날씨"), "WeatherObserved", WEATHER, "#4a6fa5", None, "weather"),
@@ -141,7 +151,7 @@ LAYERS = (
 
 PANELS = (
     Panel("alerts", text("Alerts", "알림"), "table", "city", ["Alert"], ALERT),
-    Panel("air-now", text("Air", "대기"), "values", "city", ["AirQualityObserved"], AIR[1:]),
+    Panel("air-now", text("Air", "대기"), "values", "city", ["AirQualityObserved"], AIR[:4]),
     Panel("weather-now", text("Weather", "날씨"), "values", "city", ["WeatherObserved"], WEATHER[:4]),
     Panel("traffic-now", text("Traffic", "교통"), "values", "city", ["TrafficFlowObserved"], TRAFFIC),
 )

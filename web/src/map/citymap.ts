@@ -1,34 +1,52 @@
 import type { Feature, FeatureCollection, Geometry, Position } from "geojson";
 import {
   LngLatBounds, Map as MapLibre, ScaleControl, setWorkerUrl,
-  type GeoJSONSource, type GeoJSONSourceDiff, type MapLayerMouseEvent,
+  type GeoJSONSource, type MapLayerMouseEvent,
 } from "maplibre-gl";
 import workerUrl from "maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url";
 import { colourOf, nameOf, withUnit } from "../format";
 import { language, t, text } from "../i18n";
 import type { Model } from "../model";
-import { calm, theme, type Theme } from "../settings";
+import { calm, phone, theme, type Theme } from "../settings";
 import { throttled } from "../state";
 import type { Batch } from "../store";
 import type { Entity, Layer } from "../types";
-import { clusterImage, DRAWN, pinImage } from "./icons";
-import { baseLayers, liveLayers, makeStyle, PALETTES } from "./style";
+import { clusterImage, DRAWN, iconImage, pinImage } from "./icons";
+import { ALONE, baseLayers, liveLayers, makeStyle, PALETTES } from "./style";
 
 setWorkerUrl(workerUrl);
 
 const FLUSH_MS = 300;
-const PICKABLE = ["pins", "dots", "lines", "areas"];
+const PICKABLE = ["movers-pins", "points-pins", "movers-dots", "points-dots", "lines", "areas"];
+/** How many moving entities are drawn by themselves; beyond, they are clustered like all others. */
+const MOST_MOVERS = 1000;
+
+const SOURCES = ["points", "movers", "shapes"] as const;
+type SourceName = (typeof SOURCES)[number];
+
+/** What the map was last told of an entity. */
+interface Drawn {
+  source: SourceName;
+  geometry: Geometry;
+  layer: Layer;
+  colour: string;
+  /** Colour and text as the data have them; only kept up to date where pins show them. */
+  detail: string;
+}
 
 /**
- * The map: draws the store's entities and keeps up with it. What changed since the last flush goes to MapLibre's
- * worker as one diff a source, never two at a time, so that the main thread only collects ids.
+ * The map: draws the store's entities and keeps up with it.
+ *
+ * What changed since the last flush goes to MapLibre's worker as one diff a source, never two at a time. A new value
+ * changes an entity's colour by feature state, without new data; what moves lives in a source of its own. So the
+ * clustered source changes only when something comes, goes or starts to move, and its clusters stay calm.
  */
 export class CityMap {
   readonly map: MapLibre;
   readonly #model: Model;
   readonly #dirty = new Set<string>();
-  /** Which source holds an entity's feature now. */
-  readonly #drawn = new Map<string, "points" | "shapes">();
+  readonly #drawn = new Map<string, Drawn>();
+  #movers = 0;
   readonly #tip: HTMLElement;
   readonly #undo: (() => void)[] = [];
   readonly #soon: () => void;
@@ -77,9 +95,9 @@ export class CityMap {
   }
 
   goTo(at: [number, number], zoom: number): void {
-    const options = { center: at, zoom: Math.max(zoom, this.map.getZoom()) };
-    if (calm.value) this.map.jumpTo(options);
-    else this.map.easeTo({ ...options, duration: 700 });
+    const hidden = phone.value ? this.map.getContainer().clientHeight / 2 : 0; // by the sheet
+    const options = { center: at, zoom: Math.max(zoom, this.map.getZoom()), offset: [0, -hidden / 2] as [number, number] };
+    this.map.easeTo({ ...options, duration: calm.value ? 0 : 700 });
   }
 
   #start(): void {
@@ -88,18 +106,24 @@ export class CityMap {
     for (const id of store.entities.keys()) this.#dirty.add(id);
     this.#undo.push(
       store.watch((batch) => this.#collect(batch)),
-      visible.watch(() => {
-        for (const id of store.entities.keys()) this.#dirty.add(id);
-        this.#soon();
-      }),
+      visible.watch(() => this.#reconsiderAll()),
       selected.watch(() => this.#showSelected(true)),
       goTo.watch((target) => target && this.goTo(target.at, target.zoom)),
       theme.watch((value) => this.#repaint(value)),
       language.watch(() => this.#repaint(theme.value)),
     );
+    let detailed = false;
+    this.map.on("zoom", () => {
+      if (this.#detailed && !detailed) this.#reconsiderAll();
+      detailed = this.#detailed;
+    });
     void this.#flush();
     this.#showSelected(true);
-    this.map.getContainer().dataset.ready = "true";
+  }
+
+  #reconsiderAll(): void {
+    for (const id of this.#model.store.entities.keys()) this.#dirty.add(id);
+    this.#soon();
   }
 
   #collect(batch: Batch): void {
@@ -110,55 +134,69 @@ export class CityMap {
     this.#soon();
   }
 
+  /** Whether pins are in sight, which show colour and value from the data. */
+  get #detailed(): boolean {
+    return this.map.getZoom() >= ALONE - 0.2;
+  }
+
   async #flush(): Promise<void> {
     if (!this.#ready || this.#busy || this.#dirty.size === 0) return;
     this.#busy = true;
-    const diffs: Record<"points" | "shapes", Required<Pick<GeoJSONSourceDiff, "add" | "remove">>> = {
-      points: { add: [], remove: [] },
-      shapes: { add: [], remove: [] },
-    };
+    const diffs = Object.fromEntries(SOURCES.map((source) => [source, { add: [], remove: [] }])) as unknown as Record<
+      SourceName,
+      { add: Feature[]; remove: string[] }
+    >;
     const ids = [...this.#dirty];
     this.#dirty.clear();
-    for (const id of ids) {
-      const feature = this.#feature(id);
-      const before = this.#drawn.get(id);
-      const source = feature && (feature.geometry.type === "Point" ? "points" : "shapes");
-      if (before && before !== source) diffs[before].remove.push(id);
-      if (feature && source) {
-        diffs[source].add.push(feature);
-        this.#drawn.set(id, source);
-      } else this.#drawn.delete(id);
-    }
+    for (const id of ids) this.#collectFeature(id, diffs);
     try {
       await Promise.all(
-        (["points", "shapes"] as const)
-          .filter((source) => diffs[source].add.length || diffs[source].remove.length)
-          .map((source) => this.#source(source).updateData(diffs[source])),
+        SOURCES.filter((source) => diffs[source].add.length || diffs[source].remove.length).map((source) =>
+          this.#source(source).updateData(diffs[source]),
+        ),
       );
     } finally {
       this.#busy = false;
       this.map.getContainer().dataset.drawn = String(this.#drawn.size);
-      this.map.getContainer().dataset.seq = String(this.#model.store.seq);
       if (this.#dirty.size) this.#soon();
     }
   }
 
-  #feature(id: string): Feature<Geometry> | undefined {
+  /** Adds what the map has to be told of an entity to the diffs, and tells its colour at once. */
+  #collectFeature(id: string, diffs: Record<SourceName, { add: Feature[]; remove: string[] }>): void {
     const entity = this.#model.store.entities.get(id);
-    if (!entity?.geometry) return undefined;
-    const layer = this.#model.layerOf(entity, true);
-    if (!layer) return undefined;
-    return {
-      type: "Feature",
-      geometry: entity.geometry,
-      properties: {
-        id,
-        l: this.#model.manifest.layers.indexOf(layer),
-        c: colourOf(entity.values, layer),
-        i: layer.icon,
-        t: layer.colourBy ? keyValue(entity, layer, false) : "",
-      },
-    };
+    const layer = entity?.geometry ? this.#model.layerOf(entity, true) : undefined;
+    const before = this.#drawn.get(id);
+    if (!entity?.geometry || !layer) {
+      if (before) this.#forget(id, before, diffs);
+      return;
+    }
+    const { geometry, values } = entity;
+    const colour = colourOf(values, layer);
+    const source = this.#sourceOf(geometry, before);
+    const detail = this.#detailed ? `${colour} ${keyValue(entity, layer, false)}` : (before?.detail ?? "");
+    if (before && before.source !== source) this.#forget(id, before, diffs);
+    if (before?.source !== source || before.geometry !== geometry || before.layer !== layer || before.detail !== detail) {
+      const properties = { id, l: this.#model.manifest.layers.indexOf(layer), i: layer.icon, c: colour, t: layer.colourBy ? keyValue(entity, layer, false) : "" };
+      diffs[source].add.push({ type: "Feature", geometry, properties });
+    }
+    if (before?.source !== source || before.colour !== colour) this.map.setFeatureState({ source, id }, { c: colour });
+    if (source === "movers" && before?.source !== "movers") this.#movers += 1;
+    this.#drawn.set(id, { source, geometry, layer, colour, detail });
+  }
+
+  #forget(id: string, before: Drawn, diffs: Record<SourceName, { remove: string[] }>): void {
+    diffs[before.source].remove.push(id);
+    this.map.removeFeatureState({ source: before.source, id });
+    this.#drawn.delete(id);
+    if (before.source === "movers") this.#movers -= 1;
+  }
+
+  #sourceOf(geometry: Geometry, before: Drawn | undefined): SourceName {
+    if (geometry.type !== "Point") return "shapes";
+    if (before?.source === "movers") return "movers";
+    const moved = before?.source === "points" && before.geometry !== geometry && !same(before.geometry, geometry);
+    return moved && this.#movers < MOST_MOVERS ? "movers" : "points";
   }
 
   #source(name: string): GeoJSONSource {
@@ -171,12 +209,12 @@ export class CityMap {
     const features: Feature[] = geometry ? [{ type: "Feature", geometry, properties: {} }] : [];
     void this.#source("selected").setData({ type: "FeatureCollection", features });
     const at = geometry && middle(geometry);
-    if (move && at && !this.#inSight(at)) this.goTo(at, 13);
+    if (move && at && !this.#inSight(at)) this.goTo(at, ALONE);
   }
 
   /** Whether a place is on the map, zoomed in far enough to be seen by itself. */
   #inSight(at: [number, number]): boolean {
-    return this.map.getZoom() >= 12.5 && this.map.getBounds().contains(at);
+    return this.map.getZoom() >= ALONE && this.map.getBounds().contains(at);
   }
 
   #repaint(value: Theme): void {
@@ -186,17 +224,17 @@ export class CityMap {
         if (name === "icon-image" || name === "text-field") this.map.setLayoutProperty(layer.id, name as never, setting as never);
       }
     }
-    for (const id of this.#drawn.keys()) this.#dirty.add(id);
-    this.#soon();
+    this.#reconsiderAll();
     this.map.getCanvas().setAttribute("aria-label", t("map.label", { city: text(this.#model.manifest.city.name) }));
   }
 
-  /** Draws `pin|theme|colour|icon` and `cluster|theme|diameter|0,shares…` when the map first needs them. */
+  /** Draws `icon|theme|icon`, `pin|theme|colour|icon` and `cluster|theme|diameter|0,shares…` when the map first needs them. */
   #makeImage(id: string): void {
     const [kind, of, first, rest] = id.split("|");
     const palette = PALETTES[of as Theme];
     if (!palette || !first || this.map.hasImage(id)) return;
-    if (kind === "pin") this.map.addImage(id, pinImage(first, rest ?? "", palette.ring), { pixelRatio: DRAWN });
+    if (kind === "icon") this.map.addImage(id, iconImage(first), { pixelRatio: DRAWN });
+    else if (kind === "pin") this.map.addImage(id, pinImage(first, rest ?? "", palette.ring), { pixelRatio: DRAWN });
     else if (kind === "cluster") {
       const layers = this.#model.manifest.layers;
       const shares = (rest ?? "").split(",").slice(1).map((share, index): [string, number] => [layers[index]?.colour ?? "#888888", Number(share)]);
@@ -252,6 +290,10 @@ function keyValue(entity: Entity, layer: Layer, label: boolean): string {
   const value = attr && entity.values[attr.name];
   if (!attr || value === undefined) return "";
   return label ? `${text(attr.label)} ${withUnit(value, attr)}` : withUnit(value, { ...attr, unit: "" });
+}
+
+function same(a: Geometry, b: Geometry): boolean {
+  return a.type === "Point" && b.type === "Point" && a.coordinates[0] === b.coordinates[0] && a.coordinates[1] === b.coordinates[1];
 }
 
 function* positions(geometry: Geometry): Generator<Position> {

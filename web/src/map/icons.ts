@@ -59,6 +59,24 @@ export function onColour(colour: string): string {
   return 1.05 / (0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05) < 4.5 ? "#000000" : "#ffffff";
 }
 
+function drawIcon(context: CanvasRenderingContext2D, icon: string, size: number, colour: string): void {
+  const node = ICONS[icon];
+  if (!node || icon === "circle") return;
+  context.translate(size / 2 - 7, size / 2 - 7);
+  context.scale(14 / 24, 14 / 24);
+  context.lineWidth = 2.4;
+  context.lineCap = context.lineJoin = "round";
+  context.strokeStyle = colour;
+  strokeIcon(context, node);
+}
+
+/** A white icon alone, as a map image: it lies on a dot whose colour changes. */
+export function iconImage(icon: string): ImageData {
+  const { context, image } = canvas(16);
+  drawIcon(context, icon, 16, "#ffffff");
+  return image();
+}
+
 /** A disc in a colour with an icon in it, as a map image. */
 export function pinImage(colour: string, icon: string, ring: string): ImageData {
   const size = 28;
@@ -70,15 +88,7 @@ export function pinImage(colour: string, icon: string, ring: string): ImageData 
   context.lineWidth = 2;
   context.strokeStyle = ring;
   context.stroke();
-  const node = ICONS[icon];
-  if (node && icon !== "circle") {
-    context.translate(size / 2 - 7, size / 2 - 7);
-    context.scale(14 / 24, 14 / 24);
-    context.lineWidth = 2.4;
-    context.lineCap = context.lineJoin = "round";
-    context.strokeStyle = onColour(colour);
-    strokeIcon(context, node);
-  }
+  drawIcon(context, icon, size, onColour(colour));
   return image();
 }
 

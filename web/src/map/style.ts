@@ -9,6 +9,8 @@ export interface Basemap {
   roads?: FeatureCollection;
   water?: FeatureCollection;
   green?: FeatureCollection;
+  buildings?: FeatureCollection;
+  rail?: FeatureCollection;
 }
 
 interface Palette {
@@ -21,7 +23,11 @@ interface Palette {
   road: string;
   casing: string;
   minor: string;
+  brt: string;
+  building: string;
+  rail: string;
   label: string;
+  greenLabel: string;
   halo: string;
   paper: string;
   ink: string;
@@ -32,11 +38,11 @@ interface Palette {
 export const PALETTES: Record<Theme, Palette> = {
   light: {
     outside: "#e6e9ec", land: "#f6f5f1", edge: "#8e9aa6", dong: "#c3cad1", water: "#bcd7e8", green: "#dae8d0", road: "#ffffff",
-    casing: "#cfd3d8", minor: "#e3e3df", label: "#44515e", halo: "#f9f8f5", paper: "#ffffff", ink: "#16202b", ring: "#ffffff", mark: "#0b5d53",
+    casing: "#cfd3d8", minor: "#e6e6e2", brt: "#f3dcb4", building: "#e6e4df", rail: "#aeb6bf", label: "#44515e", greenLabel: "#3c6a3f", halo: "#f9f8f5", paper: "#ffffff", ink: "#16202b", ring: "#ffffff", mark: "#0b5d53",
   },
   dark: {
     outside: "#0b1016", land: "#18212b", edge: "#51606f", dong: "#33414f", water: "#16364a", green: "#1a3026", road: "#394857",
-    casing: "#0e141b", minor: "#25313d", label: "#a3b1bf", halo: "#10171f", paper: "#1b2530", ink: "#eef3f7", ring: "#0e151c", mark: "#63d0be",
+    casing: "#0e141b", minor: "#25313d", brt: "#5a4c33", building: "#202b36", rail: "#485665", label: "#a3b1bf", greenLabel: "#86b58b", halo: "#10171f", paper: "#1b2530", ink: "#eef3f7", ring: "#0e151c", mark: "#63d0be",
   },
 };
 
@@ -46,8 +52,8 @@ const SHARES = 5;
 const EMPTY: FeatureCollection = { type: "FeatureCollection", features: [] };
 
 /** Roads of a class or better; unclassified ones count as minor. */
-const MAIN: ExpressionSpecification = ["in", ["coalesce", ["get", "class"], ""], ["literal", ["motorway", "trunk", "primary", "ring", "brt"]]];
-const MIDDLE: ExpressionSpecification = ["in", ["coalesce", ["get", "class"], ""], ["literal", ["secondary", "tertiary", "arterial", "collector"]]];
+const MAIN: ExpressionSpecification = ["in", ["coalesce", ["get", "class"], ""], ["literal", ["motorway", "trunk", "primary"]]];
+const MIDDLE: ExpressionSpecification = ["in", ["coalesce", ["get", "class"], ""], ["literal", ["secondary", "tertiary"]]];
 const roadWidth = (factor: number, more: number): ExpressionSpecification => [
   "interpolate", ["exponential", 1.5], ["zoom"],
   9, ["+", more * 0.4, ["*", factor, ["case", MAIN, 1.1, MIDDLE, 0.5, 0.2]]],
@@ -68,6 +74,11 @@ export function baseLayers(theme: Theme, language: string): LayerSpecification[]
       id: "streams", type: "line", source: "water", filter: ["==", ["geometry-type"], "LineString"],
       paint: { "line-color": c.water, "line-width": ["interpolate", ["linear"], ["zoom"], 9, 1, 15, 8] },
     },
+    {
+      id: "buildings", type: "fill", source: "buildings", minzoom: 12.5,
+      paint: { "fill-color": c.building, "fill-opacity": ["interpolate", ["linear"], ["zoom"], 12.5, 0, 13.5, 1] },
+    },
+    { id: "rail", type: "line", source: "rail", paint: { "line-color": c.rail, "line-width": 2.2, "line-dasharray": [5, 2] } },
     { id: "dongs", type: "line", source: "dongs", paint: { "line-color": c.dong, "line-width": 1, "line-dasharray": [3, 3] } },
     {
       id: "roads-minor", type: "line", source: "roads", minzoom: 11.5, filter: ["!", ["any", MAIN, MIDDLE]],
@@ -79,9 +90,14 @@ export function baseLayers(theme: Theme, language: string): LayerSpecification[]
     },
     {
       id: "roads", type: "line", source: "roads", filter: ["any", MAIN, MIDDLE],
-      layout: { "line-cap": "round", "line-join": "round" }, paint: { "line-color": c.road, "line-width": roadWidth(1, 0) },
+      layout: { "line-cap": "round", "line-join": "round" }, paint: { "line-color": ["case", ["boolean", ["get", "brt"], false], c.brt, c.road], "line-width": roadWidth(1, 0) },
     },
     { id: "edge", type: "line", source: "boundary", paint: { "line-color": c.edge, "line-width": 1.6 } },
+    {
+      id: "green-names", type: "symbol", source: "green-centres", minzoom: 12,
+      layout: { "text-field": name, "text-font": FONT, "text-size": 11, "text-max-width": 7 },
+      paint: { "text-color": c.greenLabel, "text-halo-color": c.halo, "text-halo-width": 1.4 },
+    },
     {
       id: "road-names", type: "symbol", source: "roads", minzoom: 12.5, filter: MAIN,
       layout: { "text-field": name, "text-font": FONT, "text-size": 11, "symbol-placement": "line", "symbol-spacing": 420 },
@@ -95,6 +111,14 @@ export function baseLayers(theme: Theme, language: string): LayerSpecification[]
   ];
 }
 
+/** The zoom from which no entity is part of a cluster: each is a pin with its icon and its value. */
+export const ALONE = 15;
+/** The zoom from which dots have icons. */
+const LEGIBLE = 12.5;
+
+/** An entity's colour. It is feature state: a new value needs no new data, so that clusters stay where they are. */
+const COLOUR: ExpressionSpecification = ["to-color", ["feature-state", "c"], "#888888"];
+
 /** The layers of live entities: shapes, clusters, dots that become pins when zoomed in, the mark of the selected one. */
 export function liveLayers(theme: Theme, layers: readonly Layer[]): LayerSpecification[] {
   const c = PALETTES[theme];
@@ -102,14 +126,41 @@ export function liveLayers(theme: Theme, layers: readonly Layer[]): LayerSpecifi
     ",", ["to-string", ["round", ["/", ["*", SHARES, ["get", `l${index}`]], ["get", "point_count"]]]],
   ]);
   const size: ExpressionSpecification = ["step", ["get", "point_count"], "30", 25, "36", 100, "42", 1000, "50"];
+  const single: ExpressionSpecification = ["!", ["has", "point_count"]];
+  const pointLayers = (source: "points" | "movers"): LayerSpecification[] => [
+    {
+      id: `${source}-dots`, type: "circle", source, filter: single, maxzoom: ALONE,
+      paint: {
+        "circle-color": COLOUR, "circle-stroke-color": c.ring, "circle-stroke-width": 1.4,
+        "circle-radius": ["interpolate", ["linear"], ["zoom"], 8, 4, LEGIBLE, 8.5, ALONE, 12],
+      },
+    },
+    {
+      id: `${source}-icons`, type: "symbol", source, filter: single, minzoom: LEGIBLE, maxzoom: ALONE,
+      layout: {
+        "icon-image": ["concat", "icon|", theme, "|", ["get", "i"]], "icon-overlap": "always", "icon-ignore-placement": true,
+        "icon-size": ["interpolate", ["linear"], ["zoom"], LEGIBLE, 0.7, ALONE, 1],
+      },
+    },
+    {
+      id: `${source}-pins`, type: "symbol", source, filter: single, minzoom: ALONE,
+      layout: {
+        "icon-image": ["concat", "pin|", theme, "|", ["coalesce", ["get", "c"], "#888888"], "|", ["get", "i"]],
+        "icon-overlap": "always", "icon-ignore-placement": true,
+        "text-field": ["coalesce", ["get", "t"], ""], "text-font": FONT, "text-size": 11.5,
+        "text-offset": [0, 1.25], "text-anchor": "top", "text-optional": true,
+      },
+      paint: { "text-color": c.ink, "text-halo-color": c.halo, "text-halo-width": 1.6 },
+    },
+  ];
   return [
     {
       id: "areas", type: "fill", source: "shapes", filter: ["==", ["geometry-type"], "Polygon"],
-      paint: { "fill-color": ["get", "c"], "fill-opacity": 0.28 },
+      paint: { "fill-color": COLOUR, "fill-opacity": 0.28 },
     },
     {
       id: "lines", type: "line", source: "shapes", layout: { "line-cap": "round", "line-join": "round" },
-      paint: { "line-color": ["get", "c"], "line-width": ["interpolate", ["exponential", 1.5], ["zoom"], 9, 1.6, 13, 3.6, 17, 10] },
+      paint: { "line-color": COLOUR, "line-width": ["interpolate", ["exponential", 1.5], ["zoom"], 9, 1.6, 13, 3.6, 17, 10] },
     },
     {
       id: "selected-line", type: "line", source: "selected", filter: ["!=", ["geometry-type"], "Point"], layout: { "line-cap": "round" },
@@ -122,23 +173,8 @@ export function liveLayers(theme: Theme, layers: readonly Layer[]): LayerSpecifi
         "circle-color": c.mark, "circle-opacity": 0.22, "circle-stroke-color": c.mark, "circle-stroke-width": 2.5,
       },
     },
-    {
-      id: "dots", type: "circle", source: "points", filter: ["!", ["has", "point_count"]], maxzoom: 12.5,
-      paint: {
-        "circle-color": ["get", "c"], "circle-stroke-color": c.ring, "circle-stroke-width": 1.4,
-        "circle-radius": ["interpolate", ["linear"], ["zoom"], 8, 4, 12.5, 6.5],
-      },
-    },
-    {
-      id: "pins", type: "symbol", source: "points", filter: ["!", ["has", "point_count"]], minzoom: 12.5,
-      layout: {
-        "icon-image": ["concat", "pin|", theme, "|", ["get", "c"], "|", ["get", "i"]], "icon-overlap": "always", "icon-ignore-placement": true,
-        "icon-size": ["interpolate", ["linear"], ["zoom"], 12.5, 0.72, 15, 1],
-        "text-field": ["step", ["zoom"], "", 13.5, ["coalesce", ["get", "t"], ""]], "text-font": FONT, "text-size": 11.5,
-        "text-offset": [0, 1.25], "text-anchor": "top", "text-optional": true,
-      },
-      paint: { "text-color": c.ink, "text-halo-color": c.halo, "text-halo-width": 1.6 },
-    },
+    ...pointLayers("points"),
+    ...pointLayers("movers"),
     {
       id: "clusters", type: "symbol", source: "points", filter: ["has", "point_count"],
       layout: {
@@ -187,13 +223,16 @@ export function makeStyle(theme: Theme, language: string, basemap: Basemap, laye
     sources: {
       boundary: geojson(basemap.boundary), dongs: geojson(basemap.dongs), roads: geojson(basemap.roads),
       water: geojson(basemap.water), green: geojson(basemap.green),
+      buildings: geojson(basemap.buildings), rail: geojson(basemap.rail),
+      "green-centres": geojson(centres(basemap.green)),
       "dong-centres": geojson(centres(basemap.dongs)),
       points: {
-        type: "geojson", data: EMPTY, promoteId: "id", cluster: true, clusterRadius: 46, clusterMaxZoom: 12,
+        type: "geojson", data: EMPTY, promoteId: "id", cluster: true, clusterRadius: 44, clusterMaxZoom: ALONE - 1,
         clusterProperties: Object.fromEntries(
           layers.map((_, index) => [`l${index}`, ["+", ["case", ["==", ["get", "l"], index], 1, 0]]]),
         ),
       },
+      movers: { type: "geojson", data: EMPTY, promoteId: "id" },
       shapes: { type: "geojson", data: EMPTY, promoteId: "id" },
       selected: geojson(EMPTY),
     },

@@ -51,7 +51,7 @@ function Newest({ model, panel }: { model: Model; panel: Panel }): JSX.Element {
   entities.sort((a, b) => b.when.localeCompare(a.when));
   return (
     <>
-      {entities.length === 0 && <p className="none">{t("layers.empty")}</p>}
+      {entities.length === 0 && <p className="none">{t("city.nothing")}</p>}
       <ul className="newest">
         {entities.slice(0, NEWEST).map(({ entity, when }) => (
           <li key={entity.id}>

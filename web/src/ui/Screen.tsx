@@ -78,7 +78,7 @@ function MapView({ model, hidden }: { model: Model; hidden: boolean }): JSX.Elem
     let made: CityMap | undefined;
     let gone = false;
     // Map labels are drawn on a canvas, which does not wait for a web font by itself.
-    const sample = (model.basemap.dongs?.features ?? []).map((feature) => Object.values(feature.properties ?? {}).join("")).join("");
+    const sample = [model.basemap.dongs, model.basemap.roads, model.basemap.green].flatMap((layer) => layer?.features ?? []).map((feature) => Object.values(feature.properties ?? {}).join("")).join("");
     void document.fonts.load("400 24px 'Pretendard Variable'", `0123456789 abc ${sample}`).catch(() => undefined).then(() => {
       if (gone) return;
       made = new CityMap(place.current!, tip.current!, model);

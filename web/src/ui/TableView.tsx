@@ -16,7 +16,8 @@ type Column = "name" | "updated" | Attr;
 /** A layer's entities as a table: the same as the map, for eyes that scan and for those who cannot see a map. */
 export function TableView({ model }: { model: Model }): JSX.Element {
   const layerId = useValue(model.tableLayer);
-  const layer = model.layer(layerId) ?? model.manifest.layers[0];
+  const { layers } = model.manifest;
+  const layer = model.layer(layerId) ?? layers.findLast((one) => model.store.ofType(one.type).size > 0) ?? layers[0];
   const [sort, setSort] = useState<{ by: string; down: boolean }>({ by: "name", down: false });
   const [filter, setFilter] = useState("");
   const [page, setPage] = useState(0);
