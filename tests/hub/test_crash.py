@@ -123,9 +123,11 @@ async def subscribe(url: str, endpoint: str) -> None:
         "entities": [{"type": "Crash"}],
         "notification": {"endpoint": {"uri": endpoint, "accept": "application/json"}},
     }
-    async with aiohttp.ClientSession() as session:
-        async with session.post(f"{url}/ngsi-ld/v1/subscriptions", json=subscription) as answer:
-            assert answer.status == 201, await answer.text()
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{url}/ngsi-ld/v1/subscriptions", json=subscription) as answer,
+    ):
+        assert answer.status == 201, await answer.text()
 
 
 async def loaded_then_killed(hub: Running, round: int) -> set[tuple[str, int]]:

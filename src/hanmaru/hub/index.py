@@ -4,7 +4,7 @@ The stores keep these rows and compile ``q`` to look-ups on them; the notifier m
 rows in memory. So one piece of code decides what ``q`` sees, whatever the store.
 
 A path is an attribute's IRI, followed by ``US`` and a sub-attribute's IRI for each level, followed by the trailing
-path in brackets (``…temperature[min]``) for members of compound values and language maps.
+path in brackets (``…temperature[min]``) for members of compound values and language maps; ``[*]`` is any language.
 """
 
 from collections.abc import Iterator
@@ -75,6 +75,8 @@ def _attribute_rows(path: str, attribute: Attribute) -> Iterator[Row]:
                     yield Row(path, num, txt, observed, created, modified)
             for trail, num, txt in _leaves(members, ()):
                 yield Row(f"{path}[{trail}]", num, txt, observed, created, modified)
+                if attribute.kind == "LanguageProperty":
+                    yield Row(f"{path}[*]", num, txt, observed, created, modified)
     else:
         first = True
         for num, txt in _scalars(value):
