@@ -1,8 +1,8 @@
 """The composition: the hub's HTTP API, the shell, and whichever services are installed, behind one edge."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -23,7 +23,7 @@ from hanmaru.platform import identity, shell, telemetry
 from hanmaru.platform.accounts import Accounts, demo_accounts
 from hanmaru.platform.policy import GuardedRoute
 from hanmaru.platform.problems import Problem
-from hanmaru.platform.services import Service, installed
+from hanmaru.platform.services import Context, Service, installed
 
 
 def create_app(settings: Settings, worker: str = "web") -> Starlette:
@@ -46,13 +46,15 @@ def create_app(settings: Settings, worker: str = "web") -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
-        async with open_hub(settings) as hub:
+        async with open_hub(settings) as hub, AsyncExitStack() as closing:
             city = city_document(settings)
             services = installed(city["services"])
             app.router.routes[:] = [
                 *hub.routes(),
                 *identity.routes(who),
-                *service_routes(settings, services, hub.client, city),
+                *service_routes(
+                    services, lambda service: service_context(settings, service, hub.client, city, closing)
+                ),
                 *shell.routes(services, city),
             ]
             app.router.routes += own_routes(app.router.routes, hub.client)
@@ -74,11 +76,11 @@ def create_app(settings: Settings, worker: str = "web") -> Starlette:
 
 
 def service_routes(
-    settings: Settings, services: Sequence[Service[Any]], hub: HubClient, city: Mapping[str, Any]
+    services: Sequence[Service[Any]], context: Callable[[Service[Any]], Context[HubClient]]
 ) -> list[BaseRoute]:
-    """Return the services' routes, each under ``/api/<name>/v1``."""
+    """Return the services' routes, each under ``/api/<name>/v1``, made with the service's context."""
     return [
-        Mount(f"/api/{service.name}/v1", routes=list(service.routes(service_context(settings, service, hub, city))))
+        Mount(f"/api/{service.name}/v1", routes=list(service.routes(context(service))))
         for service in services
         if service.routes
     ]

@@ -1,7 +1,7 @@
 """What a worker runs: the hub opened as the settings say, the city as plain data, and the engine's background work."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -65,8 +65,8 @@ def city_document(settings: Settings) -> Mapping[str, Any]:
     return {**profile, "services": services, "basemap_path": str(map_folder(settings))}
 
 
-def engine_jobs(settings: Settings, hub: OpenHub) -> list[Job]:
-    """Return the background work of the engine worker."""
+def engine_jobs(settings: Settings, hub: OpenHub, closing: AsyncExitStack) -> list[Job]:
+    """Return the background work of the engine worker; ``closing`` is closed after it and before the hub."""
     city = city_document(settings)
     services = installed(city["services"])
     jobs = [*hub.jobs]
@@ -83,7 +83,7 @@ def engine_jobs(settings: Settings, hub: OpenHub) -> list[Job]:
         folder.mkdir(exist_ok=True)
         jobs.append(Job("demo city", partial(run_demo, hub.client, load(settings.city), folder)))
     for service in services:
-        context = service_context(settings, service, hub.client, city)
+        context = service_context(settings, service, hub.client, city, closing)
         jobs += [Job(f"{service.name}: {task.name}", partial(task.run, context)) for task in service.tasks]
     return jobs
 
@@ -110,9 +110,9 @@ async def opened(settings: Settings, tenant: str) -> AsyncGenerator[tuple[HubCli
 
 
 def service_context(
-    settings: Settings, service: Service[Any], hub: HubClient, city: Mapping[str, Any]
+    settings: Settings, service: Service[Any], hub: HubClient, city: Mapping[str, Any], closing: AsyncExitStack
 ) -> Context[HubClient]:
     """Return what a service is given, with a folder of its own that exists."""
     folder = settings.data / "services" / service.name
     folder.mkdir(parents=True, exist_ok=True)
-    return Context(hub, folder, city)
+    return Context(hub, folder, city, closing)

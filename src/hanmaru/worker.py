@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -141,8 +141,8 @@ def work(settings: Settings, ready: Callable[[], None]) -> None:
     from hanmaru.composition import engine_jobs, open_hub
 
     async def run() -> None:
-        async with open_hub(settings) as hub:
-            tasks = [asyncio.create_task(keep(job), name=job.name) for job in engine_jobs(settings, hub)]
+        async with open_hub(settings) as hub, AsyncExitStack() as closing:
+            tasks = [asyncio.create_task(keep(job), name=job.name) for job in engine_jobs(settings, hub, closing)]
             stop = asyncio.Event()
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
             ready()

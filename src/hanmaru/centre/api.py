@@ -105,6 +105,7 @@ def number(request: Request, name: str, default: float, most: float) -> float:
 def routes(ctx: Context[HubClient]) -> Sequence[BaseRoute]:
     """Return the centre's routes; everything is read with the access of the request's caller."""
     feeds = Feeds(ctx.hub)
+    ctx.closing.push_async_callback(feeds.close)
     layers: dict[str, Layer] = {
         f"{service.name}.{layer.id}": layer
         for service in installed(ctx.city.get("services"))

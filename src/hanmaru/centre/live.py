@@ -152,5 +152,14 @@ class Feeds:
             if running.viewers == 0:
                 running.closing = asyncio.get_running_loop().call_later(self._linger_s, self._close, access)
 
+    async def close(self) -> None:
+        """End every feed."""
+        ended = [running.task for running in self._running.values()]
+        self._running.clear()
+        for task in ended:
+            task.cancel()
+        await asyncio.gather(*ended, return_exceptions=True)
+
     def _close(self, access: Access) -> None:
-        self._running.pop(access).task.cancel()
+        if running := self._running.pop(access, None):
+            running.task.cancel()

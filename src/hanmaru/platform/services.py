@@ -5,6 +5,7 @@ rooms use exactly this mechanism.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -23,11 +24,15 @@ ENTRY_POINT_GROUP = "hanmaru.services"
 
 @dataclass(frozen=True, slots=True)
 class Context(Generic[H]):
-    """What a service is given at run time: the hub, a folder of its own, and the city's profile as plain data."""
+    """What a service is given at run time: the hub, a folder of its own, and the city's profile as plain data.
+
+    What a service pushes onto ``closing`` is closed before the hub is: the place to end what its routes have started.
+    """
 
     hub: H
     data_dir: Path
     city: Mapping[str, Any]
+    closing: AsyncExitStack = field(default_factory=AsyncExitStack)
 
 
 @dataclass(frozen=True, slots=True)
