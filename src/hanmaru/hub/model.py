@@ -40,7 +40,23 @@ LOCATION = CORE + "location"
 NULL = "urn:ngsi-ld:null"
 
 
-class Attribute(msgspec.Struct, frozen=True, omit_defaults=True, rename={"kind": "k", "value": "v"}):
+_SHORT = {
+    "kind": "k",
+    "value": "v",
+    "observed_at": "o",
+    "unit_code": "u",
+    "dataset_id": "d",
+    "object_type": "t",
+    "created_at": "c",
+    "modified_at": "m",
+    "deleted_at": "x",
+    "instance_id": "i",
+    "attrs": "a",
+}
+"""Members' names in the stores: an instance is written for every change, so every byte counts."""
+
+
+class Attribute(msgspec.Struct, frozen=True, omit_defaults=True, rename=_SHORT):
     """One instance of an attribute; ``attrs`` are its own properties and relationships, by expanded name."""
 
     kind: Kind

@@ -25,9 +25,9 @@ SELECT x.id, x.text FROM found JOIN term x ON x.id=found.attr
 
 _WHERE = {
     "observedAt": "observed=1 AND at>=? AND at<?",
-    "createdAt": "modified>=? AND modified<? AND doc->>'created_at'=doc->>'modified_at'",
+    "createdAt": "modified>=? AND modified<? AND doc->>'c'=doc->>'m'",
     "modifiedAt": "modified>=? AND modified<?",
-    "deletedAt": "modified>=? AND modified<? AND doc->>'deleted_at' IS NOT NULL",
+    "deletedAt": "modified>=? AND modified<? AND doc->>'x' IS NOT NULL",
 }
 _MIN, _MAX = -(1 << 62), 1 << 62
 
