@@ -39,7 +39,7 @@ class Job:
 @asynccontextmanager
 async def open_hub(settings: Settings) -> AsyncGenerator[OpenHub]:
     """Open the store and give the hub for as long as it is open."""
-    from hanmaru.hub import local, notifier
+    from hanmaru.hub import local, notifier, retention
     from hanmaru.hub.api.routes import routes
     from hanmaru.hub.contexts import Contexts
 
@@ -48,6 +48,8 @@ async def open_hub(settings: Settings) -> AsyncGenerator[OpenHub]:
         limits = settings.contexts
         hub.contexts = Contexts(hub.store, max_bytes=limits.max_bytes, timeout_s=limits.timeout_s)
         jobs = [Job("notifier", partial(notifier.run, hub))]
+        if settings.kept_days is not None:
+            jobs.append(Job("retention", partial(retention.run, hub, settings.kept_days * 86_400)))
         yield OpenHub(hub.client(Access(write=True)), lambda: routes(hub), jobs)
 
 

@@ -84,6 +84,7 @@ class Settings(BaseSettings):
     demo: bool = False
     services: Annotated[tuple[str, ...] | None, NoDecode] = None
     connectors: tuple[dict[str, Any], ...] = ()
+    history_days: float | None = Field(default=None, gt=0)
     auth: Literal["on", "off"] = "on"
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
     otel_endpoint: str | None = None
@@ -113,6 +114,11 @@ class Settings(BaseSettings):
         if self.auth == "off" and not loopback(self.host):
             raise ValueError(f"auth may be off on a loopback host only, such as 127.0.0.1, not on {self.host!r}")
         return self
+
+    @property
+    def kept_days(self) -> float | None:
+        """For how many days history is kept, None for ever; the demo city keeps a day unless told otherwise."""
+        return self.history_days if self.history_days is not None else 1.0 if self.demo else None
 
     @property
     def store_url(self) -> str:

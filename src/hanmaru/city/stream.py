@@ -19,7 +19,7 @@ from hanmaru.hub.client import HubClient, JsonObject
 
 log = structlog.get_logger()
 
-RATE = 120.0
+RATE = 60.0
 """Updates a second by default, of all sensors together."""
 
 PERIODS = {

@@ -215,3 +215,13 @@ async def test_deleting_the_history_of_a_deleted_entity_leaves_nothing(store: St
 @pytest.mark.parametrize("id", ["a", "nothing"])
 async def test_no_history_of_what_never_was(store: Store, id: str) -> None:
     assert await store.history(ALL, uri(id), TemporalQuery()) is None
+
+
+async def test_old_instances_are_forgotten_but_the_newest_of_each_attribute(store: Store) -> None:
+    await do(store, put(entity("a", n=prop(1, 10), m=prop(1, 10))), put(entity("b", n=prop(9, 500))))
+    await do(store, *(write("append", "a", n=prop(n, 10 * n)) for n in (2, 3, 4)))
+    assert await store.forget(us(35)) == 3
+    assert await series(store, "a") == [4]
+    assert await series(store, "a", "m") == [1]
+    assert await series(store, "b") == [9]
+    assert await store.forget(us(1_000_000)) == 0

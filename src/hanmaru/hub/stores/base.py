@@ -123,6 +123,10 @@ class Store(Protocol):
         """Delete an entity's history, or one attribute's, or one instance's; whether there was any."""
         ...
 
+    async def forget(self, before: int) -> int:
+        """Forget instances older than ``before`` (microseconds since 1970), but the newest of each; return how many."""
+        ...
+
     async def tenants(self) -> list[str]:
         """Return the names of the tenants."""
         ...

@@ -151,6 +151,20 @@ class PostgresStore:
             )
             ((removed,),) = await self._fetch(sql, (before, TRIM_STEP))
 
+    async def forget(self, before: int) -> int:
+        """Forget old instances, some entities at a time so that others wait little."""
+        forgotten, key = 0, -1
+        while key is not None:
+            sql = (
+                "WITH step AS (SELECT key FROM entity WHERE key>? ORDER BY key LIMIT 500), gone AS ("
+                "DELETE FROM instance i USING step WHERE i.entity=step.key AND i.at<? AND i.at<("
+                "SELECT max(n.at) FROM instance n WHERE n.entity=i.entity AND n.attr=i.attr) RETURNING 1) "
+                "SELECT (SELECT count(*) FROM gone), (SELECT max(key) FROM step)"
+            )
+            ((gone, key),) = await self._fetch(sql, (key, before))
+            forgotten += gone
+        return forgotten
+
     async def get_document(self, kind: str, tenant: str, id: str) -> bytes | None:
         """Return a document."""
         rows = await self._fetch("SELECT doc FROM document WHERE kind=? AND tenant=? AND id=?", (kind, tenant, id))

@@ -137,6 +137,15 @@ class SQLiteStore:
         while await self._committer.run(lambda db: _trim(db, before)):
             pass
 
+    async def forget(self, before: int) -> int:
+        """Forget old instances, some entities at a time so that writers wait little."""
+        forgotten, key = 0, -1
+        while key is not None:
+            start = key
+            gone, key = await self._committer.run(lambda db: sqlite_history.forget(db, before, start))  # noqa: B023 - run now
+            forgotten += gone
+        return forgotten
+
     async def get_document(self, kind: str, tenant: str, id: str) -> bytes | None:
         """Return a document."""
         sql = "SELECT doc FROM document WHERE kind=? AND tenant=? AND id=?"

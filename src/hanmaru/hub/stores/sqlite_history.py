@@ -108,6 +108,19 @@ def instance_id(key: int, attr: int, at: int, dataset: str, seq: int) -> str:
     return f"urn:ngsi-ld:instance:{key}:{attr}:{at}:{seq}:{dataset}"
 
 
+def forget(db: Database, before: int, after_key: int) -> tuple[int, int | None]:
+    """Forget old instances of the next entities; how many, and the key to go on after (None: that was all)."""
+    keys = db.execute("SELECT key FROM entity WHERE key>? ORDER BY key LIMIT 100", (after_key,)).fetchall()
+    gone = 0
+    for (key,) in keys:
+        for attr, _ in db.execute(_ATTRIBUTES, (key,)).fetchall():
+            newest = db.execute("SELECT max(at) FROM instance WHERE entity=? AND attr=?", (key, attr)).fetchall()[0][0]
+            bound = min(before, newest)
+            db.execute("DELETE FROM instance WHERE entity=? AND attr=? AND at<?", (key, attr, bound))
+            gone += db.changes()
+    return gone, keys[-1][0] if keys else None
+
+
 def delete_history(db: Database, access: Access, id: str, attribute: str | None, instance: str) -> bool:
     """Delete an entity's history, one attribute's, or one instance's, as far as the caller sees its attributes."""
     tenant = tenant_number(db, access.tenant)
