@@ -7,6 +7,7 @@ Takes the Node on the path when it is new enough, else the one that the ``nodejs
 import gzip
 import hashlib
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -77,10 +78,27 @@ def build() -> None:
         run("ci", "--no-fund", "--no-audit")
         installed.write_text(locked)
     run("run", "build")
+    (OUT / "licences.txt").write_text(licences())
     for file in OUT.rglob("*"):
         if file.suffix in PACKED and file.stat().st_size > 1024:
             file.with_name(file.name + ".gz").write_bytes(gzip.compress(file.read_bytes(), 9, mtime=0))
     STAMP.write_text(expected)
+
+
+def licences() -> str:
+    """Return the licences of the packages that are part of the build, which ask for being told with it."""
+    parts: list[str] = []
+    packages = json.loads((WEB / "package-lock.json").read_text())["packages"]
+    for path, package in sorted(packages.items()):
+        if not path or package.get("dev") or not (WEB / path).is_dir():
+            continue
+        parts.append(
+            f"{path.rpartition('node_modules/')[2]} {package['version']} ({package.get('license', 'see below')})"
+        )
+        parts += [
+            file.read_text("utf-8").strip() for file in sorted((WEB / path).glob("[Ll][Ii][Cc][Ee][Nn][SsCc][Ee]*"))
+        ]
+    return "\n\n".join(parts) + "\n"
 
 
 def main() -> int:

@@ -64,9 +64,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Generator[Path]:
         os.environ["PYTHONPATH"] = before
 
 
-def start(data: Path, *, port: int = 0) -> AbstractContextManager[Running]:
+def start(data: Path, *, port: int = 0, auth: str = "off") -> AbstractContextManager[Running]:
     """Run a hub with the stranger's service enabled."""
-    return running(data, "--no-demo", port=port, AUTH="off", SERVICES="centre,bees", WEB_WORKERS="1")
+    return running(data, "--no-demo", port=port, AUTH=auth, SERVICES="centre,bees", WEB_WORKERS="1")
 
 
 @pytest.fixture(scope="session")

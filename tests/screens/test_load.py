@@ -14,7 +14,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 ENTITIES = 5000
 CHANGES_PER_S = 250
 STREAMED_S = 12
-LONGEST_TASK_MS = 500
+LONGEST_TASK_MS = 300
 """On two cores that also run the hub and draw the map in software; what a person feels as a hitch, not as a stop."""
 BUSY_AT_MOST = 0.25
 """The share of the time that the page's main thread may spend in tasks over 50 ms (what the web calls long)."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
+from hanmaru.platform.accounts import Accounts
 from tests.running import Running
 from tests.screens.conftest import ROOT, Screen, Screens, hive, start, station
 
@@ -225,6 +226,31 @@ async def test_a_restart_of_the_server_loses_nothing(screens: Screens, tmp_path:
         await expect(screen.page.locator(".details .tile[data-attr=pm25] b")).to_have_text("99")
         count = screen.page.get_by_role("listitem").filter(has_text="Air quality").locator(".layer-count")
         await expect(count).to_have_text("3")
+
+
+async def test_one_signs_in_and_out(screens: Screens, tmp_path: Path, site: Path) -> None:
+    accounts = Accounts(tmp_path)
+    accounts.add("kim", "correct horse battery", "reader")
+    accounts.close()
+    with start(tmp_path, auth="on") as hub:
+        screen = await screens.viewer(hub.url)
+        page = screen.page
+        await page.goto(hub.url)
+        await expect(page.get_by_role("heading", name="Sejong")).to_be_visible()
+        await expect(page.get_by_role("textbox", name="Name")).to_be_focused()
+        await check(page)
+        await page.keyboard.type("kim")
+        await page.keyboard.press("Tab")
+        await page.keyboard.type("wrong")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("alert")).to_have_text("This name and password do not match an account.")
+        await page.get_by_label("Password").fill("correct horse battery")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("heading", name="Layers")).to_be_visible()
+        await page.get_by_role("button", name="Language, appearance, account").click()
+        await expect(page.get_by_text("Signed in as kim")).to_be_visible()
+        await page.get_by_role("button", name="Sign out").click()
+        await expect(page.get_by_role("textbox", name="Name")).to_be_visible()
 
 
 WIDTHS = {"desk": (1440, 900), "tablet": (820, 1180), "phone": (390, 844)}

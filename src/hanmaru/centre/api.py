@@ -163,9 +163,13 @@ def routes(ctx: Context[HubClient]) -> Sequence[BaseRoute]:
             folder = Path(ctx.city.get("basemap_path", ctx.data_dir / "basemap"))
             basemap_cache.append(await asyncio.to_thread(basemap, folder))
         body, etag = basemap_cache[0]
-        headers = {"etag": etag, "cache-control": "no-cache", "content-encoding": "gzip", "vary": "accept-encoding"}
+        headers = {"etag": etag, "cache-control": "no-cache", "vary": "accept-encoding"}
         if request.headers.get("if-none-match") == etag:
             return Response(status_code=304, headers=headers)
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            headers["content-encoding"] = "gzip"
+        else:
+            body = await asyncio.to_thread(gzip.decompress, body)
         return Response(body, media_type="application/json", headers=headers)
 
     return [
