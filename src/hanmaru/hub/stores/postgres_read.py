@@ -139,20 +139,30 @@ async def _start(
     if query.ids:
         source = f"(SELECT key FROM entity WHERE tenant=? AND id=ANY(?)) k {_BY_KEY}"
         return _Start(source, (tenant, list(query.ids)), short=True)
+    type = ids.get(query.types.name, -1) if isinstance(query.types, Has) else None
     candidates = list(_selective(query, geometries, ids)) if live else []
     if candidates:
-        probes = ", ".join(f"(SELECT count(*) FROM (SELECT 1 FROM {c.sql} LIMIT {FEW + 1}) p)" for c in candidates)
-        params = [p for candidate in candidates for p in candidate.params]
-        (counts,) = await fetch(connection, f"SELECT {probes}", params, prepare=False)
-        fewest = min(counts)
-        if fewest <= FEW:
-            best = candidates[counts.index(fewest)]
+        probes = [f"(SELECT count(*) FROM (SELECT 1 FROM {c.sql} LIMIT {FEW + 1}) p)" for c, _ in candidates]
+        params: list[Any] = [p for candidate, _ in candidates for p in candidate.params]
+        if type is not None:
+            probes += ["(SELECT sum(entities)::bigint FROM type_attr WHERE type=? AND attr=?)"] * len(candidates)
+            params += [number for _, name in candidates for number in (type, ids.get(name, -1))]
+        ((*counts,),) = await fetch(connection, f"SELECT {', '.join(probes)}", params, prepare=False)
+        fewest = min(counts[: len(candidates)])
+        chosen = counts.index(fewest)
+        entities = counts[len(candidates) + chosen] or 0 if type is not None else None
+        # a page may be full sooner by walking the type's entities than by looking at every candidate
+        walk_is_shorter = (
+            entities is not None and not query.count and entities * (query.offset + query.limit) < fewest * fewest
+        )
+        if fewest <= FEW and not walk_is_shorter:
+            best, _ = candidates[chosen]
             return _Start(f"(SELECT DISTINCT v.entity AS key FROM {best.sql}) k {_BY_KEY}", best.params, short=True)
-    if isinstance(query.types, Has):
+    if type is not None:
         walk = "(SELECT entity AS key FROM entity_type WHERE type=? AND live=1) k"
         if not live:
             walk = "(SELECT DISTINCT entity AS key FROM entity_type WHERE type=?) k"
-        return _Start(f"{walk} {_BY_KEY}", (ids.get(query.types.name, -1),), "k.key")
+        return _Start(f"{walk} {_BY_KEY}", (type,), "k.key")
     return _Start("entity e", ())
 
 
@@ -160,20 +170,23 @@ _BY_KEY = "CROSS JOIN LATERAL (SELECT * FROM entity WHERE key=k.key OFFSET 0) e"
 """The row of a key, by its key and no other index, whatever the planner believes."""
 
 
-def _selective(query: EntityQuery, geometries: Sequence[GeoQuery], ids: Mapping[str, int]) -> Iterator[Condition]:
-    """Yield sources, each with alias ``v`` and a column ``entity``, that hold every match."""
+def _selective(
+    query: EntityQuery, geometries: Sequence[GeoQuery], ids: Mapping[str, int]
+) -> Iterator[tuple[Condition, str]]:
+    """Yield sources, each with alias ``v`` and a column ``entity``, that hold every match, and their attribute."""
     for geo in geometries:
         box = geo.box()
         if box is not None:
             sql = "geo v WHERE v.box && box(point(?,?), point(?,?)) AND v.attr=?"
-            yield Condition(sql, (*box, ids.get(geo.attribute, -1)))
+            yield Condition(sql, (*box, ids.get(geo.attribute, -1))), geo.attribute
     for part in conjuncts(query.q):
         if isinstance(part, Term) and part.operator not in ("!=", "!~=", "~=") and part.member is None:
             path = Condition("value v WHERE v.path=?", (ids.get(part.path, -1),))
             compared = comparison(part, DIALECT) if part.operator != "exists" else Condition("1=1")
-            yield Condition(f"{path.sql} AND {compared.sql}", path.params + compared.params)
+            yield Condition(f"{path.sql} AND {compared.sql}", path.params + compared.params), part.attribute
     if len(query.attrs) == 1:
-        yield Condition("value v WHERE v.path=?", (ids.get(query.attrs[0], -1),))
+        (name,) = query.attrs
+        yield Condition("value v WHERE v.path=?", (ids.get(name, -1),)), name
 
 
 async def _page_of_shapes(

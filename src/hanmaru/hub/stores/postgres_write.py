@@ -316,12 +316,22 @@ def _columns(table: Sequence[tuple[int, ...]]) -> tuple[str, ...]:
     return tuple(integers(column) for column in zip(*table, strict=True))
 
 
-async def _drop_values(connection: Connection, numbers: dict[Key, int], states: Iterable[_State]) -> None:
+async def _drop_values(connection: Connection, numbers: dict[Key, int], states: Sequence[_State]) -> None:
     stale = [(s.key, numbers[s.tenant, n]) for s in states if s.before for n in s.touched if n in s.before.attrs]
+    where = "USING unnest(?::bigint[], ?::int[]) d(entity, attr) WHERE t.entity=d.entity AND t.attr=d.attr"
     if stale:
-        where = "USING unnest(?::bigint[], ?::int[]) d(entity, attr) WHERE t.entity=d.entity AND t.attr=d.attr"
-        for table in ("value", "geo"):
-            await execute(connection, f"DELETE FROM {table} t {where}", _columns(stale))
+        await execute(connection, f"DELETE FROM value t {where}", _columns(stale))
+    moved = [(s.key, numbers[s.tenant, n]) for s in states for n in s.touched if _shapes(s.before, n) and _moved(s, n)]
+    if moved:
+        await execute(connection, f"DELETE FROM geo t {where}", _columns(moved))
+
+
+def _shapes(entity: Entity | None, name: str) -> list[Any]:
+    return [i.value for i in entity.attrs.get(name, ()) if i.kind == "GeoProperty"] if entity else []
+
+
+def _moved(state: _State, name: str) -> bool:
+    return _shapes(state.before, name) != _shapes(state.now, name)
 
 
 async def _put_values(
@@ -333,10 +343,9 @@ async def _put_values(
         tenant, key, attr = state.tenant, state.key, numbers[state.tenant, name]
         for n, (path, *row) in enumerate(found):
             values.append((key, attr, n, numbers[tenant, path], *row))
-        for instance in state.now.attrs[name] if state.now else ():
-            if instance.kind == "GeoProperty":
-                wkb = to_wkb(instance.value)
-                shapes.append((key, attr, wkb, *bounds(wkb)))
+        for shape in _shapes(state.now, name) if _moved(state, name) else ():
+            wkb = to_wkb(shape)
+            shapes.append((key, attr, wkb, *bounds(wkb)))
     if values:
         entity, attr, n, path, num, txt, observed, created, modified = zip(*values, strict=True)
         numbered = map(integers, (entity, attr, n, path))
