@@ -11,7 +11,10 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
+import structlog
 from starlette.routing import BaseRoute
+
+log = structlog.get_logger()
 
 H = TypeVar("H")
 """The hub client's type: `hanmaru.hub.client.HubClient`, which this package may not import."""
@@ -120,14 +123,19 @@ class Service(Generic[H]):
 def installed(enabled: Sequence[str] | None = None) -> list[Service[Any]]:
     """Load the installed services, by name; ``enabled`` limits them to the ones it names.
 
-    Raises TypeError for an entry point that names something else than a `Service`.
+    One that cannot be loaded is logged and left out: a stranger's mistake does not stop the city.
     """
     services: list[Service[Any]] = []
     for entry_point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda e: e.name):
         if enabled is not None and entry_point.name not in enabled:
             continue
-        service = entry_point.load()
-        if not isinstance(service, Service):
-            raise TypeError(f"entry point {entry_point.value} of {ENTRY_POINT_GROUP} is not a hanmaru Service")
-        services.append(service)  # pyright: ignore[reportUnknownArgumentType] - its hub type is checked where it is used
+        try:
+            service = entry_point.load()
+        except Exception:
+            log.exception("service could not be loaded", service=entry_point.name, entry_point=entry_point.value)
+            continue
+        if isinstance(service, Service):
+            services.append(service)  # pyright: ignore[reportUnknownArgumentType] - checked where it is used
+        else:
+            log.error("entry point names no Service", service=entry_point.name, entry_point=entry_point.value)
     return services

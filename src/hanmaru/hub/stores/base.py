@@ -4,6 +4,7 @@ Every call takes the caller's `Access` (or, where it only concerns the hub's own
 its query: nothing is fetched first and filtered after, so that pages and counts are right for every caller.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -13,6 +14,7 @@ from hanmaru.hub.query import EntityQuery, TemporalQuery
 from hanmaru.hub.writes import Decision, Write
 from hanmaru.platform.access import Access
 from hanmaru.platform.problems import CORE_ERRORS, Problem
+from hanmaru.platform.telemetry import metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +191,13 @@ class Store(Protocol):
     async def settle(self, done: Sequence[int] = (), retry: Sequence[Delivery] = ()) -> None:
         """Forget deliveries that are done; put back those to try again with their new due time and attempts."""
         ...
+
+
+def count_commits(outcomes: Sequence[Decision | Problem]) -> None:
+    """Count what was accepted, by kind, in the metrics."""
+    kinds = Counter(o.change.kind for o in outcomes if isinstance(o, Decision) and o.change is not None)
+    for kind, number in kinds.items():
+        metrics().commits.labels(kind).inc(number)
 
 
 def no_tenant(name: str) -> Problem:

@@ -11,7 +11,16 @@ from msgspec.structs import replace
 
 from hanmaru.hub.model import Change, Entity, decode_change
 from hanmaru.hub.query import EntityQuery, TemporalQuery
-from hanmaru.hub.stores.base import Delivery, Document, Page, TemporalEntity, TemporalPage, TypeInfo, outbox_gone
+from hanmaru.hub.stores.base import (
+    Delivery,
+    Document,
+    Page,
+    TemporalEntity,
+    TemporalPage,
+    TypeInfo,
+    count_commits,
+    outbox_gone,
+)
 from hanmaru.hub.stores.postgres_schema import SCHEMA, SCHEMA_VERSION
 from hanmaru.hub.writes import Decision, Write
 from hanmaru.platform.access import Access
@@ -70,6 +79,7 @@ class PostgresStore:
         for start in range(0, len(writes) or 1, MAX_BATCH):
             job = Job(access, writes[start : start + MAX_BATCH])
             outcomes += cast("list[Decision | Problem]", await self._groups.run(job))
+        count_commits(outcomes)
         return outcomes
 
     async def record(self, access: Access, entities: Sequence[Entity]) -> list[Problem | None]:

@@ -16,7 +16,16 @@ from msgspec.structs import replace
 from hanmaru.hub.model import Change, Entity, decode_change
 from hanmaru.hub.query import EntityQuery, TemporalQuery
 from hanmaru.hub.stores import sqlite_history, sqlite_read
-from hanmaru.hub.stores.base import Delivery, Document, Page, TemporalEntity, TemporalPage, TypeInfo, outbox_gone
+from hanmaru.hub.stores.base import (
+    Delivery,
+    Document,
+    Page,
+    TemporalEntity,
+    TemporalPage,
+    TypeInfo,
+    count_commits,
+    outbox_gone,
+)
 from hanmaru.hub.stores.committer import Committer
 from hanmaru.hub.stores.sqlite_db import Database, connect
 from hanmaru.hub.stores.sqlite_schema import SCHEMA, SCHEMA_VERSION
@@ -86,7 +95,9 @@ class SQLiteStore:
 
     async def write(self, access: Access, writes: Sequence[Write]) -> list[Decision | Problem]:
         """Apply writes in order, each by itself."""
-        return await self._committer.run(lambda db: self._writer.write_all(db, access, writes), len(writes))
+        outcomes = await self._committer.run(lambda db: self._writer.write_all(db, access, writes), len(writes))
+        count_commits(outcomes)
+        return outcomes
 
     async def record(self, access: Access, entities: Sequence[Entity]) -> list[Problem | None]:
         """Append instances to history."""
