@@ -64,7 +64,7 @@ export function plain(value: unknown, decimals: number | null = null): string {
   if (value === null || value === undefined || value === "") return t("value.none");
   if (typeof value === "number") return number(value, decimals);
   if (typeof value === "boolean") return t(value ? "value.yes" : "value.no");
-  if (typeof value === "string") return INSTANT.test(value) ? dateTime(value) : value;
+  if (typeof value === "string") return INSTANT.test(value) ? dateTime(value) : hasMessage(`word.${value}`) ? t(`word.${value}`) : value;
   if (Array.isArray(value)) return value.map((item) => plain(item, decimals)).join(", ");
   const object = value as Record<string, unknown>;
   if ("@value" in object) return plain(object["@value"], decimals);

@@ -41,6 +41,6 @@ def series(history: Mapping[str, Any], limit: int) -> dict[str, list[Point]]:
         objects = [cast(JsonObject, instance) for instance in instances if isinstance(instance, dict)]
         chosen = next((instance for instance in objects if "datasetId" not in instance), None)
         if chosen is not None and isinstance(chosen.get("values"), list):
-            points = [(value, instant) for value, instant in chosen["values"]]
+            points = [(value, instant) for value, instant in chosen["values"] if instant]
             found[name] = thin(sorted(points, key=lambda point: point[1]), limit)
     return found

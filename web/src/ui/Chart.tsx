@@ -46,7 +46,7 @@ export function Chart({ series, attr, hours, labelledBy }: { series: Series; att
             stroke: colour("--muted"), font, grid: { show: false }, ticks: { ...grid, size: 3 }, size: 24, space: 52,
             values: (_, splits) => splits.map((split) => (hours > 48 ? day(split * 1000) : clock(split * 1000))),
           },
-          { stroke: colour("--muted"), font, grid, ticks: { show: false }, size: 42, space: 28, values: (_, splits) => splits.map((split) => number(split)) },
+          { stroke: colour("--muted"), font, grid, ticks: { show: false }, size: 42, space: 28, values: (_, splits) => splits.map((split) => number(split, decimalsOf(splits))) },
         ],
         series: [
           {},
@@ -92,6 +92,12 @@ export function Chart({ series, attr, hours, labelledBy }: { series: Series; att
 
 function shown(series: Series, attr: Attr): number[] {
   return attr.scale === 1 ? series.values : series.values.map((value) => value * attr.scale);
+}
+
+/** How many decimals tell an axis's values apart. */
+function decimalsOf(splits: number[]): number {
+  const step = Math.abs((splits[1] ?? 1) - (splits[0] ?? 0));
+  return step > 0 ? Math.min(6, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9))) : 0;
 }
 
 /** The values' range with some air, from zero where zero is near. */

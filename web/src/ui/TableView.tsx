@@ -73,7 +73,7 @@ export function TableView({ model }: { model: Model }): JSX.Element {
                 const label = typeof column === "string" ? t(`table.${column}`) : text(column.label);
                 const on = sort.by === by;
                 return (
-                  <th key={by} scope="col" aria-sort={on ? (sort.down ? "descending" : "ascending") : "none"} data-number={typeof column !== "string" || undefined}>
+                  <th key={by} scope="col" aria-sort={on ? (sort.down ? "descending" : "ascending") : "none"} data-number={(typeof column !== "string" && isNumber(column)) || undefined}>
                     <Button className="sort" aria-label={t("table.sort", { name: label })} onPress={() => setSort({ by, down: on ? !sort.down : false })}>
                       {label}
                       {on && <Icon node={sort.down ? ArrowDown : ArrowUp} size={13} />}
@@ -94,6 +94,11 @@ export function TableView({ model }: { model: Model }): JSX.Element {
       </nav>
     </div>
   );
+}
+
+/** Whether an attribute is declared as a number is. */
+function isNumber(attr: Attr): boolean {
+  return attr.decimals !== null || attr.unit !== "" || attr.steps.length > 0;
 }
 
 function Row({ model, entity, columns }: { model: Model; entity: Entity; columns: Column[] }): JSX.Element {
