@@ -6,7 +6,7 @@ every page is small. Geometry candidates are decided by `hanmaru.hub.geometry`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hanmaru.hub.geometry import GeoQuery
@@ -25,11 +25,17 @@ CHUNK = 6_400
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """Where a query starts: a FROM clause that yields alias ``e`` and the order that walks it."""
+    """Where a query starts: a FROM clause that yields alias ``e`` with a column ``key``.
+
+    ``whole``: ``e`` is the table itself, of all tenants and also of what is no more. ``typed``: it holds only entities
+    of the type asked for. ``shape``: ``e.wkb`` is a candidate for the geographical condition of that number.
+    """
 
     source: str
-    params: tuple[Any, ...]
-    order: str = "e.key"
+    params: tuple[Any, ...] = ()
+    whole: bool = False
+    typed: bool = False
+    shape: int | None = None
 
 
 def tenant_number(db: Database, name: str) -> int:
@@ -76,14 +82,18 @@ def select(
     area = area_query(access)
     texts = texts_of(query, access) | ({area.attribute} if area else set[str]())
     ids = term_numbers(db, tenant, texts)
-    conditions = [*compile_query(query, access, ids, DIALECT, live=live), *more]
     geometries = [geo for geo in (query.geo, area) if geo is not None]
     if access.attributes is not None and any(geo.attribute not in access.attributes for geo in geometries):
         return [], 0 if query.count else None
-    start = _start(db, tenant, query, geometries, ids, live)
-    conditions.append(Condition("e.tenant=?", (tenant,)))
-    if live:
-        conditions.append(Condition("e.live=1"))
+    rows = query.id_pattern is not None or bool(more)
+    start = _start(db, tenant, query, geometries, ids, live=live, rows=rows)
+    asked = replace(query, types=None) if start.typed else query
+    conditions = [*compile_query(asked, access, ids, DIALECT, live=live), *more]
+    if start.whole:
+        conditions.append(Condition("e.tenant=?", (tenant,)))
+        if live:
+            conditions.append(Condition("e.live=1"))
+    conditions = conditions or [Condition("1=1")]
     if geometries:
         return _page_of_shapes(db, start, conditions, geometries, ids, query)
     where = " AND ".join(condition.sql for condition in conditions)
@@ -91,7 +101,7 @@ def select(
     sql = f"SELECT e.key FROM {start.source} WHERE {where}"
     page: list[int] = []
     if query.limit:
-        bounded = f"{sql} ORDER BY {start.order} LIMIT ? OFFSET ?"
+        bounded = f"{sql} ORDER BY e.key LIMIT ? OFFSET ?"
         page = [key for (key,) in db.execute(bounded, (*params, query.limit, query.offset))]
     count = None
     if query.count:
@@ -105,28 +115,50 @@ def _start(
     query: EntityQuery,
     geometries: Sequence[GeoQuery],
     ids: Mapping[str, int],
+    *,
     live: bool,
+    rows: bool,
 ) -> _Start:
+    """Choose where to start; ``rows``: the conditions speak of more than ``e.key``."""
     if query.ids:
         marks = ",".join("?" * len(query.ids))
-        return _Start(f"(SELECT key FROM entity WHERE tenant=? AND id IN ({marks})) k {_BY_KEY}", (tenant, *query.ids))
-    best, fewest, attr = None, FEW, -1
-    for candidate, name in _selective(query, geometries, ids) if live else ():
+        return _Start(
+            f"(SELECT key FROM entity WHERE tenant=? AND id IN ({marks})) k {_BY_KEY}", (tenant, *query.ids), True
+        )
+    best: _Source | None = None
+    fewest = FEW
+    for candidate in _selective(query, geometries, ids) if live else ():
         probe = f"SELECT count(*) FROM (SELECT 1 FROM {candidate.sql} LIMIT {fewest + 1})"
-        rows = db.execute(probe, candidate.params).fetchall()[0][0]
-        if rows <= fewest:
-            best, fewest, attr = candidate, rows, ids.get(name, -1)
-    if best is not None and not _walk_is_shorter(db, query, ids, attr, fewest):
-        return _Start(f"(SELECT DISTINCT v.entity AS key FROM {best.sql}) k {_BY_KEY}", best.params)
+        ((found,),) = db.execute(probe, candidate.params).fetchall()
+        if found <= fewest:
+            best, fewest = candidate, found
+    if best is not None and not _walk_is_shorter(db, query, ids, best.attr, fewest):
+        if rows:
+            return _Start(f"(SELECT DISTINCT v.entity AS key FROM {best.sql}) k {_BY_KEY}", best.params, True)
+        if best.shape is not None:
+            return _Start(f"(SELECT v.entity AS key, v.wkb FROM {best.sql}) e", best.params, shape=best.shape)
+        return _Start(f"(SELECT DISTINCT v.entity AS key FROM {best.sql}) e", best.params)
     if isinstance(query.types, Has):
-        walk = "(SELECT entity AS key FROM entity_type WHERE type=? AND live=1) k"
-        if not live:
-            walk = "(SELECT DISTINCT entity AS key FROM entity_type WHERE type=?) k"
-        return _Start(f"{walk} {_BY_KEY}", (ids.get(query.types.name, -1),), "k.key")
-    return _Start("entity e", ())
+        type = (ids.get(query.types.name, -1),)
+        if rows or not live:
+            states = "live=1" if live else "live IN (0,1)"
+            walk = f"(SELECT DISTINCT entity AS key FROM entity_type WHERE type=? AND {states}) k"
+            return _Start(f"{walk} {_BY_KEY}", type, True, True)
+        return _Start("(SELECT entity AS key FROM entity_type WHERE type=? AND live=1) e", type, typed=True)
+    return _Start("entity e", whole=True)
 
 
 _BY_KEY = "CROSS JOIN entity e ON e.key=k.key"  # SQLite keeps the order of a CROSS JOIN
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """An index range, with alias ``v`` and a column ``entity``, that holds every match; the attribute it is of."""
+
+    sql: str
+    params: tuple[Any, ...]
+    attr: int
+    shape: int | None = None
 
 
 def _walk_is_shorter(db: Database, query: EntityQuery, ids: Mapping[str, int], attr: int, rows: int) -> bool:
@@ -139,27 +171,26 @@ def _walk_is_shorter(db: Database, query: EntityQuery, ids: Mapping[str, int], a
     return entities * (query.offset + query.limit) < rows * rows
 
 
-def _selective(
-    query: EntityQuery, geometries: Sequence[GeoQuery], ids: Mapping[str, int]
-) -> Iterator[tuple[Condition, str]]:
-    """Yield sources, each with alias ``v`` and a column ``entity``, that hold every match, and their attribute."""
-    for geo in geometries:
+def _selective(query: EntityQuery, geometries: Sequence[GeoQuery], ids: Mapping[str, int]) -> Iterator[_Source]:
+    for n, geo in enumerate(geometries):
         box = geo.box()
         if box is not None:
             west, south, east, north = box
+            attr = ids.get(geo.attribute, -1)
             sql = (
                 "geo_box b CROSS JOIN geo v ON v.id=b.id "
                 "WHERE b.west<=? AND b.east>=? AND b.south<=? AND b.north>=? AND v.attr=?"
             )
-            yield Condition(sql, (east, west, north, south, ids.get(geo.attribute, -1))), geo.attribute
+            yield _Source(sql, (east, west, north, south, attr), attr, n)
+    by_path = "value v INDEXED BY value_by_path WHERE v.path=?"
     for part in conjuncts(query.q):
         if isinstance(part, Term) and part.operator not in ("!=", "!~=", "~=") and part.member is None:
-            path = Condition("value v INDEXED BY value_by_path WHERE v.path=?", (ids.get(part.path, -1),))
             compared = comparison(part, DIALECT) if part.operator != "exists" else Condition("1")
-            yield Condition(f"{path.sql} AND {compared.sql}", path.params + compared.params), part.attribute
+            params = (ids.get(part.path, -1), *compared.params)
+            yield _Source(f"{by_path} AND {compared.sql}", params, ids.get(part.attribute, -1))
     if len(query.attrs) == 1:
-        (name,) = query.attrs
-        yield Condition("value v INDEXED BY value_by_path WHERE v.path=?", (ids.get(name, -1),)), name
+        attr = ids.get(query.attrs[0], -1)
+        yield _Source(by_path, (attr,), attr)
 
 
 def _page_of_shapes(
@@ -173,13 +204,12 @@ def _page_of_shapes(
     joins = " ".join(
         f"CROSS JOIN geo g{n} ON g{n}.entity=e.key AND g{n}.attr={ids.get(geo.attribute, -1)}"
         for n, geo in enumerate(geometries)
+        if n != start.shape
     )
-    columns = ", ".join(f"g{n}.wkb" for n in range(len(geometries)))
+    columns = ", ".join("e.wkb" if n == start.shape else f"g{n}.wkb" for n in range(len(geometries)))
     where = " AND ".join(condition.sql for condition in conditions)
     params = start.params + tuple(p for condition in conditions for p in condition.params)
-    rows = db.execute(
-        f"SELECT e.key, {columns} FROM {start.source} {joins} WHERE {where} ORDER BY {start.order}", params
-    )
+    rows = db.execute(f"SELECT e.key, {columns} FROM {start.source} {joins} WHERE {where} ORDER BY e.key", params)
     found: dict[int, None] = {}
     wanted = query.offset + query.limit
     for chunk in _chunks(rows):
