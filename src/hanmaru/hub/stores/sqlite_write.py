@@ -147,21 +147,30 @@ class Writer:
     def _reindex(
         self, db: Database, tenant: int, key: int, names: Iterable[str], before: Attributes, after: Attributes
     ) -> None:
-        """Bring the value index and the geometries of some attributes from one state to another."""
-        values: list[tuple[Any, ...]] = []
+        """Bring the value index and the geometries of some attributes from one state to another.
+
+        A value that stayed gets its new instants only, which leaves the index by path alone.
+        """
+        changed: list[tuple[Any, ...]] = []
+        stayed: list[tuple[Any, ...]] = []
         for name in names:
             attr = self.term(db, tenant, name)
             old, new = before.get(name, ()), after.get(name, ())
-            made = rows(name, new)
-            values.extend((key, attr, n, self.term(db, tenant, row.path), *row[1:]) for n, row in enumerate(made))
-            if old and _row_count(name, old) > len(made):
+            was, made = rows(name, old), rows(name, new)
+            for n, row in enumerate(made):
+                if n < len(was) and was[n][:3] == row[:3]:
+                    stayed.append((*row[3:], key, attr, n))
+                else:
+                    changed.append((key, attr, n, self.term(db, tenant, row.path), *row[1:]))
+            if len(was) > len(made):
                 db.execute("DELETE FROM value WHERE entity=? AND attr=? AND n>=?", (key, attr, len(made)))
             if (shapes := _shapes(new)) != (gone := _shapes(old)):
                 if gone:
                     self._drop_shapes(db, key, attr)
                 for shape in shapes:
                     self._put_shape(db, key, attr, to_wkb(shape))
-        db.executemany("INSERT OR REPLACE INTO value VALUES (?,?,?,?,?,?,?,?,?)", values)
+        db.executemany("INSERT OR REPLACE INTO value VALUES (?,?,?,?,?,?,?,?,?)", changed)
+        db.executemany("UPDATE value SET observed=?, created=?, modified=? WHERE entity=? AND attr=? AND n=?", stayed)
 
     def _put_shape(self, db: Database, key: int, attr: int, wkb: bytes) -> None:
         db.execute("INSERT INTO geo (entity, attr, wkb) VALUES (?,?,?)", (key, attr, wkb))
@@ -212,12 +221,6 @@ class Writer:
 
 def _shapes(instances: tuple[Attribute, ...]) -> list[Any]:
     return [instance.value for instance in instances if instance.kind == "GeoProperty"]
-
-
-def _row_count(name: str, instances: tuple[Attribute, ...]) -> int:
-    if len(instances) == 1 and not instances[0].attrs and not isinstance(instances[0].value, dict | list):
-        return 1
-    return len(rows(name, instances))
 
 
 def _kinds(entity: Entity | None) -> set[tuple[str, str, str]]:
