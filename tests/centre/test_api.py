@@ -53,7 +53,7 @@ class Site:
 
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncGenerator[Site]:
-    async with open_hub(f"sqlite://{tmp_path / 'hub.db'}") as hub:
+    async with open_hub(f"sqlite:///{tmp_path / 'hub.db'}") as hub:
         yield Site(hub.client(Access(write=True)), tmp_path)
 
 

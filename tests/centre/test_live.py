@@ -17,7 +17,7 @@ from hanmaru.platform.access import Access
 
 @pytest.fixture
 async def hub(tmp_path: Path) -> AsyncGenerator[HubClient]:
-    async with open_hub(f"sqlite://{tmp_path / 'hub.db'}") as opened:
+    async with open_hub(f"sqlite:///{tmp_path / 'hub.db'}") as opened:
         yield opened.client(Access(write=True))
 
 

@@ -3,7 +3,7 @@
 Shapely decides shapes, geodesic distance decides ``near``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import cos, radians
@@ -17,6 +17,8 @@ import shapely
 from pyproj import Geod
 from shapely.errors import ShapelyError
 
+from hanmaru.hub.model import LOCATION
+from hanmaru.hub.terms import TermMap
 from hanmaru.platform.problems import bad_request
 
 GeoRel = Literal["near", "within", "contains", "intersects", "equals", "disjoint", "overlaps"]
@@ -87,6 +89,44 @@ class GeoQuery:
                 return shapely.disjoint(shapes, reference)
             case "overlaps":
                 return shapely.overlaps(shapes, reference)
+
+
+def parse_geo(params: Mapping[str, Any], terms: TermMap) -> GeoQuery | None:
+    """Return the geographical condition of ``georel``, ``geometry``, ``coordinates`` and ``geoproperty``."""
+    georel = params.get("georel")
+    if georel is None:
+        if "geometry" in params or "coordinates" in params:
+            raise bad_request("geometry and coordinates need georel, for example georel=near;maxDistance==2000.")
+        return None
+    relation, *modifiers = str(georel).split(";")
+    if relation not in GEO_RELATIONS:
+        raise bad_request(f"georel must be one of {', '.join(sorted(GEO_RELATIONS))}, not {relation!r}.")
+    distances: dict[str, float] = {}
+    for modifier in modifiers:
+        name, _, number = modifier.partition("==")
+        try:
+            distances[name] = float(number)
+        except ValueError:
+            distances[name] = -1
+        if name not in ("maxDistance", "minDistance") or not 0 <= distances[name] < 1e9 or relation != "near":
+            raise bad_request(f"georel={georel!r}: only near takes maxDistance==metres or minDistance==metres.")
+    if relation == "near" and not distances:
+        raise bad_request("georel=near needs maxDistance==metres or minDistance==metres.")
+    coordinates = params.get("coordinates")
+    if isinstance(coordinates, str):
+        try:
+            coordinates = msgspec.json.decode(coordinates)
+        except msgspec.DecodeError:
+            raise bad_request("coordinates must be a JSON array such as [127.289,36.480].") from None
+    geometry = check_geometry({"type": params.get("geometry"), "coordinates": coordinates}, "the query")
+    attribute = params.get("geoproperty")
+    return GeoQuery(
+        cast("GeoRel", relation),
+        msgspec.json.encode(geometry).decode(),
+        terms.expand(attribute) if attribute else LOCATION,
+        distances.get("maxDistance"),
+        distances.get("minDistance"),
+    )
 
 
 def distances_m(shapes: npt.NDArray[Any], reference: shapely.Geometry) -> npt.NDArray[np.float64]:

@@ -56,11 +56,11 @@ class Hub:
 
 
 def make_store(url: str) -> Store:
-    """Return the store that a URL names: ``sqlite:///path/hub.db`` or ``postgresql://…``; ValueError for another."""
+    """Return the store that a URL names: ``sqlite:///hub.db``, ``sqlite:////absolute/hub.db`` or ``postgresql://…``."""
     if url.startswith("sqlite:///"):
         from hanmaru.hub.stores.sqlite import SQLiteStore
 
-        return SQLiteStore(Path(url.removeprefix("sqlite://") if url[10:11] == "/" else url.removeprefix("sqlite:///")))
+        return SQLiteStore(Path(url.removeprefix("sqlite:///")))
     if url.startswith(("postgresql://", "postgres://")):
         from hanmaru.hub.stores.postgres import PostgresStore
 

@@ -13,9 +13,8 @@ from uuid import uuid4
 import msgspec
 from msgspec.structs import replace
 
-from hanmaru.hub.api.queries import geo_query
 from hanmaru.hub.expand import check_uri
-from hanmaru.hub.geometry import GeoQuery
+from hanmaru.hub.geometry import GeoQuery, parse_geo
 from hanmaru.hub.model import NULL
 from hanmaru.hub.query import Node, check_pattern, parse_q, parse_scopes, parse_types
 from hanmaru.hub.terms import CORE_CONTEXT_URL, TermMap
@@ -334,7 +333,7 @@ def _scope_q(value: object, member: str, terms: TermMap) -> str:
 
 def _geo(value: object, member: str, terms: TermMap) -> GeoQuery:
     members = _object(value, member, _GEO)
-    found = geo_query(members, terms)
+    found = parse_geo(members, terms)
     if found is None:
         raise bad_request(f"{member} needs georel, geometry and coordinates.")
     return found

@@ -3,12 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-import msgspec
-
 from hanmaru.hub.api.request import MAX_LIMIT, Call, counts, integer, names
 from hanmaru.hub.expand import check_uri
-from hanmaru.hub.geometry import GEO_RELATIONS, GeoQuery, GeoRel, check_geometry
-from hanmaru.hub.model import LOCATION
+from hanmaru.hub.geometry import parse_geo
 from hanmaru.hub.query import (
     EntityQuery,
     Node,
@@ -43,7 +40,7 @@ def entity_query(call: Call, *, narrow: bool = True) -> EntityQuery:
         q=parse_q(params["q"], terms, expand_values=params.get("expandValues", "").split(","))
         if "q" in params
         else None,
-        geo=geo_query(params, terms),
+        geo=parse_geo(params, terms),
         scopes=parse_scopes(params["scopeQ"]) if "scopeQ" in params else None,
         limit=limit,
         offset=integer(params, "offset", 0),
@@ -58,44 +55,6 @@ def require_narrow(query: EntityQuery) -> None:
     """Refuse a query without any condition on types, ids, attributes, values or place."""
     if not (query.types or query.ids or query.id_pattern or query.attrs or query.q or query.geo or query.scopes):
         raise bad_request("Ask for something: give at least one of type, id, idPattern, attrs, q, georel or scopeQ.")
-
-
-def geo_query(params: Mapping[str, Any], terms: TermMap) -> GeoQuery | None:
-    """Return the geographical condition of ``georel``, ``geometry``, ``coordinates`` and ``geoproperty``."""
-    georel = params.get("georel")
-    if georel is None:
-        if "geometry" in params or "coordinates" in params:
-            raise bad_request("geometry and coordinates need georel, for example georel=near;maxDistance==2000.")
-        return None
-    relation, *modifiers = str(georel).split(";")
-    if relation not in GEO_RELATIONS:
-        raise bad_request(f"georel must be one of {', '.join(sorted(GEO_RELATIONS))}, not {relation!r}.")
-    distances: dict[str, float] = {}
-    for modifier in modifiers:
-        name, _, number = modifier.partition("==")
-        try:
-            distances[name] = float(number)
-        except ValueError:
-            distances[name] = -1
-        if name not in ("maxDistance", "minDistance") or not 0 <= distances[name] < 1e9 or relation != "near":
-            raise bad_request(f"georel={georel!r}: only near takes maxDistance==metres or minDistance==metres.")
-    if relation == "near" and not distances:
-        raise bad_request("georel=near needs maxDistance==metres or minDistance==metres.")
-    coordinates = params.get("coordinates")
-    if isinstance(coordinates, str):
-        try:
-            coordinates = msgspec.json.decode(coordinates)
-        except msgspec.DecodeError:
-            raise bad_request("coordinates must be a JSON array such as [127.289,36.480].") from None
-    geometry = check_geometry({"type": params.get("geometry"), "coordinates": coordinates}, "the query")
-    attribute = params.get("geoproperty")
-    return GeoQuery(
-        cast("GeoRel", relation),
-        msgspec.json.encode(geometry).decode(),
-        terms.expand(attribute) if attribute else LOCATION,
-        distances.get("maxDistance"),
-        distances.get("minDistance"),
-    )
 
 
 def posted_query(body: Mapping[str, Any], call: Call) -> EntityQuery:
@@ -129,7 +88,7 @@ def posted_query(body: Mapping[str, Any], call: Call) -> EntityQuery:
         q=parse_q(str(body["q"]), terms, expand_values=str(body.get("expandValues", "")).split(","))
         if "q" in body
         else None,
-        geo=geo_query(cast("dict[str, Any]", geo), terms) if isinstance(geo, dict) else None,
+        geo=parse_geo(cast("dict[str, Any]", geo), terms) if isinstance(geo, dict) else None,
         scopes=parse_scopes(str(body["scopeQ"])) if "scopeQ" in body else None,
         limit=integer(params, "limit", DEFAULT_LIMIT, high=MAX_LIMIT),
         offset=integer(params, "offset", 0),

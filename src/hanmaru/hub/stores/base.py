@@ -184,10 +184,6 @@ class Store(Protocol):
         """Return a subscription's deliveries with ids later than ``after``, in order."""
         ...
 
-    async def due(self, now: int, limit: int = 500) -> list[Delivery]:
-        """Return deliveries that are due, oldest first."""
-        ...
-
     async def settle(self, done: Sequence[int] = (), retry: Sequence[Delivery] = ()) -> None:
         """Forget deliveries that are done; put back those to try again with their new due time and attempts."""
         ...

@@ -248,11 +248,6 @@ class PostgresStore:
         sql = f"{_DELIVERY} WHERE tenant=? AND subscription=? AND id>? ORDER BY id LIMIT ?"
         return [Delivery(*row) for row in await self._fetch(sql, (tenant, subscription, after, limit))]
 
-    async def due(self, now: int, limit: int = 500) -> list[Delivery]:
-        """Return deliveries that are due."""
-        rows = await self._fetch(f"{_DELIVERY} WHERE due<=? ORDER BY due, id LIMIT ?", (now, limit))
-        return [Delivery(*row) for row in rows]
-
     async def settle(self, done: Sequence[int] = (), retry: Sequence[Delivery] = ()) -> None:
         """Forget what is done, put back what is to be tried again."""
         async with self._connection() as connection, connection.transaction():

@@ -236,15 +236,6 @@ class SQLiteStore:
 
         return await self._read(work)
 
-    async def due(self, now: int, limit: int = 500) -> list[Delivery]:
-        """Return deliveries that are due."""
-        sql = "SELECT tenant, subscription, doc, due, attempts, id FROM delivery WHERE due<=? ORDER BY due, id LIMIT ?"
-
-        def work(db: Database) -> list[Delivery]:
-            return [Delivery(*row) for row in db.execute(sql, (now, limit))]
-
-        return await self._read(work)
-
     async def settle(self, done: Sequence[int] = (), retry: Sequence[Delivery] = ()) -> None:
         """Forget what is done, put back what is to be tried again."""
 

@@ -43,7 +43,6 @@ CREATE TABLE delivery (
   id INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL, subscription TEXT NOT NULL, due INTEGER NOT NULL,
   attempts INTEGER NOT NULL, doc BLOB NOT NULL
 ) STRICT;
-CREATE INDEX delivery_due ON delivery (due, id);
 CREATE INDEX delivery_by_subscription ON delivery (tenant, subscription, id);
 INSERT INTO tenant (id, name) VALUES (0, '');
 """
