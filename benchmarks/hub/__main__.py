@@ -57,7 +57,7 @@ def get(path: str) -> str:
 BATCH = f"batch(20, {ENTITIES})"
 
 HUB = {
-    "create": post(NGSI + "/entities", 'entity("new-" .. n)'),
+    "create": post(NGSI + "/entities", 'entity(n, "new-" .. n)'),
     "retrieve": get(f'"{NGSI}/entities/urn:ngsi-ld:AirQualityObserved:" .. math.random(1, {ENTITIES})'),
     "batch upsert × 20": post(NGSI + "/entityOperations/upsert?options=update", BATCH),
     "query by type": get(f'"{NGSI}/entities?{TYPE}&offset=" .. math.random(0, 200)'),
@@ -68,7 +68,7 @@ HUB = {
     ),
 }
 BARE = {
-    "create": post("/", 'entity("new-" .. n)'),
+    "create": post("/", 'entity(n, "new-" .. n)'),
     "retrieve": get(f'"/?id=urn:ngsi-ld:AirQualityObserved:" .. math.random(1, {ENTITIES})'),
     "batch upsert × 20": post("/", BATCH),
     "query by type": get('"/"'),
@@ -88,13 +88,15 @@ AIMS = {
 def server(command: list[str], url: str, **settings: str) -> Iterator[None]:
     """Run a server until the end of the block, which begins once it answers."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HANMARU_")} | settings
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     try:
         for _ in range(600):
             try:
                 urlopen(url).close()
                 break
             except (URLError, ConnectionError):
+                if process.poll() is not None:
+                    sys.exit(f"{' '.join(command)} ended with status {process.returncode}")
                 time.sleep(0.1)
         yield
     finally:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from tempfile import NamedTemporaryFile
 
 DOCUMENT = """
-local function entity(n)
+local function entity(n, id)
+  local seed = n * 2654435761 % 4294967296
+  local lon, lat = 127.1 + seed % 30000 / 100000, 36.4 + math.floor(seed / 30000) % 30000 / 100000
   return string.format(
     '{"id":"urn:ngsi-ld:AirQualityObserved:%s","type":"AirQualityObserved",'
     .. '"pm25":{"type":"Property","value":%d,"unitCode":"GQ","observedAt":"2026-11-23T06:00:00Z"},'
@@ -18,8 +20,7 @@ local function entity(n)
     .. '"address":{"type":"Property","value":{"addressLocality":"Sejong","streetAddress":"Hannuri-daero 2130"}},'
     .. '"refDevice":{"type":"Relationship","object":"urn:ngsi-ld:Device:%s"},'
     .. '"location":{"type":"GeoProperty","value":{"type":"Point","coordinates":[%.5f,%.5f]}}}',
-    n, math.random(0, 199), math.random(0, 299), math.random(), n, n,
-    127.1 + math.random() * 0.3, 36.4 + math.random() * 0.3)
+    id or n, math.random(0, 199), math.random(0, 299), math.random(), n, n, lon, lat)
 end
 local function batch(size, entities)
   local found = {}
@@ -27,7 +28,7 @@ local function batch(size, entities)
   return "[" .. table.concat(found, ",") .. "]"
 end
 """
-"""An entity of about 0.9 KB, as a sensor sends it."""
+"""An entity of about 0.9 KB, as a sensor sends it: its readings differ every time, its place and name do not."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ Operator = Literal["==", "!=", ">", ">=", "<", "<=", "~=", "!~=", "exists"]
 Member = Literal["observed", "created", "modified"]
 _MEMBERS: dict[str, Member] = {"observedAt": "observed", "createdAt": "created", "modifiedAt": "modified"}
 _RE2: Any = re2  # it carries no types
+_QUIET = _RE2.Options()
+_QUIET.log_errors = False
 MAX_LENGTH = 8_192
 MAX_DEPTH = 32
 
@@ -257,7 +259,7 @@ def _scalar(parser: _Parser, operator: str, member: Member | None, terms: TermMa
 @lru_cache(maxsize=1_024)
 def compile_pattern(pattern: str) -> Any:
     """Return a compiled RE2 pattern."""
-    return _RE2.compile(pattern)
+    return _RE2.compile(pattern, _QUIET)
 
 
 def check_pattern(pattern: str, what: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 from starlette.datastructures import Headers
@@ -22,6 +22,7 @@ JSON, JSON_LD, GEO_JSON = "application/json", "application/ld+json", "applicatio
 MERGE_PATCH = "application/merge-patch+json"
 CONTEXT_REL = "http://www.w3.org/ns/json-ld#context"
 MAX_LIMIT = 1_000
+_RESERVED = "%:/?#[]@!$&'()*+,;=~"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -131,7 +132,7 @@ def integer(params: Mapping[str, str], member: str, default: int, *, low: int = 
     text = params.get(member)
     if text is None:
         return default
-    if not text.isdigit() or not low <= int(text) <= high:
+    if not (text.isascii() and text.isdigit() and len(text) < 16 and low <= int(text) <= high):
         raise bad_request(f"{member} must be a whole number from {low} to {high}, not {text!r}.")
     return int(text)
 
@@ -194,7 +195,7 @@ def respond(call: Call, content: Any, *, status: int = 200, headers: dict[str, s
     if call.access.tenant:
         headers["NGSILD-Tenant"] = call.access.tenant
     if call.accept == JSON_LD:
-        context = response_context(call.terms)
+        context = call.terms.to_show()
         if isinstance(content, list):
             items = cast("list[Any]", content)
             content = [{**item, "@context": context} if isinstance(item, dict) else item for item in items]
@@ -206,18 +207,10 @@ def respond(call: Call, content: Any, *, status: int = 200, headers: dict[str, s
     return Response(_encode(content), status, headers, call.accept)
 
 
-def response_context(terms: TermMap) -> Any:
-    """Return the @context member of a response: the user's with the core @context last."""
-    reference: Any = terms.reference
-    if reference == CORE_CONTEXT_URL:
-        return CORE_CONTEXT_URL
-    return [*(cast("list[Any]", reference) if isinstance(reference, list) else [reference]), CORE_CONTEXT_URL]
-
-
 def link_header(terms: TermMap) -> str:
     """Return the Link header of a response; an inline @context can only be named by the core one."""
     url = terms.reference if isinstance(terms.reference, str) else CORE_CONTEXT_URL
-    return f'<{url}>; rel="{CONTEXT_REL}"; type="{JSON_LD}"'
+    return f'<{quote(url, safe=_RESERVED)}>; rel="{CONTEXT_REL}"; type="{JSON_LD}"'
 
 
 def nothing(call: Call, status: int = 204, headers: dict[str, str] | None = None) -> Response:
@@ -226,6 +219,12 @@ def nothing(call: Call, status: int = 204, headers: dict[str, str] | None = None
     if call.access.tenant:
         headers["NGSILD-Tenant"] = call.access.tenant
     return Response(status_code=status, headers=headers)
+
+
+def location(base: str, id: str) -> dict[str, str]:
+    """Return the header that says where a new resource is."""
+    escaped = quote(id, safe=":/@!$&'()*+,;=~")
+    return {"Location": f"{base}/{escaped}"}
 
 
 def paged(call: Call, limit: int, offset: int, got: int, count: int | None, *, more: bool) -> dict[str, str]:
