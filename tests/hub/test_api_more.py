@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from hanmaru.hub.terms import CORE_CONTEXT_URL
 from tests.hub.api import Api, api, ids, room
 
 
@@ -132,7 +133,12 @@ async def test_user_contexts_are_fetched_once_and_kept(hub: Api, aiohttp_context
     assert mine.json()["warmth"]["value"] == 5
     assert url in mine.headers["link"]
     inside = await hub("GET", "/entities/urn:ngsi-ld:Room:1", headers={**link, "accept": "application/ld+json"})
-    assert inside.json()["@context"][0] == url
+    assert inside.json()["@context"] == [url, CORE_CONTEXT_URL]
+    await hub("POST", "/jsonldContexts", {"@context": [url, CORE_CONTEXT_URL]})
+    whole = f"http://localhost/ngsi-ld/v1/jsonldContexts/{(await hub.get('/jsonldContexts', kind='Hosted'))[0][-32:]}"
+    link["link"] = f'<{whole}>; rel="http://www.w3.org/ns/json-ld#context"'
+    inside = await hub("GET", "/entities/urn:ngsi-ld:Room:1", headers={**link, "accept": "application/ld+json"})
+    assert inside.json()["@context"] == whole
     assert ids((await hub("GET", "/entities", headers=link, type="Room", q="warmth==5")).json()) == [1]
     assert fetched == [1]
     assert await hub.get("/jsonldContexts", kind="Cached") == [url]

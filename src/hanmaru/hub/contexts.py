@@ -148,7 +148,11 @@ def compile_context(context: Context, load: Any) -> TermMap:
     pyld: Any = import_module("pyld.jsonld")  # PyLD carries no types
     resolver_class: Any = import_module("pyld.context_resolver").ContextResolver
 
+    has_core = False
+
     def loader(url: str, options: object) -> dict[str, Any]:
+        nonlocal has_core
+        has_core = has_core or is_core(url)
         document: dict[str, Any] = {"@context": {}} if is_core(url) else load(url)
         return {"contentType": "application/ld+json", "contextUrl": None, "documentUrl": url, "document": document}
 
@@ -178,7 +182,7 @@ def compile_context(context: Context, load: Any) -> TermMap:
         terms[term] = iri
         if mapping.get("_prefix"):
             prefixes[term] = iri
-    return TermMap(terms, prefixes, active.get("@vocab"), context)
+    return TermMap(terms, prefixes, active.get("@vocab"), context, has_core=has_core)
 
 
 def _reason(error: Any) -> str:

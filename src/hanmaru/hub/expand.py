@@ -35,7 +35,7 @@ MAX_DEPTH = 8
 
 def check_uri(value: object, member: str) -> str:
     """Return a URI; raise a 400 problem that names the member when it is none."""
-    if not isinstance(value, str) or not _URI(value):
+    if not isinstance(value, str) or not _URI(value) or not value.isprintable():
         raise bad_request(f"{member} must be a URI such as urn:ngsi-ld:Device:1, not {value!r}")
     return value
 

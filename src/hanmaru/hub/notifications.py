@@ -1,7 +1,7 @@
 """What a subscriber receives (ETSI GS CIM 009, 5.3.1): what is kept of a change until then, its body and headers."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -11,7 +11,7 @@ from hanmaru.hub.compact import Form, View
 from hanmaru.hub.contexts import Contexts
 from hanmaru.hub.model import LOCATION, NULL, Attribute, Change, Entity, Kind
 from hanmaru.hub.subscriptions import Subscription
-from hanmaru.hub.terms import CORE_CONTEXT_URL, CORE_TERMS, TermMap
+from hanmaru.hub.terms import CORE_TERMS, TermMap
 from hanmaru.hub.visibility import project
 from hanmaru.platform.access import Access
 
@@ -108,12 +108,10 @@ def render(
     headers = {"Content-Type": accept}
     if subscription.tenant:
         headers["NGSILD-Tenant"] = subscription.tenant
-    reference: Any = terms.reference
     if accept == JSON_LD:
-        user: list[Any] = cast("list[Any]", reference) if isinstance(reference, list) else [reference]
-        body["@context"] = CORE_CONTEXT_URL if reference == CORE_CONTEXT_URL else [*user, CORE_CONTEXT_URL]
+        body["@context"] = terms.to_show()
     else:
-        headers["Link"] = f'<{reference}>; rel="{CONTEXT_REL}"; type="{JSON_LD}"'
+        headers["Link"] = f'<{terms.reference}>; rel="{CONTEXT_REL}"; type="{JSON_LD}"'
     own = {name.lower() for name, _ in endpoint.receiver_info}
     kept = {name: value for name, value in headers.items() if name.lower() not in own}
     return kept | dict(endpoint.receiver_info), _encode(body)

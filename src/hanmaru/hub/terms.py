@@ -1,6 +1,7 @@
 """Term maps: a JSON-LD @context compiled to two dictionaries, so that names expand and compact by look-up."""
 
 from collections.abc import Iterable, Mapping
+from typing import cast
 
 from hanmaru.hub.core_terms import GEOJSON, core_terms
 from hanmaru.hub.model import CORE, DEFAULT_VOCAB
@@ -14,23 +15,37 @@ class TermMap:
     """One compiled @context; the core context's terms win over any other definition of theirs.
 
     ``terms`` maps a term to its IRI, ``prefixes`` a compact-IRI prefix to its namespace, ``vocab`` is the namespace of
-    terms that nothing defines. ``reference`` is the @context as the user gave it (URL, object or list).
+    terms that nothing defines. ``reference`` is the @context as the user gave it (URL, object or list);
+    ``has_core`` says that its documents name the core @context themselves.
     """
 
-    __slots__ = ("_compact", "_expand", "_namespaces", "prefixes", "reference", "vocab")
+    __slots__ = ("_compact", "_expand", "_namespaces", "has_core", "prefixes", "reference", "vocab")
 
     def __init__(
-        self, terms: Mapping[str, str], prefixes: Mapping[str, str], vocab: str | None, reference: object
+        self,
+        terms: Mapping[str, str],
+        prefixes: Mapping[str, str],
+        vocab: str | None,
+        reference: object,
+        *,
+        has_core: bool = False,
     ) -> None:
         """Compile the look-up tables."""
         core = core_terms()
-        self.reference = reference
+        self.reference, self.has_core = reference, has_core
         self.vocab = vocab or DEFAULT_VOCAB
         self.prefixes = {**prefixes, "ngsi-ld": CORE, "geojson": GEOJSON}
         self._namespaces = sorted(((ns, p) for p, ns in self.prefixes.items()), key=lambda pair: -len(pair[0]))
         self._expand: dict[str, str] = {**terms, **core}
         self._compact: dict[str, str] = {iri: term for term, iri in reversed(list(terms.items())) if term not in core}
         self._compact.update((iri, term) for term, iri in core.items())
+
+    def to_show(self) -> object:
+        """Return the @context member of a document: the user's, with the core @context last unless it is in there."""
+        if self.has_core:
+            return self.reference
+        reference: object = self.reference
+        return [*(cast("list[object]", reference) if isinstance(reference, list) else [reference]), CORE_CONTEXT_URL]
 
     def expand(self, term: str) -> str:
         """Return the IRI of a term, compact IRI or IRI; raise a 400 problem when it can be none."""
@@ -77,7 +92,7 @@ def _remember(memo: dict[str, str], key: str, value: str) -> None:
 
 
 CORE_CONTEXT_URL = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.9.jsonld"
-CORE_TERMS = TermMap({}, {}, None, CORE_CONTEXT_URL)
+CORE_TERMS = TermMap({}, {}, None, CORE_CONTEXT_URL, has_core=True)
 
 
 def is_core(url: str) -> bool:

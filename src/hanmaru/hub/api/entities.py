@@ -15,6 +15,7 @@ from hanmaru.hub.api.request import (
     JSON_LD,
     Call,
     flag,
+    location,
     names,
     nothing,
     options,
@@ -53,7 +54,7 @@ def routes(hub: Hub) -> list[GuardedRoute]:
         instant = now()
         entity = expand.entity(call.body, call.terms, instant)
         await apply(call, Write("create", entity.id, instant, entity))
-        return nothing(call, 201, {"Location": f"{BASE}/{entity.id}"})
+        return nothing(call, 201, location(BASE, entity.id))
 
     async def query(request: Request) -> Response:
         """Query entities by id, type, attributes, values (q), place (georel) and scope."""

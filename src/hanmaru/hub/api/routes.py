@@ -8,7 +8,11 @@ from hanmaru.platform.policy import GuardedRoute
 
 
 def routes(hub: Hub) -> list[GuardedRoute]:
-    """Return the routes, with their full paths; some clients end a collection's path with a slash, which is welcome."""
+    """Return the routes, with their full paths.
+
+    The standard writes ``entities/{entityId}/attrs/``, clients write both: a final slash after a fixed name is welcome.
+    The name of an attribute is never empty, so that such a path is not taken for that of an attribute.
+    """
     every = [
         *entities.routes(hub),
         *batch.routes(hub),
@@ -18,6 +22,8 @@ def routes(hub: Hub) -> list[GuardedRoute]:
         *contexts.routes(hub),
     ]
     for route in every:
-        if not route.param_convertors:
-            route.path_regex = re.compile(f"^{re.escape(route.path)}/?$")
+        pattern = route.path_regex.pattern.replace("(?P<attr>.*)", "(?P<attr>.+)")
+        if not route.path.endswith("}"):
+            pattern = pattern.removesuffix("$") + "/?$"
+        route.path_regex = re.compile(pattern)
     return every

@@ -11,6 +11,7 @@ from hanmaru.hub.api.request import (
     MAX_LIMIT,
     counts,
     integer,
+    location,
     nothing,
     options,
     paged,
@@ -66,7 +67,7 @@ def routes(hub: Hub) -> list[GuardedRoute]:
             await hub.contexts.resolve(made.jsonld_context)
         if not await store.put_document(KIND, made.tenant, made.id, encode(made), create=True):
             raise already_exists(f"The subscription {made.id} already exists. Use PATCH, or another id.")
-        return nothing(call, 201, {"Location": f"{BASE}/{made.id}"})
+        return nothing(call, 201, location(BASE, made.id))
 
     async def list_all(request: Request) -> Response:
         """List the tenant's subscriptions by id."""

@@ -11,6 +11,7 @@ from hanmaru.hub import compact, expand
 from hanmaru.hub.api.queries import entity_query, posted_query, temporal_query
 from hanmaru.hub.api.request import (
     Call,
+    location,
     names,
     nothing,
     options,
@@ -45,7 +46,7 @@ def routes(hub: Hub) -> list[GuardedRoute]:
         entity = expand.entity(call.body, call.terms, now(), history=True)
         created = not await known(call, entity.id)
         await record(call, entity)
-        return nothing(call, 201 if created else 204, {"Location": f"{BASE}/{entity.id}"})
+        return nothing(call, 201 if created else 204, location(BASE, entity.id))
 
     async def known(call: Call, id: str) -> bool:
         try:

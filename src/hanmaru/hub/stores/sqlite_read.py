@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hanmaru.hub.geometry import GeoQuery
-from hanmaru.hub.model import Entity, decode_entity
+from hanmaru.hub.model import Entity, decode_entity, encode
 from hanmaru.hub.query import EntityQuery, Has, Term
 from hanmaru.hub.stores.base import Page, TypeInfo, no_tenant
 from hanmaru.hub.stores.conditions import Condition, Dialect, comparison, compile_query, conjuncts, texts_of
@@ -201,6 +201,8 @@ def _page_of_shapes(
     ids: Mapping[str, int],
     query: EntityQuery,
 ) -> tuple[list[int], int | None]:
+    if start.shape is not None and len(geometries) == 1:
+        return _page_of_candidates(db, start, conditions, geometries[0], query)
     joins = " ".join(
         f"CROSS JOIN geo g{n} ON g{n}.entity=e.key AND g{n}.attr={ids.get(geo.attribute, -1)}"
         for n, geo in enumerate(geometries)
@@ -217,6 +219,27 @@ def _page_of_shapes(
         for n, geo in enumerate(geometries[1:], start=2):
             keep &= geo.matches([row[n] for row in chunk])
         found.update((row[0], None) for row, kept in zip(chunk, keep, strict=True) if kept)
+        if len(found) >= wanted and not query.count:
+            break
+    page = list(found)[query.offset : wanted]
+    return page, len(found) if query.count else None
+
+
+def _page_of_candidates(
+    db: Database, start: _Start, conditions: Sequence[Condition], geo: GeoQuery, query: EntityQuery
+) -> tuple[list[int], int | None]:
+    """Decide shapes first, and the other conditions only of what is left, as far as the page needs."""
+    where = " AND ".join(condition.sql for condition in conditions)
+    params = tuple(p for condition in conditions for p in condition.params)
+    holds = f"SELECT e.key FROM (SELECT value AS key FROM json_each(?)) e WHERE {where}"
+    rows = db.execute(f"SELECT e.key, e.wkb FROM {start.source} ORDER BY e.key", start.params)
+    found: dict[int, None] = {}
+    wanted = query.offset + query.limit
+    for chunk in _chunks(rows):
+        keep = geo.matches([row[1] for row in chunk])
+        inside = [row[0] for row, kept in zip(chunk, keep, strict=True) if kept]
+        left = {key for (key,) in db.execute(holds, (encode(inside), *params))}
+        found.update((key, None) for key in inside if key in left)
         if len(found) >= wanted and not query.count:
             break
     page = list(found)[query.offset : wanted]
