@@ -128,8 +128,8 @@ def _start(
     best: _Source | None = None
     fewest = FEW
     for candidate in _selective(query, geometries, ids) if live else ():
-        probe = f"SELECT count(*) FROM (SELECT 1 FROM {candidate.sql} LIMIT {fewest + 1})"
-        ((found,),) = db.execute(probe, candidate.params).fetchall()
+        sql, params = candidate.probe or (candidate.sql, candidate.params)
+        ((found,),) = db.execute(f"SELECT count(*) FROM (SELECT 1 FROM {sql} LIMIT {fewest + 1})", params).fetchall()
         if found <= fewest:
             best, fewest = candidate, found
     if best is not None and not _walk_is_shorter(db, query, ids, best.attr, fewest):
@@ -153,12 +153,16 @@ _BY_KEY = "CROSS JOIN entity e ON e.key=k.key"  # SQLite keeps the order of a CR
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """An index range, with alias ``v`` and a column ``entity``, that holds every match; the attribute it is of."""
+    """An index range, with alias ``v`` and a column ``entity``, that holds every match; the attribute it is of.
+
+    ``probe`` is a cheaper source with at least as many rows.
+    """
 
     sql: str
     params: tuple[Any, ...]
     attr: int
     shape: int | None = None
+    probe: tuple[str, tuple[Any, ...]] | None = None
 
 
 def _walk_is_shorter(db: Database, query: EntityQuery, ids: Mapping[str, int], attr: int, rows: int) -> bool:
@@ -177,11 +181,10 @@ def _selective(query: EntityQuery, geometries: Sequence[GeoQuery], ids: Mapping[
         if box is not None:
             west, south, east, north = box
             attr = ids.get(geo.attribute, -1)
-            sql = (
-                "geo_box b CROSS JOIN geo v ON v.id=b.id "
-                "WHERE b.west<=? AND b.east>=? AND b.south<=? AND b.north>=? AND v.attr=?"
-            )
-            yield _Source(sql, (east, west, north, south, attr), attr, n)
+            touching = "b.west<=? AND b.east>=? AND b.south<=? AND b.north>=?"
+            sql = f"geo_box b CROSS JOIN geo v ON v.id=b.id WHERE {touching} AND v.attr=?"
+            bounds = (east, west, north, south)
+            yield _Source(sql, (*bounds, attr), attr, n, (f"geo_box b WHERE {touching}", bounds))
     by_path = "value v INDEXED BY value_by_path WHERE v.path=?"
     for part in conjuncts(query.q):
         if isinstance(part, Term) and part.operator not in ("!=", "!~=", "~=") and part.member is None:
