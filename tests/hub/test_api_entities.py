@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from hanmaru.hub.model import DEFAULT_VOCAB
 from tests.hub.api import Api, api, ids, room
 
 
@@ -105,11 +106,11 @@ async def test_append_update_and_their_partial_answers(hub: Api) -> None:
     await hub.create(room(1, a=1, b=2))
     kept = await hub("POST", "/entities/urn:ngsi-ld:Room:1/attrs?options=noOverwrite", {"a": 9, "c": 3})
     assert kept.status == 207
-    assert kept.json()["updated"] == ["c"]
-    assert kept.json()["notUpdated"][0]["attributeName"] == "a"
-    partly = await hub("PATCH", "/entities/urn:ngsi-ld:Room:1/attrs", {"a": 5, "z": 1})
-    assert partly.status == 207
-    assert await hub.get("/entities/urn:ngsi-ld:Room:1", options="keyValues") == room(1, a=5, b=2, c=3)
+    assert kept.json()["updated"] == [DEFAULT_VOCAB + "c"]
+    assert kept.json()["notUpdated"][0]["attributeName"] == DEFAULT_VOCAB + "a"
+    every = await hub("PATCH", "/entities/urn:ngsi-ld:Room:1/attrs", {"a": 5, "z": 1, "b": "urn:ngsi-ld:null"})
+    assert every.status == 204
+    assert await hub.get("/entities/urn:ngsi-ld:Room:1", options="keyValues") == room(1, a=5, c=3, z=1)
 
 
 async def test_partial_attribute_update_keeps_the_rest(hub: Api) -> None:

@@ -179,8 +179,8 @@ async def test_a_context_can_be_hosted_here(hub: Api) -> None:
 @pytest.mark.parametrize(
     ("context", "status", "says"),
     [
-        ("http://127.0.0.1:9/none.jsonld", 503, "could not be fetched"),
-        ("ftp://example.org/c", 503, "only http"),
+        ("http://127.0.0.1:9/none.jsonld", 504, "could not be fetched"),
+        ("ftp://example.org/c", 504, "only http"),
         ({"a": 5}, 400, "not valid"),
         ({"a": {"@id": "b:c", "@container": "@nonsense"}}, 400, "not valid"),
     ],

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.asgi import ask
 from tests.hub.api import Api, api, room
 
 ONE = "/entities/urn:ngsi-ld:Room:1"
@@ -42,3 +43,127 @@ async def test_the_core_context_is_not_named_twice(hub: Api) -> None:
         await hub("POST", "/entities", room(1))
         found = await hub("POST", "/entityOperations/query", query, media="application/ld+json", headers=headers)
         assert found.json()[0]["@context"] == shown
+
+
+async def test_partial_success_names_iris_in_plain_json(hub: Api) -> None:
+    """6.3.6: a 207 is application/json whatever is accepted, its names IRIs."""
+    await hub.create(room(1, a=1))
+    headers = {"accept": "application/ld+json"}
+    partly = await hub("POST", f"{ONE}/attrs?options=noOverwrite", {"a": 2, "b": 3}, headers=headers)
+    assert (partly.status, partly.headers["content-type"]) == (207, "application/json")
+    assert partly.json()["updated"] == ["https://uri.etsi.org/ngsi-ld/default-context/b"]
+    assert "link" not in partly.headers
+    batch = await hub("POST", "/entityOperations/update?options=noOverwrite", [room(1, a=5)], headers=headers)
+    assert (batch.status, batch.headers["content-type"]) == (207, "application/json")
+    assert batch.json()["errors"][0]["entityId"] == "urn:ngsi-ld:Room:1"
+    assert (await hub("POST", "/entityOperations/create", [room(2), None])).status == 400
+
+
+async def test_scope_is_replaced_appended_and_deleted_but_never_partly(hub: Api) -> None:
+    """5.6.2.4, 5.6.3.4, 5.6.4.4, 5.6.5.4."""
+    await hub.create(room(1))
+    assert (await hub("PATCH", f"{ONE}/attrs", {"scope": "/a"})).status == 207
+    assert (await hub("POST", f"{ONE}/attrs", {"scope": "/a"})).status == 204
+    assert (await hub("POST", f"{ONE}/attrs?options=noOverwrite", {"scope": "/b"})).status == 204
+    assert (await hub.get(ONE))["scope"] == ["/a", "/b"]
+    assert (await hub("PATCH", f"{ONE}/attrs", {"scope": "/c"})).status == 204
+    assert len(await hub.get("/entities", scopeQ="/c")) == 1
+    for method in ("PATCH", "PUT"):
+        assert (await hub(method, f"{ONE}/attrs/scope", {"scope": "/d"})).status == 400
+    assert (await hub("DELETE", f"{ONE}/attrs/scope")).status == 204
+    assert await hub.get(ONE) == room(1)
+    assert await hub.get("/entities", scopeQ="/c") == []
+    assert (await hub("DELETE", f"{ONE}/attrs/scope")).status == 404
+
+
+async def test_a_partial_update_keeps_the_kind_and_knows_every_null(hub: Api) -> None:
+    """5.6.4.4, 5.5.4."""
+    name = {"type": "LanguageProperty", "languageMap": {"ko": "방"}}
+    await hub.create(room(1, name=name, a=1))
+    assert (await hub("PATCH", f"{ONE}/attrs/a", {"type": "Relationship", "object": "urn:x:1"})).status == 400
+    assert (await hub("PATCH", f"{ONE}/attrs/name", {"languageMap": {"@none": "urn:ngsi-ld:null"}})).status == 204
+    assert (await hub("PATCH", f"{ONE}/attrs/a", {"value": "urn:ngsi-ld:null"})).status == 204
+    assert await hub.get(ONE) == room(1)
+
+
+async def test_a_type_selects_before_anything_is_done(hub: Api) -> None:
+    """5.6.2.4, 5.6.6.4, 5.7.1.4: another type is as if there were no such entity."""
+    await hub.create(room(1, a=1))
+    for method, path, body in (
+        ("GET", ONE, None),
+        ("PATCH", f"{ONE}/attrs", {"a": 2}),
+        ("PATCH", f"{ONE}/attrs/a", {"value": 2}),
+        ("DELETE", f"{ONE}/attrs/a", None),
+        ("DELETE", ONE, None),
+    ):
+        assert (await hub(method, f"{path}?type=Hall", body)).status == 404
+    assert (await hub("PATCH", f"{ONE}/attrs?type=Hall,Room", {"a": 3})).status == 204
+    assert await hub.get(ONE, type="Room", options="keyValues") == room(1, a=3)
+
+
+@pytest.mark.parametrize(
+    ("params", "error"),
+    [
+        ({"nonsense": "1"}, "InvalidRequest"),
+        ({"options": "keyValues,nonsense"}, "InvalidRequest"),
+        ({"format": "nonsense"}, "InvalidRequest"),
+        ({"pick": "a", "attrs": "a"}, "BadRequestData"),
+        ({"omit": "a", "attrs": "a"}, "BadRequestData"),
+        ({"pick": "id,a", "omit": "a"}, "BadRequestData"),
+        ({"pick": "id,,a"}, "BadRequestData"),
+        ({"attrs": "id"}, "BadRequestData"),
+        ({"geometryProperty": "location"}, "BadRequestData"),
+        ({"join": "inline"}, "OperationNotSupported"),
+        ({"orderBy": "a"}, "OperationNotSupported"),
+    ],
+)
+async def test_parameters_that_make_no_sense(hub: Api, params: dict[str, str], error: str) -> None:
+    """6.3.20, 4.21, 5.7.1.4."""
+    await hub.create(room(1, a=1))
+    for path in (ONE, "/entities"):
+        answer = await hub("GET", path, **({"type": "Room"} | params))
+        assert answer.status == (422 if error == "OperationNotSupported" else 400)
+        assert answer.json()["type"] == f"https://uri.etsi.org/ngsi-ld/errors/{error}"
+
+
+async def test_everything_here_can_be_asked_for(hub: Api) -> None:
+    """6.4.3.2: local=true, or type=*, needs no other condition; a pick that leaves nothing finds nothing."""
+    await hub.create(room(1, a=1), {"id": "urn:ngsi-ld:Hall:1", "type": "Hall"})
+    assert len(await hub.get("/entities", local="true")) == 2
+    assert len(await hub.get("/entities", type="*")) == 2
+    assert (await hub("GET", "/entities")).status == 400
+    assert (await hub("GET", ONE, pick="b")).status == 404
+
+
+@pytest.mark.parametrize(
+    ("accept", "media"),
+    [
+        ("application/ld+json, application/json", "application/json"),
+        ("application/geo+json, application/*;q=0.5", "application/geo+json"),
+        ("application/json;q=0, */*", "application/ld+json"),
+        ("text/csv, application/ld+json;q=oops", "application/ld+json"),
+    ],
+)
+async def test_media_types_have_an_order(hub: Api, accept: str, media: str) -> None:
+    """6.3.4."""
+    await hub.create(room(1))
+    assert (await hub("GET", ONE, headers={"accept": accept})).headers["content-type"] == media
+
+
+async def test_geojson_carries_its_context_unless_told_otherwise(hub: Api) -> None:
+    """6.3.6."""
+    await hub.create(room(1))
+    headers = {"accept": "application/geo+json"}
+    feature = await hub("GET", ONE, headers=headers)
+    assert feature.json()["@context"] == CORE
+    assert "link" not in feature.headers
+    bare = await hub("GET", "/entities?type=Room", headers={**headers, "prefer": "body=json"})
+    assert "@context" not in bare.json()
+    assert CORE in bare.headers["link"]
+
+
+async def test_a_body_says_how_long_it_is(hub: Api) -> None:
+    """6.3.4: a body of unknown length is a 411."""
+    media = {"content-type": "application/json"}
+    answer = await ask(hub.app, "/ngsi-ld/v1/entities", method="POST", headers=media, body=[b"{", b"}"])
+    assert answer.status == 411

@@ -39,7 +39,7 @@ def unavailable(url: str, why: str) -> Problem:
     """Say that a context could not be had."""
     remedy = "Check the address, or store it at /ngsi-ld/v1/jsonldContexts."
     detail = f"The @context {url} could not be fetched: {why}. {remedy}"
-    return Problem(503, "JSON-LD context not available", detail, type=CORE_ERRORS + "LdContextNotAvailable")
+    return Problem(504, "JSON-LD context not available", detail, type=CORE_ERRORS + "LdContextNotAvailable")
 
 
 class Contexts:
@@ -56,7 +56,7 @@ class Contexts:
     async def resolve(self, context: Context | None) -> TermMap:
         """Return the term map of an @context: None or the core URL, another URL, an object, or a list of these.
 
-        Raises a 400 problem for what is no context and a 503 problem for one that cannot be fetched.
+        Raises a 400 problem for what is no context and a 504 problem for one that cannot be fetched.
         """
         if context is None or (isinstance(context, str) and is_core(context)):
             return CORE_TERMS

@@ -89,7 +89,7 @@ def types(value: object, terms: TermMap) -> tuple[str, ...]:
 def scopes(value: object) -> tuple[str, ...]:
     """Return scopes, each with its leading slash."""
     names = cast("list[object]", value) if isinstance(value, list) else [value]
-    if not all(isinstance(name, str) and _SCOPE(name) for name in names):
+    if NULL in names or not all(isinstance(name, str) and _SCOPE(name) for name in names):
         raise bad_request("scope must be a path such as /Sejong/Naseong, or a list of such paths")
     return tuple(dict.fromkeys("/" + name.lstrip("/") for name in cast("list[str]", names)))
 
@@ -208,7 +208,7 @@ def _full(
 def _value(name: str, kind: Kind, value: Any, terms: TermMap, nulls: bool) -> Any:
     if value is None:
         raise bad_request(f"The value of {name} is null; to delete it use DELETE, or {NULL!r} in a merge")
-    if value == NULL or value == {"@none": NULL}:
+    if is_null(value):
         if nulls:
             return NULL
         raise bad_request(f"The value of {name} is {NULL!r}, which only a merge or an update understands")
@@ -231,6 +231,11 @@ def _value(name: str, kind: Kind, value: Any, terms: TermMap, nulls: bool) -> An
             return [_target(name, item) for item in cast("list[object]", value)]
         case _:
             return cast("object", value)
+
+
+def is_null(value: object) -> bool:
+    """Whether a value is the NGSI-LD Null, which deletes; a languageMap and a list have their own forms of it."""
+    return value in (NULL, {"@none": NULL}, [NULL])
 
 
 def _target(name: str, item: object) -> str:

@@ -65,7 +65,7 @@ def encode_item(item: Item) -> bytes:
 async def terms_of(subscription: Subscription, contexts: Contexts) -> TermMap:
     """Return the names that a subscriber speaks; a context that no Link header can name gives way to the core one.
 
-    Raises a 503 problem when the @context cannot be had.
+    Raises a 504 problem when the @context cannot be had.
     """
     terms = await contexts.resolve(subscription.jsonld_context or subscription.context)
     linked = subscription.notification.endpoint.accept != JSON_LD

@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 from msgspec.structs import replace
 
 from hanmaru.hub.model import CORE, NULL, Attribute, Change, Entity
+from hanmaru.hub.query import Node, in_types
 from hanmaru.platform.problems import Problem, already_exists, bad_request, not_found
 
 Operation = Literal[
@@ -18,7 +19,7 @@ Operation = Literal[
     "replace",  # put the entity, whatever was there (must exist when ``must_exist``)
     "upsert",  # create, or append to what is there
     "append",  # POST attrs
-    "update",  # PATCH attrs: only attributes that exist
+    "update",  # PATCH attrs: append what is new, delete what is null
     "merge",  # PATCH entity: RFC 7396 in spirit
     "patch_attribute",  # PATCH attrs/{attr}: members of one instance
     "replace_attribute",  # PUT attrs/{attr}
@@ -27,6 +28,7 @@ Operation = Literal[
 ]
 
 ALL_INSTANCES = "*"
+SCOPE = CORE + "scope"
 
 
 def may_create(write: "Write") -> bool:
@@ -36,7 +38,7 @@ def may_create(write: "Write") -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One write as asked for: what to do, to which entity, with which content (entity or fragment)."""
+    """One write as asked for: what to do, to which entity (of which types), with which content (entity or fragment)."""
 
     operation: Operation
     id: str
@@ -46,6 +48,7 @@ class Write:
     attribute: str | None = None
     dataset: str | None = None
     must_exist: bool = False
+    types: Node | None = None
     patch: Callable[[Attribute], Attribute | None] | None = None
 
 
@@ -76,6 +79,8 @@ def decide(write: Write, current: Entity | None, visible: frozenset[str] | None 
         if current is not None:
             raise already_exists(f"The entity {write.id} already exists. Use PATCH, or entityOperations/upsert.")
         return _create(write)
+    if current is not None and write.types is not None and not in_types(write.types, current):
+        raise not_found(f"There is no entity {write.id} of such a type.")
     if current is None:
         if may_create(write):
             return _create(write)
@@ -138,6 +143,8 @@ def _append(write: Write, current: Entity) -> Decision:
         attrs[name], written = _put_instances(before, fresh)
         history.extend((name, instance) for instance in written)
         touched.append(name)
+    if content.scopes and not write.overwrite:
+        content = replace(content, scopes=tuple(dict.fromkeys((*current.scopes, *content.scopes))))
     return _updated(write, current, attrs, content, touched, (), history, skipped)
 
 
@@ -147,12 +154,8 @@ def _update(write: Write, current: Entity) -> Decision:
     history: list[tuple[str, Attribute]] = []
     touched: list[str] = []
     removed: list[str] = []
-    skipped: list[tuple[str, str]] = []
     for name, instances in content.attrs.items():
-        before = current.attrs.get(name)
-        if before is None:
-            skipped.append((name, "The entity has no such attribute"))
-            continue
+        before = current.attrs.get(name, ())
         gone = {i.dataset_id for i in instances if i.value == NULL}
         after, written = _put_instances(before, tuple(i for i in instances if i.value != NULL))
         after = tuple(i for i in after if i.dataset_id not in gone)
@@ -161,9 +164,13 @@ def _update(write: Write, current: Entity) -> Decision:
         if after:
             attrs[name] = after
             touched.append(name)
-        else:
+        elif before:
             del attrs[name]
             removed.append(name)
+    skipped: list[tuple[str, str]] = []
+    if content.scopes and not current.scopes:
+        content = replace(content, scopes=())
+        skipped.append((SCOPE, "The entity has no scope to replace; append it with POST"))
     return _updated(write, current, attrs, content, touched, removed, history, skipped)
 
 
@@ -279,6 +286,9 @@ def _one_instance(write: Write, current: Entity, new: Attribute) -> Decision:
 def _delete_attribute(write: Write, current: Entity) -> Decision:
     name = write.attribute
     assert name is not None
+    if name == SCOPE and current.scopes:
+        entity = replace(current, scopes=(), modified_at=write.now)
+        return Decision(True, _change(current, entity, (SCOPE,), (), write.now))
     before = current.attrs.get(name, ())
     gone = before if write.dataset == ALL_INSTANCES else tuple(i for i in before if i.dataset_id == write.dataset)
     if not gone:
@@ -313,7 +323,7 @@ def _updated(
         if content.scopes:
             scopes = content.scopes
             if scopes != current.scopes:
-                touched = (*touched, CORE + "scope")
+                touched = (*touched, SCOPE)
     if not touched and not removed and types == current.types:
         return Decision(True, None, (), skipped)
     entity = Entity(write.id, types, attrs, scopes, current.created_at, write.now)

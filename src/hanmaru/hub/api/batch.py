@@ -14,6 +14,7 @@ from hanmaru.hub.api.request import (
     Call,
     nothing,
     options,
+    partly,
     read,
     require_body_list,
     require_body_object,
@@ -57,7 +58,10 @@ def routes(hub: Hub) -> list[GuardedRoute]:
         updated: list[str] = []
         outcomes = await hub.store.write(call.access, writes) if writes else []
         for write, outcome in zip(writes, outcomes, strict=True):
-            if isinstance(outcome, Decision):
+            if isinstance(outcome, Decision) and outcome.skipped:
+                left = "; ".join(f"{name}: {why}" for name, why in outcome.skipped)
+                errors.append({"entityId": write.id, "error": bad_request(f"Not updated: {left}.").document()})
+            elif isinstance(outcome, Decision):
                 (updated if outcome.existed else created).append(write.id)
             else:
                 errors.append({"entityId": write.id, "error": outcome.document()})
@@ -69,7 +73,7 @@ def routes(hub: Hub) -> list[GuardedRoute]:
         writes, errors = await writes_of(call, "create")
         created, _ = await apply(call, writes, errors)
         if errors:
-            return respond(call, {"success": created, "errors": errors}, status=207)
+            return partly(call, {"success": created, "errors": errors})
         return _created(call, created)
 
     async def upsert(request: Request) -> Response:
@@ -79,7 +83,7 @@ def routes(hub: Hub) -> list[GuardedRoute]:
         writes, errors = await writes_of(call, operation)
         created, updated = await apply(call, writes, errors)
         if errors:
-            return respond(call, {"success": [*created, *updated], "errors": errors}, status=207)
+            return partly(call, {"success": [*created, *updated], "errors": errors})
         return _created(call, created) if created else nothing(call)
 
     async def update(request: Request) -> Response:
@@ -105,7 +109,7 @@ def routes(hub: Hub) -> list[GuardedRoute]:
     async def updated(call: Call, writes: Sequence[Write], errors: list[dict[str, Any]]) -> Response:
         _, done = await apply(call, writes, errors)
         if errors:
-            return respond(call, {"success": done, "errors": errors}, status=207)
+            return partly(call, {"success": done, "errors": errors})
         return nothing(call)
 
     async def query(request: Request) -> Response:

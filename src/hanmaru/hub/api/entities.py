@@ -20,15 +20,17 @@ from hanmaru.hub.api.request import (
     nothing,
     options,
     paged,
+    partly,
     read,
     require_body_object,
     respond,
     view_of,
 )
 from hanmaru.hub.compact import View
+from hanmaru.hub.expand import is_null
 from hanmaru.hub.local import Hub
 from hanmaru.hub.model import LOCATION, NULL, VALUE_MEMBER, Attribute, Entity
-from hanmaru.hub.query import EntityQuery
+from hanmaru.hub.query import EntityQuery, in_types, parse_types
 from hanmaru.hub.terms import TermMap
 from hanmaru.hub.times import now
 from hanmaru.hub.writes import ALL_INSTANCES, Decision, Write
@@ -43,6 +45,8 @@ def routes(hub: Hub) -> list[GuardedRoute]:
     """Return the routes of entities and attributes."""
 
     async def apply(call: Call, write: Write) -> Decision:
+        if call.params.get("type"):
+            write = replace(write, types=parse_types(call.params["type"], call.terms))
         (outcome,) = await hub.store.write(call.access, [write])
         if isinstance(outcome, Problem):
             raise outcome
@@ -66,13 +70,18 @@ def routes(hub: Hub) -> list[GuardedRoute]:
         call = await read(request, hub, accepts=READABLE)
         id = _id(request)
         entity = await hub.store.retrieve(call.access, id)
+        if entity and call.params.get("type") and not in_types(parse_types(call.params["type"], call.terms), entity):
+            entity = None
         wanted = names(call.params, "attrs", call.terms) if call.params else ()
         if entity is None or (wanted and not any(name in entity.attrs for name in wanted)):
             raise not_found(f"There is no entity {id}" + (" with such attributes." if entity else "."))
         view = view_of(call)
         if call.accept == GEO_JSON:
             return respond(call, compact.feature(entity, call.terms, view, _geometry(call)))
-        return respond(call, compact.entity(entity, call.terms, view))
+        shown = compact.entity(entity, call.terms, view)
+        if not shown:
+            raise not_found(f"The entity {id} has none of the members asked for.")
+        return respond(call, shown)
 
     async def merge(request: Request) -> Response:
         """Merge a fragment into an entity; urn:ngsi-ld:null deletes."""
@@ -107,7 +116,7 @@ def routes(hub: Hub) -> list[GuardedRoute]:
         return _updated(call, await apply(call, Write("append", _id(request), instant, content, overwrite)))
 
     async def update(request: Request) -> Response:
-        """Update attributes that exist."""
+        """Update attributes: those that exist are replaced, others appended; urn:ngsi-ld:null deletes."""
         call = await read(request, hub, body=True)
         instant = now()
         content = expand.fragment(call.body, call.terms, instant, nulls=True)
@@ -117,7 +126,7 @@ def routes(hub: Hub) -> list[GuardedRoute]:
     async def patch_attribute(request: Request) -> Response:
         """Change members of one attribute instance."""
         call = await read(request, hub, body=True)
-        name, instant = request.path_params["attr"], now()
+        name, instant = _attribute(request), now()
         attribute = call.terms.expand(name)
         body = require_body_object(call)
         change = _patch(name, body, call.terms, instant)
@@ -129,7 +138,7 @@ def routes(hub: Hub) -> list[GuardedRoute]:
     async def put_attribute(request: Request) -> Response:
         """Replace one attribute instance."""
         call = await read(request, hub, body=True)
-        name, instant = request.path_params["attr"], now()
+        name, instant = _attribute(request), now()
         attribute = call.terms.expand(name)
         made = expand.attribute(name, require_body_object(call), call.terms, instant)
         content = Entity("", (), {attribute: (made,)})
@@ -178,6 +187,12 @@ def _id(request: Request) -> str:
     return expand.check_uri(request.path_params["id"], "The entity id")
 
 
+def _attribute(request: Request) -> str:
+    if (name := request.path_params["attr"]) in ("id", "type", "scope", "@context"):
+        raise bad_request(f"{name} is no attribute: change it with the entity.")
+    return name
+
+
 def _same_id(request: Request, content: Entity) -> None:
     if content.id and content.id != _id(request):
         raise bad_request(f"The body's id {content.id} is not the one in the path.")
@@ -191,13 +206,12 @@ def _geometry(call: Call) -> str:
 def _updated(call: Call, decision: Decision, *, partial: bool = True) -> Response:
     if not decision.skipped or not partial:
         return nothing(call)
-    compact_name = call.terms.compact
     touched = decision.change.touched + decision.change.removed if decision.change else ()
     result: dict[str, Any] = {
-        "updated": [compact_name(name) for name in touched],
-        "notUpdated": [{"attributeName": compact_name(name), "reason": why} for name, why in decision.skipped],
+        "updated": list(touched),
+        "notUpdated": [{"attributeName": name, "reason": why} for name, why in decision.skipped],
     }
-    return respond(call, result, status=207)
+    return partly(call, result)
 
 
 def _patch(name: str, body: dict[str, Any], terms: TermMap, instant: str) -> Callable[[Attribute], Attribute | None]:
@@ -205,14 +219,10 @@ def _patch(name: str, body: dict[str, Any], terms: TermMap, instant: str) -> Cal
 
     def change(old: Attribute) -> Attribute | None:
         shown = compact.attribute(old, terms)
-        kind = body.get("type", old.kind)
-        if not isinstance(kind, str) or kind not in VALUE_MEMBER:
-            raise bad_request(f"The attribute {name} has the unknown type {kind!r}.")
-        if kind != old.kind:
-            shown.pop(VALUE_MEMBER[old.kind])
+        if body.get("type", old.kind) != old.kind:
+            raise bad_request(f"The attribute {name} is a {old.kind}; a partial update cannot change that.")
         shown |= body
-        shown["type"] = kind
-        if shown.get(VALUE_MEMBER[kind]) == NULL:
+        if is_null(shown[VALUE_MEMBER[old.kind]]):
             return None
         return expand.attribute(name, {k: v for k, v in shown.items() if v != NULL}, terms, instant)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from hanmaru.hub.api.request import MAX_LIMIT, Call, counts, integer, names
+from hanmaru.hub.api.request import MAX_LIMIT, Call, counts, flag, integer, names, not_supported
 from hanmaru.hub.expand import check_uri
 from hanmaru.hub.geometry import parse_geo
 from hanmaru.hub.query import (
@@ -18,7 +18,7 @@ from hanmaru.hub.query import (
 )
 from hanmaru.hub.terms import TermMap
 from hanmaru.hub.times import canonical, micros
-from hanmaru.platform.problems import Problem, bad_request
+from hanmaru.platform.problems import bad_request
 
 DEFAULT_LIMIT = 20
 TIME_PROPERTIES = ("observedAt", "createdAt", "modifiedAt", "deletedAt")
@@ -33,7 +33,7 @@ def entity_query(call: Call, *, narrow: bool = True) -> EntityQuery:
     if limit == 0 and not count:
         raise bad_request("limit=0 goes with count=true only.")
     query = EntityQuery(
-        types=parse_types(params["type"], terms) if params.get("type") else None,
+        types=parse_types(params["type"], terms) if params.get("type", "*") != "*" else None,
         ids=tuple(check_uri(id, "id") for id in params["id"].split(",")) if params.get("id") else (),
         id_pattern=check_pattern(params["idPattern"], "idPattern") if "idPattern" in params else None,
         attrs=names(params, "attrs", terms),
@@ -46,7 +46,7 @@ def entity_query(call: Call, *, narrow: bool = True) -> EntityQuery:
         offset=integer(params, "offset", 0),
         count=count,
     )
-    if narrow:
+    if narrow and not (params.get("type") == "*" or flag(params, "local")):
         require_narrow(query)
     return query
 
@@ -130,7 +130,7 @@ def temporal_query(params: Mapping[str, Any], terms: TermMap, attrs: Sequence[st
     elif "timeAt" in params or "endTimeAt" in params:
         raise bad_request("timeAt needs timerel: before, after or between.")
     if "aggrMethods" in params or "aggregatedValues" in str(params.get("options", "")):
-        raise Problem(501, "Not implemented", "Aggregated values are not offered yet; ask for temporalValues.")
+        raise not_supported("Aggregated values are not offered yet; ask for temporalValues.")
     last_n = None
     if "lastN" in params:
         last_n = integer({"lastN": str(params["lastN"])}, "lastN", 1, low=1, high=MAX_INSTANCES)

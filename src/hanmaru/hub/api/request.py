@@ -22,6 +22,17 @@ JSON, JSON_LD, GEO_JSON = "application/json", "application/ld+json", "applicatio
 MERGE_PATCH = "application/merge-patch+json"
 CONTEXT_REL = "http://www.w3.org/ns/json-ld#context"
 MAX_LIMIT = 1_000
+_PARAMETERS = frozenset(
+    """id type idPattern attrs pick omit q geometry georel coordinates geoproperty geometryProperty scopeQ lang
+    datasetId limit offset count options format sysAttrs local expandValues jsonKeys csf splitEntities entityMap
+    entityMapLifetime deleteAll timerel timeAt endTimeAt timeproperty lastN aggrMethods aggrPeriodDuration details
+    join joinLevel containedBy orderBy orderFrom orderGeometry collation""".split()
+)
+_LATER = ("join", "joinLevel", "containedBy", "orderBy", "orderFrom", "orderGeometry", "collation")
+_OPTIONS = frozenset(
+    """keyValues simplified normalized concise sysAttrs count temporalValues aggregatedValues noOverwrite update
+    replace""".split()
+)
 _RESERVED = "%:/?#[]@!$&'()*+,;=~"
 _encode = msgspec.json.Encoder().encode
 
@@ -41,9 +52,13 @@ class Call:
 async def read(request: Request, hub: Hub, *, body: bool = False, accepts: tuple[str, ...] = (JSON, JSON_LD)) -> Call:
     """Read a request; raise a problem for a body, header or @context that is not right."""
     headers = request.headers
+    if request.query_params:
+        _check(request.query_params)
     content = context = None
     linked = link_context(headers)
     if body:
+        if "content-length" not in headers:
+            raise Problem(411, "Length required", "Send the length of the body in Content-Length.")
         content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type not in (JSON, JSON_LD, MERGE_PATCH):
             detail = f"Send {JSON} or {JSON_LD}, not {content_type or 'a body without a content type'}."
@@ -52,6 +67,22 @@ async def read(request: Request, hub: Hub, *, body: bool = False, accepts: tuple
         context = _context_in(content, content_type, linked)
     terms = await hub.contexts.resolve(context if context is not None else linked)
     return Call(request, request.query_params, access(request), terms, accepted(headers, accepts), content)
+
+
+def _check(params: Mapping[str, str]) -> None:
+    """Refuse parameters and options that mean nothing (6.3.20), and those that this hub would have to leave out."""
+    if unknown := params.keys() - _PARAMETERS:
+        raise invalid_request(f"There is no parameter {', '.join(sorted(unknown))}.")
+    if unknown := options(params) - _OPTIONS:
+        raise invalid_request(f"{', '.join(sorted(unknown))} is none of the options {', '.join(sorted(_OPTIONS))}.")
+    for name in _LATER:
+        if params.get(name, "@none") != "@none":
+            raise not_supported(f"{name} is not offered yet: leave it away.")
+
+
+def not_supported(detail: str) -> Problem:
+    """Refuse what the standard knows and this hub does not do."""
+    return Problem(422, "Operation not supported", detail, type=CORE_ERRORS + "OperationNotSupported")
 
 
 def decode(raw: bytes) -> Any:
@@ -102,14 +133,16 @@ def accepted(headers: Headers, offered: tuple[str, ...]) -> str:
     accept = headers.get("accept")
     if not accept or accept == "*/*":
         return offered[0]
-    best, weight = "", 0.0
+    weights: dict[str, float] = {}
     for part in accept.lower().split(","):
         name, *parameters = (p.strip() for p in part.split(";"))
-        quality = next((_number(p[2:]) for p in parameters if p.startswith("q=")), 1.0)
-        for media in offered:
-            if quality > weight and name in (media, "*/*", "application/*"):
-                best, weight = media, quality
-    if not best:
+        weights[name] = next((_number(p[2:]) for p in parameters if p.startswith("q=")), 1.0)
+
+    def weight(media: str) -> float:
+        return next((weights[name] for name in (media, "application/*", "*/*") if name in weights), 0.0)
+
+    best = max(offered, key=weight)  # the first of equals, as the standard wants
+    if weight(best) <= 0:
         raise Problem(406, "Not acceptable", f"This resource can be had as {', '.join(offered)}.")
     return best
 
@@ -118,13 +151,15 @@ def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        return 0.0
+        return 1.0
 
 
 def names(params: Mapping[str, str], member: str, terms: TermMap) -> tuple[str, ...]:
     """Return the expanded names of a comma-separated parameter."""
-    text = params.get(member)
-    return terms.expand_all(name.strip() for name in text.split(",") if name.strip()) if text else ()
+    given = [name.strip() for name in params.get(member, "").split(",") if name.strip()]
+    if "id" in given or "type" in given:
+        raise bad_request(f"{member} names attributes; for id and type use pick.")
+    return terms.expand_all(given)
 
 
 def integer(params: Mapping[str, str], member: str, default: int, *, low: int = 0, high: int = 1 << 31) -> int:
@@ -169,32 +204,42 @@ def view_of(call: Call) -> View:
     params, terms = call.params, call.terms
     if not params:
         return View()
-    picked = (*names(params, "attrs", terms),)
+    picked = names(params, "attrs", terms)
     pick = frozenset(picked) | {"id", "type", "scope"} if picked else None
+    if picked and ("pick" in params or "omit" in params):
+        raise bad_request("Give attrs, or pick and omit, not both.")
     if "pick" in params:
-        pick = frozenset(_members(params, "pick", terms))
+        pick = _members(params, "pick", terms)
+    omit = _members(params, "omit", terms) if "omit" in params else frozenset[str]()
+    if pick and not pick.isdisjoint(omit):
+        raise bad_request("A member cannot be both picked and omitted.")
+    if "geometryProperty" in params and call.accept != GEO_JSON:
+        raise bad_request(f"geometryProperty goes with Accept: {GEO_JSON} only.")
     datasets = params.get("datasetId")
     return View(
         form=form_of(params),
         sys_attrs="sysAttrs" in options(params) or params.get("sysAttrs") == "true",
         pick=pick,
-        omit=frozenset(_members(params, "omit", terms)),
+        omit=omit,
         lang=params.get("lang"),
         datasets=frozenset(None if d == "@none" else d for d in datasets.split(",")) if datasets else None,
     )
 
 
-def _members(params: Mapping[str, str], member: str, terms: TermMap) -> list[str]:
-    given = [name.strip() for name in params.get(member, "").split(",") if name.strip()]
-    return [name if name in ("id", "type", "scope") else terms.expand(name) for name in given]
+def _members(params: Mapping[str, str], member: str, terms: TermMap) -> frozenset[str]:
+    given = (name.strip() for name in params[member].split(","))
+    return frozenset(name if name in ("id", "type", "scope") else terms.expand(name) for name in given)
 
 
 def respond(call: Call, content: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Answer with JSON, with the @context inside or in a Link header as the accepted media type asks."""
+    """Answer with JSON, with the @context inside or in a Link header as the accepted media type asks (6.3.6)."""
     headers = dict(headers or {})
     if call.access.tenant:
         headers["NGSILD-Tenant"] = call.access.tenant
-    if call.accept == JSON_LD:
+    inside = call.accept == JSON_LD
+    if call.accept == GEO_JSON:
+        inside = "body=json" not in call.request.headers.get("prefer", "").replace(" ", "").split(",")
+    if inside:
         context = call.terms.to_show()
         if isinstance(content, list):
             items = cast("list[Any]", content)
@@ -205,6 +250,12 @@ def respond(call: Call, content: Any, *, status: int = 200, headers: dict[str, s
         pages = headers.get("Link")
         headers["Link"] = f"{pages}, {link_header(call.terms)}" if pages else link_header(call.terms)
     return Response(_encode(content), status, headers, call.accept)
+
+
+def partly(call: Call, content: dict[str, Any]) -> Response:
+    """Answer what succeeded only in part: always JSON, names as IRIs because no @context goes with it (6.3.6)."""
+    headers = {"NGSILD-Tenant": call.access.tenant} if call.access.tenant else None
+    return Response(_encode(content), 207, headers, JSON)
 
 
 def link_header(terms: TermMap) -> str:
@@ -260,7 +311,10 @@ def require_body_list(call: Call) -> list[Any]:
     body: object = call.body
     if not isinstance(body, list) or not body:
         raise bad_request("The body must be a JSON array with at least one item.")
-    return cast("list[Any]", body)
+    items = cast("list[Any]", body)
+    if None in items:
+        raise bad_request("No item of the array may be null.")
+    return items
 
 
 def too_many(what: str) -> Problem:
