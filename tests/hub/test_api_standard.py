@@ -167,3 +167,31 @@ async def test_a_body_says_how_long_it_is(hub: Api) -> None:
     media = {"content-type": "application/json"}
     answer = await ask(hub.app, "/ngsi-ld/v1/entities", method="POST", headers=media, body=[b"{", b"}"])
     assert answer.status == 411
+
+
+async def test_history_in_short(hub: Api) -> None:
+    """4.5.9: language maps, JSON and vocabularies keep their member; 4.21, 4.5.5: pick and datasetId choose."""
+    names = [{"type": "LanguageProperty", "languageMap": {"ko": "방"}, "observedAt": "2026-01-01T00:00:00Z"}]
+    other = {"type": "Property", "value": 2, "datasetId": "urn:d:2", "observedAt": "2026-01-01T00:00:00Z"}
+    await hub("POST", "/temporal/entities", room(1, name=names, a=[other]))
+    short = await hub.get(f"/temporal{ONE}", options="temporalValues", pick="name")
+    assert short == {
+        "name": {"type": "LanguageProperty", "languageMaps": [[{"languageMap": {"ko": "방"}}, "2026-01-01T00:00:00Z"]]}
+    }
+    assert (await hub.get(f"/temporal{ONE}", datasetId="urn:d:2", pick="id,name,a")).keys() == {"id", "a"}
+    assert (await hub("GET", f"/temporal{ONE}?attrs=nonsense")).status == 404
+    later = await hub.get(f"/temporal{ONE}", attrs="a", timerel="after", timeAt="2027-01-01T00:00:00Z")
+    assert later == room(1)
+
+
+async def test_what_was_deleted_is_null_in_history_as_its_kind_writes_it(hub: Api) -> None:
+    """4.5.0, 4.5.4."""
+    name = {"type": "LanguageProperty", "languageMap": {"ko": "방"}}
+    beside = {"type": "ListRelationship", "objectList": [{"object": "urn:x:1"}]}
+    await hub.create(room(1, name=name, beside=beside))
+    await hub("DELETE", f"{ONE}/attrs/name")
+    await hub("DELETE", f"{ONE}/attrs/beside")
+    gone = await hub.get(f"/temporal{ONE}", timeproperty="deletedAt")
+    assert gone["name"][0]["languageMap"] == {"@none": "urn:ngsi-ld:null"}
+    assert gone["beside"][0]["objectList"] == [{"object": "urn:ngsi-ld:null"}]
+    assert (await hub.get(f"/temporal{ONE}", timeproperty="deletedAt", lang="ko"))["name"][0]["deletedAt"]

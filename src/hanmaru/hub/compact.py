@@ -4,9 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from hanmaru.hub.model import VALUE_MEMBER, Attribute, Entity
+from hanmaru.hub.model import NULL, VALUE_MEMBER, Attribute, Entity, Kind
 from hanmaru.hub.stores.base import TemporalEntity
 from hanmaru.hub.terms import TermMap
+
+_NULLS: dict[Kind, Any] = {"LanguageProperty": {"@none": NULL}, "ListProperty": [NULL], "ListRelationship": [NULL]}
 
 Form = Literal["normalized", "concise", "simplified"]
 JsonObject = dict[str, Any]
@@ -81,6 +83,8 @@ def attribute(attribute: Attribute, terms: TermMap, view: View = NORMALIZED) -> 
     kind, value = attribute.kind, attribute.value
     member = VALUE_MEMBER[kind]
     language = None
+    if value == NULL:
+        value = _NULLS.get(kind, NULL)
     if kind == "LanguageProperty" and view.lang is not None:
         kind, member, (language, value) = "Property", "value", _translate(value, view.lang)
     elif kind == "VocabProperty":
@@ -158,13 +162,19 @@ def feature(of: Entity, terms: TermMap, view: View, geometry: str) -> JsonObject
 
 def temporal(of: TemporalEntity, terms: TermMap, view: View, *, values: bool, time: str = "observedAt") -> JsonObject:
     """Return history as JSON: lists of instances, or with ``values`` lists of [value, ``time``] pairs."""
-    shown: JsonObject = {"id": of.id, "type": _one_or_many([terms.compact(name) for name in of.types])}
-    if of.scopes:
+    shown: JsonObject = {}
+    if view.shows("id"):
+        shown["id"] = of.id
+    if view.shows("type"):
+        shown["type"] = _one_or_many([terms.compact(name) for name in of.types])
+    if of.scopes and view.shows("scope"):
         shown["scope"] = _one_or_many(list(of.scopes))
     if view.sys_attrs:
         _times(shown, of)
     for name, instances in of.attrs.items():
-        if view.shows(name):
+        if view.datasets is not None:
+            instances = tuple(i for i in instances if i.dataset_id in view.datasets)
+        if instances and view.shows(name):
             if values:
                 shown[terms.compact(name)] = _temporal_values(instances, terms, time)
             else:
@@ -181,6 +191,9 @@ def _dated(instance: Attribute, terms: TermMap, view: View, time: str) -> JsonOb
     return shown
 
 
+_BARE = View(form="simplified")
+
+
 def _temporal_values(instances: Sequence[Attribute], terms: TermMap, time: str) -> Any:
     by_dataset: dict[str | None, list[Attribute]] = {}
     for instance in instances:
@@ -188,8 +201,7 @@ def _temporal_values(instances: Sequence[Attribute], terms: TermMap, time: str) 
     shown: list[JsonObject] = []
     for dataset, group in by_dataset.items():
         kind = group[0].kind
-        values = [_each(i.value, terms.compact) if i.kind == "VocabProperty" else i.value for i in group]
-        pairs = [[value, _instant(i, time)] for value, i in zip(values, group, strict=True)]
+        pairs = [[attribute(i, terms, _BARE), _instant(i, time)] for i in group]
         item: JsonObject = {"type": kind, _VALUES_MEMBER[kind]: pairs}
         if group[0].unit_code is not None:
             item["unitCode"] = group[0].unit_code

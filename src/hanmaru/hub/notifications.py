@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from hanmaru.hub import compact
 from hanmaru.hub.compact import Form, View
 from hanmaru.hub.contexts import Contexts
-from hanmaru.hub.model import LOCATION, NULL, Attribute, Change, Entity, Kind
+from hanmaru.hub.model import LOCATION, NULL, Attribute, Change, Entity
 from hanmaru.hub.subscriptions import Subscription
 from hanmaru.hub.terms import CORE_TERMS, TermMap
 from hanmaru.hub.visibility import project
@@ -17,7 +17,6 @@ from hanmaru.platform.access import Access
 
 JSON, JSON_LD, GEO_JSON = "application/json", "application/ld+json", "application/geo+json"
 CONTEXT_REL = "http://www.w3.org/ns/json-ld#context"
-_NULLS: dict[Kind, Any] = {"LanguageProperty": {"@none": NULL}, "ListProperty": [NULL], "ListRelationship": [NULL]}
 _FORMS: dict[str, Form] = {"keyValues": "simplified", "simplified": "simplified", "concise": "concise"}
 
 
@@ -123,7 +122,7 @@ def _entity(item: Item, terms: TermMap, view: View) -> dict[str, Any]:
         shown["deletedAt"] = item.entity.deleted_at
     for name, instances in item.gone.items():
         if name not in item.entity.attrs and view.shows(name):
-            gone = replace(instances[0], value=_NULLS.get(instances[0].kind, NULL), attrs={}, observed_at=None)
+            gone = replace(instances[0], value=NULL, attrs={}, observed_at=None)
             shown[terms.compact(name)] = compact.attribute(replace(gone, unit_code=None), terms, view)
     return shown
 

@@ -77,7 +77,11 @@ def routes(hub: Hub) -> list[GuardedRoute]:
         id = expand.check_uri(request.path_params["id"], "The entity id")
         query = temporal_query(call.params, call.terms, names(call.params, "attrs", call.terms))
         entity = await found(call, id, query)
-        return _answer(call, _shown(call, entity, query), [entity], query)
+        shown = _shown(call, entity, query)
+        unknown = query.attrs and not entity.attrs and not (await found(call, id, _any_time(query))).attrs
+        if unknown or not shown:
+            raise not_found(f"The history of {id} has none of the members asked for.")
+        return _answer(call, shown, [entity], query)
 
     async def query(request: Request) -> Response:
         """Query evolutions by type, id, attributes, values, place and time."""
@@ -138,6 +142,11 @@ def routes(hub: Hub) -> list[GuardedRoute]:
         GuardedRoute(one, retrieve, permission="read", name="temporal_retrieve"),
         GuardedRoute(one, delete, permission="write", methods=["DELETE"], name="delete_history"),
     ]
+
+
+def _any_time(query: TemporalQuery) -> TemporalQuery:
+    """Return a query for some instance of the same attributes, whenever it was."""
+    return TemporalQuery("modifiedAt", attrs=query.attrs, last_n=1, limit=1)
 
 
 def _shown(call: Call, entity: TemporalEntity, query: TemporalQuery) -> dict[str, Any]:
