@@ -142,7 +142,7 @@ async def test_an_id_is_made_where_none_is_given(api: Ask) -> None:
         ({"geoQ": {"geometry": "Point", "coordinates": [0, 0]}}, "georel"),
         ({"geoQ": {"geometry": "Point", "coordinates": [0, 100], "georel": "within"}}, "coordinates"),
         ({"geoQ": {}}, "geoQ needs georel"),
-        ({"scopeQ": "/a/+"}, "scopeQ"),
+        ({"scopeQ": "/a/b+"}, "scopeQ"),
         ({"isActive": "yes"}, "true or false"),
         ({"expiresAt": "tomorrow"}, "ISO 8601"),
         ({"expiresAt": "2020-01-01T00:00:00Z"}, "in the past"),

@@ -287,13 +287,13 @@ def parse_types(text: str, terms: TermMap) -> Node:
 
 
 def parse_scopes(text: str) -> Node:
-    """Parse a scope query such as ``/a/b;/c/#``."""
+    """Parse a scope query such as ``/a/b;/c/#``; ``+`` stands for any one level."""
     parser = _Parser(text, "scopeQ")
 
     def leaf() -> Node:
         kind, word = parser.take()
-        if kind != "word" or "+" in word:
-            raise parser.error(f"expected a scope such as /a/b or /a/#, not {word or 'its end'!r}")
+        if kind != "word" or any("+" in level and level != "+" for level in word.split("/")):
+            raise parser.error(f"expected a scope such as /a/b, /a/+/b or /a/#, not {word or 'its end'!r}")
         return Has("/" + word.lstrip("/"))
 
     return parser.parse(leaf, comma_or=True)
@@ -333,9 +333,18 @@ def in_scopes(node: Node, scopes: Sequence[str]) -> bool:
 
 def scope_matches(wanted: str, scope: str) -> bool:
     """Whether a scope is the wanted one, or lies at or under it where that ends in ``/#``."""
+    if "+" in wanted:
+        return pattern_found(scope_pattern(wanted), scope)
     if wanted.endswith("/#"):
         return scope == wanted[:-2] or scope.startswith(wanted[:-1])
     return scope == wanted
+
+
+def scope_pattern(wanted: str) -> str:
+    """Return the pattern of a scope with ``+`` for any one level and perhaps a final ``/#``."""
+    levels = wanted.removesuffix("/#").split("/")[1:]
+    pattern = "".join("/" + ("[^/]+" if level == "+" else re.escape(level)) for level in levels)
+    return f"^{pattern}(/.*)?$" if wanted.endswith("/#") else f"^{pattern}$"
 
 
 def matches(node: Node, rows: Mapping[str, Sequence[Row]]) -> bool:

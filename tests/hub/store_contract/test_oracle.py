@@ -112,7 +112,7 @@ terms = st.one_of(
 )
 questions = st.recursive(terms, lambda q: st.builds("({}{}{})".format, q, st.sampled_from([";", "|"]), q), max_leaves=4)
 selections = st.sampled_from(["A", "B,C", "A;B", "(A;B)|C", "Z", "A;(B,C)"])
-scope_questions = st.sampled_from(["/x", "/x/#", "/x/y;/q", "/x/y/#|/q", "/#"])
+scope_questions = st.sampled_from(["/x", "/x/#", "/x/y;/q", "/x/y/#|/q", "/#", "/+/y", "/x/+/#"])
 geos: st.SearchStrategy[GeoQuery] = st.one_of(
     st.builds(geo, st.sampled_from(["within", "intersects", "disjoint", "overlaps", "contains", "equals"]), shapes),
     st.builds(lambda p, far: geo("near", p, max_m=far), shapes, st.sampled_from([0, 120_000, 400_000])),

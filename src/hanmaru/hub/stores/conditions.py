@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hanmaru.hub.index import FALSE, TRUE
-from hanmaru.hub.query import And, EntityQuery, Has, Node, Or, Scalar, Span, Term, names_of
+from hanmaru.hub.query import And, EntityQuery, Has, Node, Or, Scalar, Span, Term, names_of, scope_pattern
 from hanmaru.platform.access import Access
 
 NOTHING = "0=1"
@@ -93,11 +93,11 @@ def compile_query(
     if query.scopes is not None:
 
         def in_scope(has: Has) -> Condition:
-            return _has_scope(has.name, dialect.fence)
+            return _has_scope(has.name, dialect)
 
         found.append(_tree(query.scopes, in_scope))
     if access.scopes is not None:
-        found.append(_either([_has_scope(scope.rstrip("/") + "/#", dialect.fence) for scope in access.scopes]))
+        found.append(_either([_has_scope(scope.rstrip("/") + "/#", dialect) for scope in access.scopes]))
     return found
 
 
@@ -122,8 +122,12 @@ def _has_attribute(name: str, ids: Mapping[str, int], access: Access, fence: str
     return Condition(f"EXISTS (SELECT 1 FROM value v WHERE v.entity=e.key AND v.attr=?{fence})", (ids[name],))
 
 
-def _has_scope(wanted: str, fence: str) -> Condition:
+def _has_scope(wanted: str, dialect: Dialect) -> Condition:
+    fence = dialect.fence
     head = "EXISTS (SELECT 1 FROM entity_scope s WHERE s.entity=e.key AND "
+    if "+" in wanted:
+        matched = dialect.text_matches.replace("v.txt", "s.scope")
+        return Condition(f"{head}{matched}{fence})", (dialect.pattern(scope_pattern(wanted)),))
     if wanted.endswith("/#"):
         under = wanted[:-1]
         return Condition(
