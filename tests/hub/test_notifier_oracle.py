@@ -122,9 +122,6 @@ def apply(step: Step, before: State | None) -> tuple[State | None, set[str]]:
             return {k: v for k, v in before.items() if k != step.attribute}, set()
         case "replace":
             return {**id, **step.values}, touched
-        case "update":
-            touched &= before.keys()
-            return {**before, **{k: v for k, v in step.values.items() if k in before}}, touched
         case _:
             return {**before, **step.values}, touched
 

@@ -81,11 +81,18 @@ async def test_append_without_overwriting_leaves_what_is_there(store: Store) -> 
     assert (await value(store, "a", "n"), await value(store, "a", "m")) == (1, 2)
 
 
-async def test_update_changes_only_attributes_that_exist(store: Store) -> None:
-    _, decision = await do(store, write("create", "a", n=1), write("update", "a", n=2, m=2))
-    assert [skipped for skipped, _ in decision.skipped] == [name("m")]
-    assert await found(store, q="n==2") == ["a"]
-    assert await found(store, q="m") == []
+async def test_update_replaces_what_exists_and_appends_what_does_not(store: Store) -> None:
+    _, decision = await do(store, write("create", "a", n=1), write("update", "a", n=2, m=2, x=prop(NULL)))
+    assert decision.skipped == ()
+    assert await found(store, q="n==2;m==2") == ["a"]
+    assert await found(store, q="x") == []
+
+
+async def test_update_replaces_a_scope_and_gives_none(store: Store) -> None:
+    _, decision = await do(store, write("create", "a", n=1), write("update", "a", scope="/x"))
+    assert [skipped for skipped, _ in decision.skipped] == [name("scope")]
+    await do(store, write("append", "a", scope="/x"), write("update", "a", scope="/y"))
+    assert await found(store, scope="/y") == ["a"]
 
 
 async def test_update_with_null_deletes(store: Store) -> None:
@@ -183,7 +190,7 @@ async def test_writes_of_a_batch_succeed_and_fail_by_themselves_in_order(store: 
 
 async def test_a_write_that_changes_nothing_leaves_no_change(store: Store) -> None:
     await do(store, write("create", "a", n=1))
-    (decision,) = await do(store, write("update", "a", m=1))
+    (decision,) = await do(store, write("update", "a", m=prop(NULL)))
     assert decision.change is None
     assert len(await store.changes(0)) == 1
 
