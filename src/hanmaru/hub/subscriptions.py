@@ -114,7 +114,7 @@ class Subscription(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str | None = None
     description: str | None = None
     lang: str | None = None
-    is_active: bool = True
+    is_active: bool | None = None
     expires_at: str | None = None
     throttling_s: float | None = None
     interval_s: float | None = None
@@ -132,7 +132,7 @@ class Subscription(msgspec.Struct, frozen=True, omit_defaults=True):
         """Return whether it notifies at an instant."""
         if self.expires_at is not None and micros(self.expires_at) <= micros(now):
             return "expired"
-        return "active" if self.is_active else "paused"
+        return "paused" if self.is_active is False else "active"
 
 
 class Status(msgspec.Struct, omit_defaults=True):

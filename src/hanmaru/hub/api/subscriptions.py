@@ -19,12 +19,14 @@ from hanmaru.hub.api.request import (
     require_body_object,
     respond,
 )
+from hanmaru.hub.expand import check_uri
 from hanmaru.hub.geometry import GeoQuery
 from hanmaru.hub.local import Hub
 from hanmaru.hub.model import LOCATION
 from hanmaru.hub.query import And, Has, Node, Or, parse_types
 from hanmaru.hub.subscriptions import (
     ANY_TYPE,
+    DEFAULT_TRIGGERS,
     KIND,
     STATUS_KIND,
     Notification,
@@ -48,7 +50,7 @@ def routes(hub: Hub) -> list[GuardedRoute]:
     store = hub.store
 
     async def found(tenant: str, id: str) -> Subscription:
-        document = await store.get_document(KIND, tenant, id)
+        document = await store.get_document(KIND, tenant, check_uri(id, "The subscription id"))
         if document is None:
             raise not_found(f"There is no subscription {id}.")
         return decode(document)
@@ -112,7 +114,7 @@ def routes(hub: Hub) -> list[GuardedRoute]:
     async def delete(request: Request) -> Response:
         """Delete a subscription; what still waits for delivery is not delivered."""
         call = await read(request, hub)
-        tenant, id = call.access.tenant, request.path_params["id"]
+        tenant, id = call.access.tenant, check_uri(request.path_params["id"], "The subscription id")
         if not await store.delete_document(KIND, tenant, id):
             raise not_found(f"There is no subscription {id}.")
         await store.delete_document(STATUS_KIND, tenant, id)
@@ -141,9 +143,9 @@ def show(
         "description": s.description,
         "entities": [_show_selector(selector, terms) for selector in s.entities],
         "watchedAttributes": [compact(name) for name in s.watched],
-        "notificationTrigger": list(s.triggers),
-        "timeInterval": s.interval_s,
-        "throttling": s.throttling_s,
+        "notificationTrigger": list(s.triggers or (DEFAULT_TRIGGERS if s.interval_s is None else ())),
+        "timeInterval": _whole(s.interval_s),
+        "throttling": _whole(s.throttling_s),
         "q": s.q.text if s.q else None,
         "geoQ": _show_geo(geo, terms) if geo else None,
         "scopeQ": s.scope_q,
@@ -159,6 +161,11 @@ def show(
     if sys_attrs:
         shown |= {"createdAt": s.created_at, "modifiedAt": s.modified_at}
     return _given(shown)
+
+
+def _whole(seconds: float | None) -> float | None:
+    """Return 5 for 5.0, as it was given."""
+    return int(seconds) if seconds is not None and seconds.is_integer() else seconds
 
 
 def _given(members: dict[str, Any]) -> dict[str, Any]:
