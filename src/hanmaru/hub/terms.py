@@ -1,5 +1,6 @@
 """Term maps: a JSON-LD @context compiled to two dictionaries, so that names expand and compact by look-up."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import cast
 
@@ -95,6 +96,9 @@ CORE_CONTEXT_URL = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.9.js
 CORE_TERMS = TermMap({}, {}, None, CORE_CONTEXT_URL, has_core=True)
 
 
+_IS_CORE = re.compile(r"https?://uri\.etsi\.org/ngsi-ld/v1/ngsi-ld-core-context(-v\d+\.\d+)?\.jsonld").fullmatch
+
+
 def is_core(url: str) -> bool:
     """Whether a URL names some version of the core @context, which is built in."""
-    return url.startswith("https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context")
+    return _IS_CORE(url) is not None

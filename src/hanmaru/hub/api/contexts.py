@@ -9,12 +9,12 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hanmaru.hub.api.request import JSON, JSON_LD, decode, flag
+from hanmaru.hub.api.request import JSON, JSON_LD, accepted, decode, flag
 from hanmaru.hub.local import Hub
 from hanmaru.hub.terms import CORE_CONTEXT_URL, is_core
 from hanmaru.hub.times import from_micros
 from hanmaru.platform.policy import GuardedRoute
-from hanmaru.platform.problems import bad_request, not_found
+from hanmaru.platform.problems import bad_request, invalid_request, not_found
 
 BASE = "/ngsi-ld/v1/jsonldContexts"
 KINDS = ("Cached", "Hosted", "ImplicitlyCreated")
@@ -30,7 +30,7 @@ def routes(hub: Hub) -> list[GuardedRoute]:
         """Host an @context; its URL comes back in Location."""
         body = decode(await request.body())
         if not isinstance(body, dict) or "@context" not in body:
-            raise bad_request('The body must be a JSON object with "@context".')
+            raise invalid_request('The body must be a JSON object with "@context".')
         context: dict[str, Any] = {"@context": body["@context"]}
         await hub.contexts.resolve(context["@context"])
         id = uuid4().hex
@@ -58,7 +58,7 @@ def routes(hub: Hub) -> list[GuardedRoute]:
         record = msgspec.json.decode(raw)
         if flag(request.query_params, "details"):
             return _json(_described(url, record))
-        return Response(msgspec.json.encode(record["body"]), media_type=JSON_LD)
+        return Response(msgspec.json.encode(record["body"]), media_type=accepted(request.headers, (JSON_LD, JSON)))
 
     async def delete(request: Request) -> Response:
         """Delete a context; reload=true fetches a cached one anew instead."""
@@ -91,4 +91,4 @@ def _json(content: Any) -> Response:
 
 def _described(url: str, record: dict[str, Any]) -> dict[str, Any]:
     made = from_micros(int(record["createdAt"] * 1_000_000))
-    return {"URL": url, "localId": record.get("id", url), "kind": record["kind"], "timestamp": made}
+    return {"URL": url, "localId": record.get("id", url), "kind": record["kind"], "createdAt": made}
