@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -121,7 +123,7 @@ async def test_parameters_that_make_no_sense(hub: Api, params: dict[str, str], e
     """6.3.20, 4.21, 5.7.1.4."""
     await hub.create(room(1, a=1))
     for path in (ONE, "/entities"):
-        answer = await hub("GET", path, **({"type": "Room"} | params))
+        answer = await hub("GET", f"{path}?{urlencode({'type': 'Room'} | params)}")
         assert answer.status == (422 if error == "OperationNotSupported" else 400)
         assert answer.json()["type"] == f"https://uri.etsi.org/ngsi-ld/errors/{error}"
 
@@ -195,3 +197,37 @@ async def test_what_was_deleted_is_null_in_history_as_its_kind_writes_it(hub: Ap
     assert gone["name"][0]["languageMap"] == {"@none": "urn:ngsi-ld:null"}
     assert gone["beside"][0]["objectList"] == [{"object": "urn:ngsi-ld:null"}]
     assert (await hub.get(f"/temporal{ONE}", timeproperty="deletedAt", lang="ko"))["name"][0]["deletedAt"]
+
+
+async def test_a_plus_stands_for_one_level_of_scope(hub: Api) -> None:
+    """4.19."""
+    for n, scope in enumerate(["/city/east/gate", "/city/west/gate/b", "/city/gate", "/city/e.st/gate"]):
+        await hub.create(room(n) | {"scope": scope})
+    assert len(await hub.get("/entities", scopeQ="/city/+/gate")) == 2
+    assert len(await hub.get("/entities", scopeQ="/city/+/gate/#")) == 3
+    assert len(await hub.get("/entities", scopeQ="/+/gate")) == 1
+    assert (await hub("GET", "/entities?scopeQ=/ci%2Bty")).status == 400
+
+
+async def test_a_posted_query_says_what_to_show(hub: Api) -> None:
+    """5.2.23, 5.2.33: projection in the body; an id comes before an idPattern."""
+    await hub.create(room(1, a=1, b=2), room(2, a=3))
+
+    async def find(*selectors: dict[str, str], **members: object) -> Any:
+        query = {"type": "Query", "entities": list(selectors), **members}
+        answer = await hub("POST", "/entityOperations/query?options=keyValues", query)
+        return answer.json() if answer.status == 200 else answer.status
+
+    assert await find({"type": "Room"}, attrs=["b"]) == [room(1, b=2)]
+    assert await find({"type": "Room"}, pick=["a"]) == [{"a": 1}, {"a": 3}]
+    assert await find({"type": "Room"}, omit=["a", "b"]) == [room(1), room(2)]
+    assert await find({"type": "Room", "id": room(2)["id"], "idPattern": "nothing"}) == [room(2, a=3)]
+    assert len(await find({"type": "*"})) == 2
+    assert await find({"type": "Room", "id": room(2)["id"]}, {"type": "Hall"}) == 422
+
+
+async def test_only_versions_of_the_core_context_are_built_in(hub: Api) -> None:
+    link = '<https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context{}.jsonld>; rel="http://www.w3.org/ns/json-ld#context"'
+    for name, status in (("", 201), ("-v1.3", 201), ("-none", 504)):
+        answer = await hub("POST", "/entities", room(status + len(name)), headers={"link": link.format(name)})
+        assert answer.status == status

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from hanmaru.hub import expand
 from hanmaru.hub.api.entities import READABLE, answer_query
-from hanmaru.hub.api.queries import posted_query
+from hanmaru.hub.api.queries import posted_query, posted_view
 from hanmaru.hub.api.request import (
     JSON_LD,
     Call,
@@ -19,7 +19,6 @@ from hanmaru.hub.api.request import (
     require_body_list,
     require_body_object,
     respond,
-    view_of,
 )
 from hanmaru.hub.local import Hub
 from hanmaru.hub.terms import TermMap
@@ -115,7 +114,8 @@ def routes(hub: Hub) -> list[GuardedRoute]:
     async def query(request: Request) -> Response:
         """Query entities with a Query document."""
         call = await read(request, hub, body=True, accepts=READABLE)
-        return await answer_query(hub, call, posted_query(require_body_object(call), call), view_of(call))
+        body = require_body_object(call)
+        return await answer_query(hub, call, posted_query(body, call), posted_view(body, call))
 
     return [
         GuardedRoute(f"{BASE}/create", create, permission="write", methods=["POST"], name="batch_create"),

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from hanmaru.hub.api.request import MAX_LIMIT, Call, counts, flag, integer, names, not_supported
+from hanmaru.hub.api.request import MAX_LIMIT, Call, counts, flag, integer, names, not_supported, view_of
+from hanmaru.hub.compact import View
 from hanmaru.hub.expand import check_uri
 from hanmaru.hub.geometry import parse_geo
 from hanmaru.hub.query import (
@@ -68,16 +69,23 @@ def posted_query(body: Mapping[str, Any], call: Call) -> EntityQuery:
     types: list[Node] = []
     ids: list[str] = []
     patterns: list[str] = []
+    kinds: set[tuple[str, bool, bool]] = set()
     for selector in cast("list[Any]", selectors):
         if not isinstance(selector, dict):
             raise bad_request("entities must be a list of objects with type, id or idPattern.")
         members = cast("dict[str, Any]", selector)
-        if isinstance(members.get("type"), str):
-            types.append(parse_types(members["type"], terms))
-        given = members.get("id", [])
-        ids.extend(check_uri(id, "id") for id in (cast("list[Any]", given) if isinstance(given, list) else [given]))
-        if "idPattern" in members:
+        if members.get("type", "*") != "*":
+            types.append(parse_types(str(members["type"]), terms))
+        id = members.get("id", [])
+        given = cast("list[object]", id) if isinstance(id, list) else [id]
+        ids.extend(check_uri(id, "id") for id in given)
+        by_pattern = "idPattern" in members and not given  # 5.2.33: an id takes precedence
+        if by_pattern:
             patterns.append(check_pattern(str(members["idPattern"]), "idPattern"))
+        kinds.add((str(members.get("type", "")), bool(given), by_pattern))
+    open_ended = any(type in ("", "*") for type, _, _ in kinds)
+    if len(kinds) > 1 and (ids or patterns or open_ended):
+        raise not_supported("entities that differ in type and in id or idPattern: ask for each of them by itself.")
     params = call.params
     geo = body.get("geoQ")
     query = EntityQuery(
@@ -94,8 +102,17 @@ def posted_query(body: Mapping[str, Any], call: Call) -> EntityQuery:
         offset=integer(params, "offset", 0),
         count=counts(params),
     )
-    require_narrow(query)
+    if all(type != "*" for type, _, _ in kinds):
+        require_narrow(query)
     return query
+
+
+def posted_view(body: Mapping[str, Any], call: Call) -> View:
+    """Return how a query's body, or else its parameters, wants entities shown."""
+    given = {m: ",".join(_strings(body[m], m)) for m in ("attrs", "pick", "omit", "datasetId") if m in body}
+    if "lang" in body:
+        given["lang"] = str(body["lang"])
+    return view_of(call, {**call.params, **given})
 
 
 def _strings(value: object, member: str) -> Sequence[str]:

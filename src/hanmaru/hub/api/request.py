@@ -199,9 +199,9 @@ def form_of(params: Mapping[str, str]) -> Form:
     return "concise" if "concise" in wanted else "normalized"
 
 
-def view_of(call: Call) -> View:
-    """Return how the entities of a response are to be shown."""
-    params, terms = call.params, call.terms
+def view_of(call: Call, params: Mapping[str, str] | None = None) -> View:
+    """Return how the entities of a response are to be shown; ``params`` stand in for the request's own."""
+    params, terms = call.params if params is None else params, call.terms
     if not params:
         return View()
     picked = names(params, "attrs", terms)
@@ -295,7 +295,7 @@ def paged(call: Call, limit: int, offset: int, got: int, count: int | None, *, m
 
 def _page_link(call: Call, offset: int, limit: int, rel: str) -> str:
     params = {**dict(call.params), "offset": str(offset), "limit": str(limit)}
-    return f'<{call.request.url.path}?{urlencode(params)}>; rel="{rel}"; type="{call.accept}"'
+    return f'<{call.request.url.path.rstrip("/")}?{urlencode(params)}>;rel="{rel}";type="{call.accept}"'
 
 
 def require_body_object(call: Call) -> dict[str, Any]:

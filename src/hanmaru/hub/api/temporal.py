@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hanmaru.hub import compact, expand
-from hanmaru.hub.api.queries import entity_query, posted_query, temporal_query
+from hanmaru.hub.api.queries import entity_query, posted_query, posted_view, temporal_query
 from hanmaru.hub.api.request import (
     Call,
     location,
@@ -21,6 +21,7 @@ from hanmaru.hub.api.request import (
     respond,
     view_of,
 )
+from hanmaru.hub.compact import View
 from hanmaru.hub.local import Hub
 from hanmaru.hub.model import Entity
 from hanmaru.hub.query import EntityQuery, TemporalQuery
@@ -100,16 +101,17 @@ def routes(hub: Hub) -> list[GuardedRoute]:
             raise bad_request("temporalQ must be an object with timerel and timeAt.")
         condition: dict[str, Any] = body["temporalQ"]
         entities = posted_query(body, call)
-        return await answer(call, entities, temporal_query(condition, call.terms, entities.attrs))
+        temporal = temporal_query(condition, call.terms, entities.attrs)
+        return await answer(call, entities, temporal, posted_view(body, call))
 
-    async def answer(call: Call, entities: EntityQuery, temporal: TemporalQuery) -> Response:
+    async def answer(call: Call, entities: EntityQuery, temporal: TemporalQuery, view: View | None = None) -> Response:
         wider = replace(entities, limit=entities.limit + 1 if entities.limit else 0)
         page = await hub.store.query_history(call.access, wider, temporal)
         kept = page.entities[: entities.limit]
         headers = paged(
             call, entities.limit, entities.offset, len(kept), page.count, more=len(page.entities) > entities.limit > 0
         )
-        return _answer(call, [_shown(call, entity, temporal) for entity in kept], kept, temporal, headers)
+        return _answer(call, [_shown(call, entity, temporal, view) for entity in kept], kept, temporal, headers)
 
     async def delete(request: Request) -> Response:
         """Delete an entity's evolution, that of one attribute, or one instance."""
@@ -149,9 +151,9 @@ def _any_time(query: TemporalQuery) -> TemporalQuery:
     return TemporalQuery("modifiedAt", attrs=query.attrs, last_n=1, limit=1)
 
 
-def _shown(call: Call, entity: TemporalEntity, query: TemporalQuery) -> dict[str, Any]:
+def _shown(call: Call, entity: TemporalEntity, query: TemporalQuery, view: View | None = None) -> dict[str, Any]:
     values = bool(options(call.params) & {"temporalValues", "simplified", "keyValues"})
-    return compact.temporal(entity, call.terms, view_of(call), values=values, time=query.property)
+    return compact.temporal(entity, call.terms, view or view_of(call), values=values, time=query.property)
 
 
 def _answer(
