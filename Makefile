@@ -6,6 +6,9 @@ DATA ?= data
 
 BIN := .venv/bin
 UV := $(BIN)/uv
+# Networks that inspect TLS have a certificate of their own.
+export UV_SYSTEM_CERTS = 1
+export NODE_USE_SYSTEM_CA = 1
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 
 .PHONY: run test check bench soak web lock clean help
