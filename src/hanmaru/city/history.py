@@ -28,7 +28,7 @@ CHARTED: Mapping[str, tuple[str, ...]] = {
     "CrowdFlowObserved": ("peopleCount",),
     "OffStreetParking": ("availableSpotNumber",),
     "EVChargingStation": ("availableCapacity",),
-    "TrafficFlowObserved": ("averageVehicleSpeed", "intensity"),
+    "TrafficFlowObserved": ("averageVehicleSpeed", "intensity", "occupancy"),
     "ACMeasurement": ("totalActivePower",),
     "WasteContainer": ("fillingLevel",),
 }
