@@ -231,3 +231,20 @@ async def test_only_versions_of_the_core_context_are_built_in(hub: Api) -> None:
     for name, status in (("", 201), ("-v1.3", 201), ("-none", 504)):
         answer = await hub("POST", "/entities", room(status + len(name)), headers={"link": link.format(name)})
         assert answer.status == status
+
+
+async def test_a_span_of_time_selects_entities(hub: Api) -> None:
+    """4.11: what has no instance in the span does not match; bounds are inclusive below, exclusive above."""
+    for n, day in enumerate(["01", "02", "03"]):
+        seen = [{"type": "Property", "value": n, "observedAt": f"2026-01-{day}T00:00:00Z"}]
+        await hub("POST", "/temporal/entities", room(n, a=seen))
+
+    async def find(**span: str) -> list[str]:
+        return [e["id"][-1] for e in await hub.get("/temporal/entities", type="Room", **span)]
+
+    second = "2026-01-02T00:00:00Z"
+    assert await find(timerel="after", timeAt=second) == ["1", "2"]
+    assert await find(timerel="before", timeAt=second) == ["0"]
+    assert await find(timerel="between", timeAt=second, endTimeAt="2026-01-03T00:00:00Z") == ["1"]
+    assert await find(timerel="after", timeAt=second, attrs="a") == ["1", "2"]
+    assert await find(timerel="after", timeAt=second, attrs="b") == []

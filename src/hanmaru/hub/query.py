@@ -16,6 +16,7 @@ from hanmaru.hub.index import FALSE, TRUE, US, Row, text_key
 from hanmaru.hub.model import Entity
 from hanmaru.hub.terms import TermMap
 from hanmaru.hub.times import micros, sortable
+from hanmaru.platform.access import Access
 from hanmaru.platform.problems import bad_request
 
 Operator = Literal["==", "!=", ">", ">=", "<", "<=", "~=", "!~=", "exists"]
@@ -106,6 +107,16 @@ class TemporalQuery:
     attrs: tuple[str, ...] = ()
     last_n: int | None = None
     limit: int = 10_000
+
+    def selects(self) -> bool:
+        """Whether an entity without such instances is none to be found."""
+        return bool(self.attrs) or self.start is not None or self.end is not None
+
+    def visible(self, access: Access) -> list[str] | None:
+        """Return the attributes asked for that the caller may see (None: all)."""
+        if self.attrs:
+            return [name for name in self.attrs if access.attributes is None or name in access.attributes]
+        return None if access.attributes is None else sorted(access.attributes)
 
 
 _TOKEN = re.compile(

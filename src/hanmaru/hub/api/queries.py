@@ -137,7 +137,7 @@ def temporal_query(params: Mapping[str, Any], terms: TermMap, attrs: Sequence[st
             case "before":
                 end = at
             case "after":
-                start = at + 1
+                start = at
             case "between":
                 if "endTimeAt" not in params:
                     raise bad_request("timerel=between needs endTimeAt.")

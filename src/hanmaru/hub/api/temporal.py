@@ -78,7 +78,7 @@ def routes(hub: Hub) -> list[GuardedRoute]:
         id = expand.check_uri(request.path_params["id"], "The entity id")
         query = temporal_query(call.params, call.terms, names(call.params, "attrs", call.terms))
         entity = await found(call, id, query)
-        shown = _shown(call, entity, query)
+        shown = _shown(call, entity, query, view_of(call))
         unknown = query.attrs and not entity.attrs and not (await found(call, id, _any_time(query))).attrs
         if unknown or not shown:
             raise not_found(f"The history of {id} has none of the members asked for.")
@@ -91,7 +91,7 @@ def routes(hub: Hub) -> list[GuardedRoute]:
         if "timerel" not in call.params and "lastN" not in call.params:
             raise bad_request("A temporal query needs timerel and timeAt, or lastN.")
         temporal = temporal_query(call.params, call.terms, attrs)
-        return await answer(call, entity_query(call), temporal)
+        return await answer(call, entity_query(call), temporal, view_of(call))
 
     async def post_query(request: Request) -> Response:
         """Query evolutions with a Query document that has a temporalQ."""
@@ -104,8 +104,8 @@ def routes(hub: Hub) -> list[GuardedRoute]:
         temporal = temporal_query(condition, call.terms, entities.attrs)
         return await answer(call, entities, temporal, posted_view(body, call))
 
-    async def answer(call: Call, entities: EntityQuery, temporal: TemporalQuery, view: View | None = None) -> Response:
-        wider = replace(entities, limit=entities.limit + 1 if entities.limit else 0)
+    async def answer(call: Call, entities: EntityQuery, temporal: TemporalQuery, view: View) -> Response:
+        wider = replace(entities, attrs=(), limit=entities.limit + 1 if entities.limit else 0)
         page = await hub.store.query_history(call.access, wider, temporal)
         kept = page.entities[: entities.limit]
         headers = paged(
@@ -151,9 +151,9 @@ def _any_time(query: TemporalQuery) -> TemporalQuery:
     return TemporalQuery("modifiedAt", attrs=query.attrs, last_n=1, limit=1)
 
 
-def _shown(call: Call, entity: TemporalEntity, query: TemporalQuery, view: View | None = None) -> dict[str, Any]:
+def _shown(call: Call, entity: TemporalEntity, query: TemporalQuery, view: View) -> dict[str, Any]:
     values = bool(options(call.params) & {"temporalValues", "simplified", "keyValues"})
-    return compact.temporal(entity, call.terms, view or view_of(call), values=values, time=query.property)
+    return compact.temporal(entity, call.terms, view, values=values, time=query.property)
 
 
 def _answer(

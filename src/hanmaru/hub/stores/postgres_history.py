@@ -13,16 +13,18 @@ from hanmaru.hub.stores.postgres_read import compile_selection, page_of
 from hanmaru.hub.stores.sqlite_history import instance_id
 from hanmaru.platform.access import Access
 
-_ATTRIBUTES = """
+_FOUND = """
 WITH RECURSIVE found(attr) AS (
-  (SELECT attr FROM instance WHERE entity=? ORDER BY attr LIMIT 1)
+  (SELECT attr FROM instance WHERE entity={entity} ORDER BY attr LIMIT 1)
   UNION ALL
-  SELECT (SELECT i.attr FROM instance i WHERE i.entity=? AND i.attr>found.attr ORDER BY i.attr LIMIT 1)
+  SELECT (SELECT i.attr FROM instance i WHERE i.entity={entity} AND i.attr>found.attr ORDER BY i.attr LIMIT 1)
   FROM found WHERE found.attr IS NOT NULL
 )
-SELECT x.id, x.text FROM found JOIN term x ON x.id=found.attr ORDER BY x.id
 """
 """The attributes of an entity by a look-up each, however many instances they have."""
+
+_ATTRIBUTES = _FOUND.format(entity="?") + "SELECT x.id, x.text FROM found JOIN term x ON x.id=found.attr ORDER BY x.id"
+_EVERY = _FOUND.format(entity="e.key") + "SELECT attr FROM found WHERE attr IS NOT NULL"
 
 _WHERE = {
     "observedAt": "i.observed=1 AND i.at>=? AND i.at<?",
@@ -51,7 +53,7 @@ async def query_history(
 ) -> TemporalPage:
     """Return the histories of one page of entities; deleted ones answer to id and type only."""
     live = not access.unrestricted or query.q is not None or query.geo is not None or query.scopes is not None
-    more = [await _has_instances(connection, names, access, temporal)] if temporal.attrs else []
+    more = [await _has_instances(connection, names, access, temporal)] if temporal.selects() else []
     selection = await compile_selection(connection, names, access, query, live=live, more=more)
     if selection is None:
         return TemporalPage([], 0 if query.count else None)
@@ -62,11 +64,14 @@ async def query_history(
 
 async def _has_instances(connection: Connection, names: Names, access: Access, query: TemporalQuery) -> Condition:
     """Return the condition that an entity has an instance that the temporal query asks for."""
-    visible = [name for name in query.attrs if access.attributes is None or name in access.attributes]
+    where, visible = _WHERE[query.property], query.visible(access)
+    if visible is None:
+        # a look-up per attribute, kept apart from the rest of the query by its OFFSET
+        looked_up = f"SELECT 1 FROM instance i WHERE i.entity=e.key AND i.attr=a.attr AND {where} OFFSET 0"
+        return Condition(f"EXISTS (SELECT 1 FROM ({_EVERY}) a WHERE EXISTS ({looked_up}) OFFSET 0)", _bounds(query))
     numbers = list((await names.known(connection, await names.tenant(connection, access.tenant), visible)).values())
     if not numbers:
         return Condition(NOTHING)
-    where = _WHERE[query.property]
     sql = f"EXISTS (SELECT 1 FROM instance i WHERE i.entity=e.key AND i.attr=ANY(?) AND {where} OFFSET 0)"
     return Condition(sql, (numbers, *_bounds(query)))
 

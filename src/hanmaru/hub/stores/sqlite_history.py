@@ -13,15 +13,18 @@ from hanmaru.hub.stores.sqlite_db import Database
 from hanmaru.hub.stores.sqlite_read import select, tenant_number, term_numbers
 from hanmaru.platform.access import Access
 
-_ATTRIBUTES = """
+_FOUND = """
 WITH RECURSIVE found(attr) AS (
-  SELECT min(attr) FROM instance WHERE entity=?1
+  SELECT min(attr) FROM instance WHERE entity={entity}
   UNION ALL
-  SELECT (SELECT min(attr) FROM instance WHERE entity=?1 AND attr>found.attr) FROM found WHERE found.attr IS NOT NULL
+  SELECT (SELECT min(attr) FROM instance WHERE entity={entity} AND attr>found.attr)
+  FROM found WHERE found.attr IS NOT NULL
 )
-SELECT x.id, x.text FROM found JOIN term x ON x.id=found.attr
 """
 """The attributes of an entity by a look-up each, however many instances they have."""
+
+_ATTRIBUTES = _FOUND.format(entity="?1") + "SELECT x.id, x.text FROM found JOIN term x ON x.id=found.attr"
+_EVERY = _FOUND.format(entity="e.key") + "SELECT attr FROM found"
 
 _WHERE = {
     "observedAt": "observed=1 AND at>=? AND at<?",
@@ -43,19 +46,20 @@ def query_history(db: Database, access: Access, query: EntityQuery, temporal: Te
     """Return the histories of one page of entities; deleted ones answer to id and type only."""
     live = not access.unrestricted or query.q is not None or query.geo is not None or query.scopes is not None
     with db:
-        more = [_has_instances(db, access, temporal)] if temporal.attrs else []
+        more = [_has_instances(db, access, temporal)] if temporal.selects() else []
         keys, count = select(db, access, query, live=live, more=more)
         return TemporalPage([_read(db, access, key, temporal) for key in keys], count)
 
 
 def _has_instances(db: Database, access: Access, query: TemporalQuery) -> Condition:
     """Return the condition that an entity has an instance that the temporal query asks for."""
-    names = [name for name in query.attrs if access.attributes is None or name in access.attributes]
-    numbers = list(term_numbers(db, tenant_number(db, access.tenant), names).values())
-    if not numbers:
-        return Condition(NOTHING)
-    marks = ",".join("?" * len(numbers))
-    sql = f"EXISTS (SELECT 1 FROM instance WHERE entity=e.key AND attr IN ({marks}) AND {_WHERE[query.property]})"
+    names, numbers = query.visible(access), list[int]()
+    if names is not None:
+        numbers = list(term_numbers(db, tenant_number(db, access.tenant), names).values())
+        if not numbers:
+            return Condition(NOTHING)
+    which = _EVERY if names is None else ",".join("?" * len(numbers))
+    sql = f"EXISTS (SELECT 1 FROM instance WHERE entity=e.key AND attr IN ({which}) AND {_WHERE[query.property]})"
     return Condition(sql, (*numbers, *_bounds(query)))
 
 
