@@ -68,14 +68,13 @@ def routes(hub: Hub) -> list[GuardedRoute]:
     async def retrieve(request: Request) -> Response:
         """Retrieve an entity."""
         call = await read(request, hub, accepts=READABLE)
-        id = _id(request)
+        id, view = _id(request), view_of(call)
         entity = await hub.store.retrieve(call.access, id)
         if entity and call.params.get("type") and not in_types(parse_types(call.params["type"], call.terms), entity):
             entity = None
         wanted = names(call.params, "attrs", call.terms) if call.params else ()
         if entity is None or (wanted and not any(name in entity.attrs for name in wanted)):
             raise not_found(f"There is no entity {id}" + (" with such attributes." if entity else "."))
-        view = view_of(call)
         if call.accept == GEO_JSON:
             return respond(call, compact.feature(entity, call.terms, view, _geometry(call)))
         shown = compact.entity(entity, call.terms, view)
