@@ -21,6 +21,7 @@ from hanmaru.edge import Edge, on_http_exception, on_problem
 from hanmaru.hub.client import HubClient
 from hanmaru.platform import identity, shell, telemetry
 from hanmaru.platform.accounts import Accounts, demo_accounts
+from hanmaru.platform.i18n import preferred
 from hanmaru.platform.policy import GuardedRoute
 from hanmaru.platform.problems import Problem
 from hanmaru.platform.services import Context, Service, installed
@@ -113,7 +114,7 @@ def own_routes(others: Sequence[BaseRoute], hub: HubClient) -> list[BaseRoute]:
 
     async def docs(request: Request) -> Response:
         """Show the HTTP interface as a page."""
-        language = "ko" if request.headers.get("accept-language", "").lower().startswith("ko") else "en"
+        language = preferred(request.headers.get("accept-language", ""), ("en", "ko"))
         return HTMLResponse(openapi.page(every, language))
 
     own: list[BaseRoute] = [

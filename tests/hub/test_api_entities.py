@@ -48,6 +48,9 @@ async def test_forms(hub: Api) -> None:
     assert concise["temperature"]["accuracy"] == 0.5
     korean = await hub.get("/entities/urn:ngsi-ld:Room:1", lang="ko-KR,en;q=0.5", pick="id,name")
     assert korean == {"id": LIBRARY["id"], "name": {"type": "Property", "value": "도서관", "lang": "ko"}}
+    for odd in ("fr;q=much, ko", "ko-KR-x;q=1", ";q=,ko;q=0.1"):
+        shown = await hub.get("/entities/urn:ngsi-ld:Room:1", lang=odd, pick="name")
+        assert shown["name"]["lang"] == "ko", odd
     times = await hub.get("/entities/urn:ngsi-ld:Room:1", options="sysAttrs")
     assert times["createdAt"] == times["temperature"]["modifiedAt"]
     feature = await hub("GET", "/entities/urn:ngsi-ld:Room:1", headers={"accept": "application/geo+json"})

@@ -7,6 +7,7 @@ from typing import Any, Literal, cast
 from hanmaru.hub.model import NULL, VALUE_MEMBER, Attribute, Entity, Kind
 from hanmaru.hub.stores.base import TemporalEntity
 from hanmaru.hub.terms import TermMap
+from hanmaru.platform.i18n import preferred
 
 _NULLS: dict[Kind, Any] = {"LanguageProperty": {"@none": NULL}, "ListProperty": [NULL], "ListRelationship": [NULL]}
 
@@ -128,16 +129,9 @@ def _times(shown: JsonObject, of: Entity | Attribute | TemporalEntity) -> None:
 
 
 def _translate(languages: dict[str, Any], wanted: str) -> tuple[str, Any]:
-    """Return the tag and text that serve an Accept-Language value best (RFC 4647 look-up), else any."""
-    ranges = sorted(
-        ((float(w.partition("q=")[2] or 1), w.split(";")[0].strip()) for w in wanted.split(",")), key=lambda r: -r[0]
-    )
-    for _, tag in ranges:
-        while tag:
-            if tag in languages:
-                return tag, languages[tag]
-            tag = tag.rpartition("-")[0]
-    return next(iter(languages.items()))
+    """Return the tag and text that serve an Accept-Language value best, else any."""
+    tag = preferred(wanted, languages, fallback=next(iter(languages)))
+    return tag, languages[tag]
 
 
 def _each(value: Any, change: Callable[[str], str]) -> Any:

@@ -13,8 +13,10 @@ def pick(text: Mapping[str, str], language: str) -> str:
     return text.get(language) or text.get(language.partition("-")[0]) or text[FALLBACK]
 
 
-def preferred(accept_language: str, available: Iterable[str]) -> str:
-    """Return which available language an ``Accept-Language`` header (RFC 9110, 12.5.4) asks for first; English if none.
+def preferred(accept_language: str, available: Iterable[str], fallback: str = FALLBACK) -> str:
+    """Return which available language an ``Accept-Language`` value (RFC 9110, 12.5.4) asks for first.
+
+    Tags are shortened until one is there (RFC 4647 look-up); what cannot be read is passed over.
 
     >>> preferred("fr;q=0.9, ko-KR;q=0.8, en;q=0.1", ["en", "ko"])
     'ko'
@@ -28,7 +30,8 @@ def preferred(accept_language: str, available: Iterable[str]) -> str:
         except ValueError:
             continue
     for weight, tag in sorted(wishes, key=lambda wish: -wish[0]):
-        found = known.get(tag) or known.get(tag.partition("-")[0])
-        if weight > 0 and found:
-            return found
-    return FALLBACK
+        while tag and weight > 0:
+            if tag in known:
+                return known[tag]
+            tag = tag.rpartition("-")[0]
+    return fallback
