@@ -386,11 +386,11 @@ def _compare(operator: str, value: tuple[float | None, str | None], operand: Sca
     own: Any = value[1] if isinstance(operand, str) else value[0]
     if own is None:
         return False
+    reference: Any = operand
     if operator != "==" and isinstance(operand, str):
         if own.startswith("\x01") or operand.startswith("\x01"):
             return False
-        own, operand = own.encode(), operand.encode()  # type: ignore[assignment]
-    reference: Any = operand
+        own, reference = own.encode(), operand.encode()
     match operator:
         case "==":
             return own == reference

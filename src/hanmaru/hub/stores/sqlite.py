@@ -8,6 +8,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -154,8 +155,7 @@ class SQLiteStore:
         """Forget old instances, some entities at a time so that writers wait little."""
         forgotten, key = 0, -1
         while key is not None:
-            start = key
-            gone, key = await self._committer.run(lambda db: sqlite_history.forget(db, before, start))  # noqa: B023 - run now
+            gone, key = await self._committer.run(partial(sqlite_history.forget, before=before, after_key=key))
             forgotten += gone
         return forgotten
 
