@@ -124,15 +124,16 @@ def suggest(file: Path) -> Mapping:
 
 def list_mappings(as_json: bool) -> None:
     """Print the shipped mappings."""
-    found = [
-        {"name": m.name, "type": m.type, "mode": m.mode, "files": list(m.files), "title": dict(m.title)}
-        for m in map(load, shipped_names())
-    ]
+    mappings = [load(name) for name in shipped_names()]
     if as_json:
+        found = [
+            {"name": m.name, "type": m.type, "mode": m.mode, "files": list(m.files), "title": dict(m.title)}
+            for m in mappings
+        ]
         print(json.dumps(found, ensure_ascii=False))
         return
-    for m in found:
-        print(f"{m['name']:30} {m['type']:24} {m['mode']:7} {' / '.join(m['title'].values())}")  # type: ignore[attr-defined]
+    for m in mappings:
+        print(f"{m.name:30} {m.type:24} {m.mode:7} {' / '.join(m.title.values())}")
 
 
 def report(s: Summary) -> str:

@@ -178,7 +178,7 @@ class RowMapper:
             return lambda row: self.received
         if time.start is not None and time.step is not None:
             at = sequence(time.start, time.step, zone)
-            return lambda row: at(row[row_at] - 1)  # type: ignore[operator]
+            return lambda row: at(row[row_at] - 1)  # type: ignore[operator] - the row number is always an int
         parse = parser(time.format, zone, time.midnight)
         gets = [self._get(c) for c in time.columns]
 
