@@ -12,8 +12,10 @@ import secrets
 import time
 from base64 import b64decode
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -60,12 +62,37 @@ class Attempts:
             self._failures.popitem(last=False)
 
 
+class Authenticator(Protocol):
+    """Knows callers by another credential than an account's password: API keys, access tokens."""
+
+    async def caller(self, scheme: str, credential: str, scope: Scope) -> Caller | None:
+        """Return whose credential it is, or None when it is not of this authenticator's kind.
+
+        ``scheme`` is the ``Authorization`` header's in lower case (``bearer``), or ``x-api-key`` for that header's
+        value; ``credential`` is what follows it, untrusted. Raises Problem 401 for one of its own kind that is wrong,
+        expired or withdrawn.
+        """
+        ...
+
+
 class Identity:
     """Establishes callers from credentials; one for each web worker."""
 
-    def __init__(self, accounts: Accounts | None, demo: tuple[DemoAccount, ...] = ()) -> None:
-        """Make it over the accounts, None meaning that login is off; offer ``demo`` accounts to loopback clients."""
+    def __init__(
+        self,
+        accounts: Accounts | None,
+        demo: tuple[DemoAccount, ...] = (),
+        *,
+        authenticators: Sequence[Authenticator] = (),
+        oidc_title: str | None = None,
+    ) -> None:
+        """Make it over the accounts, None meaning that login is off; offer ``demo`` accounts to loopback clients.
+
+        ``authenticators`` are tried in order for a credential that is not HTTP Basic; ``oidc_title`` names the OpenID
+        Connect provider that the sign-in page offers.
+        """
         self.accounts, self.demo = accounts, demo
+        self.authenticators, self.oidc_title = authenticators, oidc_title
         self._key = secrets.token_bytes(32)
         self._verified: OrderedDict[bytes, tuple[Account, float]] = OrderedDict()
         self._verifying: dict[bytes, asyncio.Task[Account | None]] = {}
@@ -117,8 +144,13 @@ class Identity:
             if host_of(headers) not in LOOPBACK_NAMES:
                 raise Problem(403, "Unknown host", "With login off, only requests to a loopback name are answered.")
             return OWNER
-        authorization = headers.get(b"authorization")
+        authorization, api_key = headers.get(b"authorization"), headers.get(b"x-api-key")
+        if api_key is not None:
+            return await self._elsewhere("x-api-key", api_key, scope)
         if authorization is not None:
+            scheme, _, credential = authorization.partition(b" ")
+            if scheme.lower() != b"basic":
+                return await self._elsewhere(scheme.decode("latin-1").lower(), credential.strip(), scope)
             name, password = _basic(authorization)
             return (await self.sign_in(name, password, _address(scope))).caller
         cookie = headers.get(b"cookie")
@@ -129,6 +161,25 @@ class Identity:
         if unsafe and same_origin(headers) is None:
             raise Problem(403, "Origin missing", "A request with a session cookie must say where it comes from.")
         return account.caller
+
+    async def _elsewhere(self, scheme: str, credential: bytes, scope: Scope) -> Caller:
+        text = credential.decode("latin-1")
+        for authenticator in self.authenticators:
+            caller = await authenticator.caller(scheme, text, scope)
+            if caller is not None:
+                return caller
+        raise Problem(401, "Credentials not understood", "Nothing here knows credentials of this kind.")
+
+    async def begin_session(
+        self, account_name: str, request: Request, *, second_factor: bool, roles: tuple[str, ...] | None = None
+    ) -> Callable[[Response], None]:
+        """Start a session for somebody whose identity is established; return what puts its cookie onto a response.
+
+        ``roles``, where given, are the provider's word at this log-in: they become the account's, which is made,
+        without a password, when it is not there. Raises Problem 403 when the account is locked, 409 when ``roles``
+        are given for a built-in account's name, and 404 when they are not and there is no account.
+        """
+        raise NotImplementedError
 
 
 class Identified:
