@@ -19,7 +19,7 @@ from hanmaru.centre.live import Feeds
 from hanmaru.centre.series import series
 from hanmaru.hub.client import HubClient, JsonObject, Query
 from hanmaru.platform.access import DEFAULT_TENANT, Access
-from hanmaru.platform.policy import GuardedRoute, access_of, caller_of
+from hanmaru.platform.policy import GuardedRoute, access_of
 from hanmaru.platform.problems import invalid_request, not_found
 from hanmaru.platform.services import Context, Layer, installed
 
@@ -33,7 +33,7 @@ BASEMAP = ("boundary", "dongs", "water", "green", "buildings", "rail", "roads")
 
 def access_for(request: Request) -> Access:
     """Return what the request's caller may see."""
-    return access_of(caller_of(request), DEFAULT_TENANT)
+    return access_of(request, DEFAULT_TENANT)
 
 
 async def respond(request: Request, value: Any, *, headers: dict[str, str] | None = None) -> Response:

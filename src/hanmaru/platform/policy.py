@@ -1,49 +1,33 @@
-"""Which permission a route asks for, and what a role may see.
+"""The door of every route: which permission it asks for, and what the request's caller may see.
 
-Every route is a `GuardedRoute` and names the permission it asks for, or says ``public`` on purpose.
-A test walks every route and fails on one that does not.
+Every route is a `GuardedRoute` and names the permission it asks for, an action of the Cedar policies, or says
+``public`` on purpose. A test walks every route and fails on one that does not. ``read`` and ``write`` are permitted when policy
+lets the caller read or write some view of the hub; how much of it, `access_of` says. Denials are audited, and so is
+whatever is permitted, but reads of the hub only where the settings ask for it.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from functools import cache
+from typing import Any, Literal, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from hanmaru.platform.access import Access
-from hanmaru.platform.problems import Problem
+from hanmaru.platform.access import DEFAULT_TENANT, Access
+from hanmaru.platform.audit.record import Audit, Record
+from hanmaru.platform.cedar import HERE, Caller, Policy
+from hanmaru.platform.problems import Problem, bad_request
 
-Permission = Literal["public", "read", "write", "admin"]
+__all__ = ["ANYONE", "Caller", "GuardedRoute", "Policy", "access_of", "caller_of"]
+
+ANYONE = Caller("")
 Role = Literal["admin", "reader"]
-
-GRANTS: dict[Role, frozenset[Permission]] = {
-    "admin": frozenset({"public", "read", "write", "admin"}),
-    "reader": frozenset({"public", "read"}),
-}
+QUIET = frozenset({"read", "account", "metrics.read", "jobs.read"})
+"""Permissions whose use by GET changes nothing and shows nothing personal: audited only where reads are."""
+MOST_PURPOSE = 200
 
 Endpoint = Callable[[Request], Awaitable[Response]]
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks: an account's name and roles, as identity established them."""
-
-    name: str
-    roles: tuple[Role, ...]
-
-    def may(self, permission: Permission) -> bool:
-        """Whether one of the roles grants the permission."""
-        return any(permission in GRANTS[role] for role in self.roles)
-
-
-ANYONE = Caller("", ())
-
-
-def access_of(caller: Caller, tenant: str) -> Access:
-    """Return what the caller may see and change in a tenant."""
-    return Access(tenant=tenant, write=caller.may("write"))
 
 
 def caller_of(request: Request) -> Caller:
@@ -51,14 +35,91 @@ def caller_of(request: Request) -> Caller:
     return request.scope.get("caller", ANYONE)
 
 
-def guard(request: Request, permission: Permission) -> Caller:
-    """Return the caller when policy permits; raise a 401 or 403 problem when not."""
+def policy_of(request: Request) -> Policy:
+    """Return the policy of the application; one that was given none is guarded by the built-in policies."""
+    return cast("Policy | None", getattr(request.app.state, "policy", None)) or _built_in()
+
+
+def audit_of(request: Request) -> Audit | None:
+    """Return the application's audit trail; None for one that keeps none."""
+    return getattr(request.app.state, "audit", None)
+
+
+@cache
+def _built_in() -> Policy:
+    return Policy()
+
+
+def purpose_of(request: Request) -> str:
+    """Return the purpose that the request states in ``Hanmaru-Purpose``; raise a 400 problem for an unreadable one."""
+    given = request.headers.get("hanmaru-purpose", "")
+    if not given:
+        return ""
+    try:
+        purpose = given.encode("latin-1").decode().strip()
+    except UnicodeDecodeError:
+        raise bad_request("Hanmaru-Purpose must be text in UTF-8.") from None
+    if len(purpose) > MOST_PURPOSE or not purpose.isprintable():
+        raise bad_request(f"Hanmaru-Purpose must be printable text of at most {MOST_PURPOSE} characters.")
+    return purpose
+
+
+def access_of(request: Request, tenant: str = DEFAULT_TENANT) -> Access:
+    """Return what the caller may see of a tenant, or change where the request's route asks to ``write``."""
+    asked = "write" if request.scope.get("permission") == "write" else "read"
+    return policy_of(request).access(caller_of(request), asked, tenant)
+
+
+def record_of(request: Request, action: str, *, allowed: bool = True, **facts: Any) -> Record:
+    """Return the audit record of what the caller does by a request; ``facts`` are further members of `Record`."""
+    return Record(
+        caller_of(request).name,
+        action,
+        f"{request.method} {request.url.path}",
+        "allow" if allowed else "deny",
+        purpose=purpose_of(request),
+        where=request.client.host if request.client else "",
+        request=request.scope.get("request_id", ""),
+        **facts,
+    )
+
+
+def guard(request: Request, permission: str) -> Caller:
+    """Return the caller when policy permits and audit has it; raise a 401 or 403 problem when policy does not."""
     caller = caller_of(request)
-    if permission == "public" or caller.may(permission):
+    if permission == "public":
+        return caller
+    tenant = request.headers.get("ngsild-tenant", DEFAULT_TENANT)
+    policy = policy_of(request)
+    if permission == "read" or permission == "write":
+        allowed, because = policy.sees_any(caller, permission, tenant), ()
+    else:
+        decision = policy.decide(caller, permission, HERE, tenant=tenant, purpose=purpose_of(request))
+        allowed, because = decision.allowed, decision.because
+    audit = audit_of(request)
+    if allowed:
+        loud = permission not in QUIET or request.method not in ("GET", "HEAD")
+        if audit is not None and (loud or getattr(request.app.state, "audit_reads", False)):
+            audit.record(record_of(request, permission))
         return caller
     if caller is ANYONE:
-        raise Problem(401, "Sign in first", "Send HTTP Basic credentials or sign in at /.")
-    raise Problem(403, "Not permitted", f"The account {caller.name!r} has no role that grants {permission!r}.")
+        raise Problem(401, "Sign in first", "Send HTTP Basic credentials or a key, or sign in at /.")
+    if audit is not None:
+        audit.record(record_of(request, permission, allowed=False, detail={"because": ", ".join(because)}))
+    raise refusal(caller, permission, because)
+
+
+def refusal(caller: Caller, action: str, because: Sequence[str] = ()) -> Problem:
+    """Return the 403 problem of a denied action, with what the caller can do about it."""
+    if "sensitive-work-asks-for-a-second-factor" in because:
+        detail = f"{action!r} asks for a second factor: add one to your account, sign in with it and try again."
+    elif "personal-data-asks-for-a-purpose" in because:
+        detail = f"{action!r} opens personal data: say what for in the header Hanmaru-Purpose."
+    elif because:
+        detail = f"{action!r} is forbidden by {', '.join(because)}."
+    else:
+        detail = f"No role of {caller.name!r} permits {action!r}; ask an administrator."
+    return Problem(403, "Not permitted", detail)
 
 
 class GuardedRoute(Route):
@@ -69,7 +130,7 @@ class GuardedRoute(Route):
         path: str,
         endpoint: Endpoint,
         *,
-        permission: Permission,
+        permission: str,
         methods: Sequence[str] = ("GET",),
         name: str | None = None,
         spec: Mapping[str, Any] | None = None,
@@ -81,11 +142,12 @@ class GuardedRoute(Route):
 
         async def guarded(request: Request) -> Response:
             guard(request, permission)
+            request.scope["permission"] = permission
             return await endpoint(request)
 
         guarded.__doc__ = endpoint.__doc__
         super().__init__(path, guarded, methods=list(methods), name=name or getattr(endpoint, "__name__", path))
-        self.permission: Permission = permission
+        self.permission = permission
         self.spec: Mapping[str, Any] = spec or {}
 
 

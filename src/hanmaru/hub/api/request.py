@@ -15,7 +15,7 @@ from hanmaru.hub.contexts import Context
 from hanmaru.hub.local import Hub
 from hanmaru.hub.terms import CORE_CONTEXT_URL, TermMap
 from hanmaru.platform.access import Access
-from hanmaru.platform.policy import access_of, caller_of
+from hanmaru.platform.policy import access_of
 from hanmaru.platform.problems import CORE_ERRORS, Problem, bad_request, invalid_request
 
 JSON, JSON_LD, GEO_JSON = "application/json", "application/ld+json", "application/geo+json"
@@ -125,7 +125,7 @@ def access(request: Request) -> Access:
     tenant = request.headers.get("ngsild-tenant", "")
     if tenant and not (len(tenant) <= 128 and tenant.replace("-", "").replace("_", "").isalnum()):
         raise bad_request("NGSILD-Tenant must be letters, digits, hyphens and underscores, at most 128.")
-    return access_of(caller_of(request), tenant)
+    return access_of(request, tenant)
 
 
 def accepted(headers: Headers, offered: tuple[str, ...]) -> str:
