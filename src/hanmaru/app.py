@@ -22,6 +22,7 @@ from hanmaru.hub.client import HubClient
 from hanmaru.platform import identity, shell, telemetry
 from hanmaru.platform.accounts import Accounts, demo_accounts
 from hanmaru.platform.i18n import preferred
+from hanmaru.platform.limits import Limited, Rate, share
 from hanmaru.platform.policy import GuardedRoute
 from hanmaru.platform.problems import Problem
 from hanmaru.platform.services import Context, Service, installed
@@ -33,6 +34,12 @@ def create_app(settings: Settings, worker: str = "web") -> Starlette:
     demo = tuple(demo_accounts(settings.data)) if settings.demo and accounts else ()
     who = identity.Identity(accounts, demo)
     edges: list[Edge] = []
+    limits, workers = settings.limits, settings.web_workers if settings.auth == "on" else 0
+    streams = share(limits.streams, workers) if workers else 0
+    callers = Rate(limits.requests_per_s / workers if workers else 0, share(limits.burst, workers or 1), "caller")
+    addresses = Rate(
+        limits.anonymous_per_s / workers if workers else 0, share(limits.anonymous_burst, workers or 1), "address"
+    )
 
     def edge(app: ASGIApp) -> Edge:
         edges.append(
@@ -41,6 +48,9 @@ def create_app(settings: Settings, worker: str = "web") -> Starlette:
                 body_bytes=settings.limits.body_bytes,
                 request_s=settings.limits.request_s,
                 slow_request_s=settings.log.slow_request_s,
+                in_flight=limits.in_flight,
+                streams=(streams, streams),
+                hosts=settings.allowed_hosts,
             )
         )
         return edges[-1]
@@ -68,7 +78,12 @@ def create_app(settings: Settings, worker: str = "web") -> Starlette:
         traced.append(Middleware(telemetry.Traced, telemetry.tracer(settings.otel_endpoint, worker)))
     app = Starlette(
         lifespan=lifespan,
-        middleware=[*traced, Middleware(edge), Middleware(identity.Identified, who)],
+        middleware=[
+            *traced,
+            Middleware(edge),
+            Middleware(identity.Identified, who),
+            Middleware(Limited, callers, addresses),
+        ],
         exception_handlers={Problem: on_problem, HTTPException: on_http_exception},
     )
     app.router.redirect_slashes = False
@@ -115,7 +130,7 @@ def own_routes(others: Sequence[BaseRoute], hub: HubClient) -> list[BaseRoute]:
     async def docs(request: Request) -> Response:
         """Show the HTTP interface as a page."""
         language = preferred(request.headers.get("accept-language", ""), ("en", "ko"))
-        return HTMLResponse(openapi.page(every, language))
+        return HTMLResponse(openapi.page(every, language), headers=openapi.PAGE_HEADERS)
 
     own: list[BaseRoute] = [
         GuardedRoute("/healthz", alive, permission="public"),

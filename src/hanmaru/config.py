@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -22,8 +23,12 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from hanmaru.platform.egress import KINDS, Egress, EgressError
+
 FILE = "hanmaru.toml"
 PREFIX = "HANMARU_"
+FREE = ("oidc.roles.",)
+"""Tables whose members' names are the user's own words."""
 NOT_SETTINGS = frozenset({"CONFIG", "DEBUG", "TEST_DATA"})
 """Environment names after the prefix that are read elsewhere: this module, `hanmaru.cli` and the tests."""
 
@@ -43,7 +48,7 @@ class Log(BaseModel):
 
 
 class Limits(BaseModel):
-    """What one request may cost, and how long a stop may take."""
+    """What one request may cost, how many there may be, and how long a stop may take; 0 a second is no limit."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,6 +56,29 @@ class Limits(BaseModel):
     request_s: float = Field(default=60, gt=0)
     keep_alive_s: int = Field(default=75, gt=0)
     stop_s: float = Field(default=8, gt=0, le=60)
+    head_bytes: int = Field(default=32 * 2**10, ge=1024)
+    head_s: float = Field(default=10, gt=0)
+    in_flight: int = Field(default=1000, gt=0)
+    streams: int = Field(default=200, ge=0)
+    requests_per_s: float = Field(default=2000, ge=0)
+    burst: int = Field(default=10_000, gt=0)
+    anonymous_per_s: float = Field(default=50, ge=0)
+    anonymous_burst: int = Field(default=200, gt=0)
+
+
+class Tls(BaseModel):
+    """The certificate that the hub speaks TLS with; HTTP without one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    certificate: Path | None = None
+    key: Path | None = None
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("give both tls.certificate and tls.key, or neither")
+        return self
 
 
 class Contexts(BaseModel):
@@ -60,6 +88,54 @@ class Contexts(BaseModel):
 
     timeout_s: float = Field(default=5, gt=0)
     max_bytes: int = Field(default=2**20, gt=0)
+
+
+class EgressRule(BaseModel):
+    """Where the hub itself may send requests that a client's text makes it send."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    allow: tuple[str, ...] = KINDS
+
+    @field_validator("allow")
+    @classmethod
+    def _understood(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            Egress(value)
+        except EgressError as error:
+            raise ValueError(str(error)) from None
+        return value
+
+
+class Oidc(BaseModel):
+    """The OpenID Connect provider that people may sign in with; none without an issuer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    issuer: str | None = None
+    client_id: str = ""
+    client_secret: str = ""
+    title: str = "OpenID Connect"
+    scope: str = "openid profile email"
+    roles_claim: str = "groups"
+    roles: dict[str, str] = {}
+    second_factor_amr: tuple[str, ...] = ("mfa",)
+    second_factor_acr: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        if self.issuer is None:
+            return self
+        parts = urlsplit(self.issuer)
+        if parts.scheme != "https" and not (parts.scheme == "http" and loopback(parts.hostname or "")):
+            raise ValueError("issuer is an https:// address; http:// only on a loopback host")
+        if parts.query or parts.fragment or not parts.hostname:
+            raise ValueError("issuer is an address without ? and #")
+        if not self.client_id:
+            raise ValueError("an issuer needs a client_id, which the provider gave this hub")
+        if "openid" not in self.scope.split():
+            raise ValueError("scope holds the word openid")
+        return self
 
 
 def default_web_workers() -> int:
@@ -87,12 +163,16 @@ class Settings(BaseSettings):
     history_days: float | None = Field(default=None, gt=0)
     auth: Literal["on", "off"] = "on"
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     otel_endpoint: str | None = None
     log: Log = Log()
     limits: Limits = Limits()
+    tls: Tls = Tls()
     contexts: Contexts = Contexts()
+    egress: EgressRule = EgressRule()
+    oidc: Oidc = Oidc()
 
-    @field_validator("services", "trusted_proxies", mode="before")
+    @field_validator("services", "trusted_proxies", "allowed_hosts", mode="before")
     @classmethod
     def _comma_separated(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -203,7 +283,7 @@ def _flatten(table: Mapping[str, Any]) -> Iterable[str]:
 
 def _refuse_unknown(names: Iterable[str], known: frozenset[str], where: str) -> None:
     for name in names:
-        if name not in known:
+        if name not in known and not name.startswith(FREE):
             near = get_close_matches(name, known, 1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; the settings are {', '.join(sorted(known))}"
             raise ConfigError(f"unknown setting {name!r} in {where}{hint}")

@@ -1,13 +1,15 @@
 """The edge of the process: what every exchange over HTTP gets, whoever answers it.
 
-A request id, a limit on the body and on the time, security headers, a count in the metrics, a log line when it was slow
-or failed, and a problem document for every error. Event streams are known by their content type: they have no time
-limit, and `Edge.end_streams` ends them when the worker stops.
+A request id, limits on the body, the time and how much is under way at once, security headers, a count in the metrics,
+a log line when it was slow or failed, and a problem document for every error. Event streams are known by their content
+type: they have no time limit, each client holds a bounded number, and `Edge.end_streams` ends them when the worker
+stops.
 """
 
 import asyncio
 import re
 import time
+from collections.abc import Sequence
 from itertools import count
 from typing import Any
 from uuid import uuid4
@@ -20,20 +22,35 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hanmaru.platform.limits import Streams, client_key
 from hanmaru.platform.problems import CORE_ERRORS, Problem
 from hanmaru.platform.telemetry import metrics, route_template
 
 log = structlog.get_logger()
 
-CONTENT_SECURITY_POLICY = (
-    b"default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; worker-src 'self' blob:; "
-    b"object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+PAGE_POLICY = (
+    b"default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; "
+    b"connect-src 'self'; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    b"frame-ancestors 'none'"
 )
+"""What a page may load: what comes from here. A page that needs more, such as a style by its hash, sends its own."""
+DATA_POLICY = b"default-src 'none'; frame-ancestors 'none'"
+"""For what is no page: opened as one, it may load and run nothing."""
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (
+        b"permissions-policy",
+        b"accelerometer=(), camera=(), display-capture=(), geolocation=(self), gyroscope=(), magnetometer=(), "
+        b"microphone=(), payment=(), usb=()",
+    ),
+    (b"cache-control", b"no-store"),
 )
+"""What every answer has unless it says otherwise itself; the names of OWASP's secure headers project."""
+STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 NGSI_LD_TYPES = {400: "InvalidRequest", 404: "ResourceNotFound", 422: "OperationNotSupported", 500: "InternalError"}
 """The standard's own error types for what happens outside its operations (ETSI GS CIM 009, 5.5.2 and 6.3.2)."""
@@ -43,11 +60,29 @@ _USABLE_ID = re.compile(rb"[\w.:-]{1,64}")
 class Edge:
     """The outermost middleware; one for each web worker."""
 
-    def __init__(self, app: ASGIApp, *, body_bytes: int, request_s: float, slow_request_s: float) -> None:
-        """Wrap an application; the limits are those of the settings."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        body_bytes: int,
+        request_s: float,
+        slow_request_s: float,
+        in_flight: int = 1000,
+        streams: tuple[int, int] = (0, 0),
+        hosts: Sequence[str] = (),
+    ) -> None:
+        """Wrap an application; the limits are those of the settings.
+
+        ``streams`` is how many event streams a caller and an address may hold here; ``hosts`` are the names that are
+        answered to, such as ``city.example`` or ``*.city.example``, none meaning every name.
+        """
         self.app = app
         self.body_bytes, self.request_s, self.slow_request_s = body_bytes, request_s, slow_request_s
+        self.most_in_flight, self.in_flight = in_flight, 0
         self.streams: set[Exchange] = set()
+        self.stream_counts = Streams(streams[0]), Streams(streams[1])
+        self.hosts = frozenset(host.lower() for host in hosts if not host.startswith("*."))
+        self.domains = tuple(host[1:].lower() for host in hosts if host.startswith("*."))
         self.latency: dict[tuple[str, str, int], Histogram] = {}
         self._prefix, self._count = uuid4().hex[:8], count(1)
 
@@ -62,6 +97,16 @@ class Edge:
         """End every open event stream, so that its client comes back to the next worker."""
         for exchange in list(self.streams):
             exchange.end()
+
+    def refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> Problem | None:
+        """Return why a request is not even looked at: too many others are under way, or it is not meant for us."""
+        if self.in_flight > self.most_in_flight and scope["path"] != "/healthz":
+            return Problem(503, "Busy", "Too many requests are under way. Try again soon.", retry_after_s=1)
+        if self.hosts or self.domains:
+            host = host_name(headers.get(b"host", b"").decode("latin-1").lower())
+            if host not in self.hosts and not host.endswith(self.domains or ("\n",)):
+                return Problem(421, "Misdirected request", "This hub answers to other names (setting allowed_hosts).")
+        return None
 
     def next_id(self) -> str:
         """Return an id for a request that brought none."""
@@ -86,7 +131,9 @@ class Exchange:
         "edge",
         "ending",
         "id",
+        "keys",
         "receive",
+        "refused",
         "scope",
         "sender",
         "started",
@@ -101,7 +148,8 @@ class Exchange:
         self.edge, self.scope, self.receive, self.sender = edge, scope, receive, send
         self.started, self.status, self.total = time.perf_counter(), 0, 0
         self.task = asyncio.current_task()
-        self.streaming = self.ending = False
+        self.streaming = self.ending = self.refused = False
+        self.keys: tuple[str, str] = ("", "")
 
     async def run(self) -> None:
         """Answer."""
@@ -110,7 +158,10 @@ class Exchange:
         self.id = given.decode() if given and _USABLE_ID.fullmatch(given) else self.edge.next_id()
         structlog.contextvars.bind_contextvars(request_id=self.id)
         receive = self.receive
+        self.edge.in_flight += 1
         try:
+            if refusal := self.edge.refusal(self.scope, headers):
+                raise refusal
             async with asyncio.timeout(self.edge.request_s) as self.deadline:
                 if self.scope["method"] not in ("GET", "HEAD"):
                     length = headers.get(b"content-length")
@@ -131,35 +182,71 @@ class Exchange:
             if not self.ending or self.task is None:
                 raise  # the worker stops, or the server gave the client up
             self.task.uncancel()
+            if self.refused:
+                return
             await self.sender({"type": "http.response.body", "body": b"", "more_body": False})
         except Exception as error:
             await self.fail(error)
         finally:
             if self.streaming:
                 self.edge.streams.discard(self)
+                for counts, key in zip(self.edge.stream_counts, self.keys, strict=True):
+                    counts.close(key)
                 metrics().streams.dec()
-            elif (seconds := time.perf_counter() - self.started) > self.edge.slow_request_s:
-                log.warning("slow request", **self.facts(), seconds=round(seconds, 3))
+            else:
+                self.edge.in_flight -= 1
+                if (seconds := time.perf_counter() - self.started) > self.edge.slow_request_s:
+                    log.warning("slow request", **self.facts(), seconds=round(seconds, 3))
 
     async def send(self, message: Message) -> None:
         """Pass a message on, completing the response's start."""
+        if self.refused:
+            return
         if message["type"] == "http.response.start":
-            self.status = status = message["status"]
-            self.edge.observe(self.scope, status, time.perf_counter() - self.started)
             given: list[tuple[bytes, bytes]] = message["headers"]
             names = dict(given)
+            content_type = names.get(b"content-type", b"")
+            if content_type.startswith(b"text/event-stream") and not self.begin_stream():
+                return await self.refuse_stream()
+            self.status = status = message["status"]
+            self.edge.observe(self.scope, status, time.perf_counter() - self.started)
             headers = [*given, (b"x-request-id", self.id.encode())]
             headers += [header for header in SECURITY_HEADERS if header[0] not in names]
-            content_type = names.get(b"content-type", b"")
-            if content_type.startswith(b"text/html") and b"content-security-policy" not in names:
-                headers.append((b"content-security-policy", CONTENT_SECURITY_POLICY))
-            elif content_type.startswith(b"text/event-stream"):
-                self.deadline.reschedule(None)
-                self.streaming = True
-                self.edge.streams.add(self)
-                metrics().streams.inc()
+            if b"content-security-policy" not in names:
+                policy = PAGE_POLICY if content_type.startswith(b"text/html") else DATA_POLICY
+                headers.append((b"content-security-policy", policy))
+            if self.scope["scheme"] == "https" and not self.at_home():
+                headers.append(STRICT_TRANSPORT)
             message = {**message, "headers": headers}
         await self.sender(message)
+
+    def begin_stream(self) -> bool:
+        """Count an event stream, which from now on has no time limit; return whether its client may have one more."""
+        caller, address = self.scope.get("caller"), client_key(self.scope)
+        self.keys = (caller.name if caller else "", address)
+        by_caller, by_address = self.edge.stream_counts
+        if self.keys[0] and not by_caller.open(self.keys[0]):
+            return False
+        if not by_address.open(address):
+            by_caller.close(self.keys[0])
+            return False
+        self.deadline.reschedule(None)
+        self.streaming = True
+        self.edge.in_flight -= 1
+        self.edge.streams.add(self)
+        metrics().streams.inc()
+        return True
+
+    async def refuse_stream(self) -> None:
+        """Answer 429 in the place of an event stream, and end the endpoint that would have sent it."""
+        detail = "You hold too many event streams open (setting limits.streams); close one."
+        await self.refuse(Problem(429, "Too many event streams", detail, retry_after_s=5))
+        self.refused = True
+        self.end()
+
+    def at_home(self) -> bool:
+        """Whether the request was sent to the loopback name, whose other ports a strict transport would close."""
+        return any(name == b"host" and value.startswith(b"localhost") for name, value in self.scope["headers"])
 
     async def receive_limited(self) -> Message:
         """Receive a body of no declared length, up to the limit."""
@@ -193,6 +280,11 @@ class Exchange:
             self.task.cancel()
 
 
+def host_name(host: str) -> str:
+    """Return a Host header's name without its port."""
+    return host.rpartition("]")[0][1:] if host.startswith("[") else host.partition(":")[0]
+
+
 def too_large(limit: int) -> Problem:
     """Refuse a body over the limit."""
     return Problem(413, "Body too large", f"A request's body is at most {limit} bytes (setting limits.body_bytes).")
@@ -208,8 +300,12 @@ def problem_response(problem: Problem, scope: Scope) -> Response:
     if problem.status == 401 and b"sec-fetch-site" not in dict(scope["headers"]):
         # A browser would ask for a password in a window of its own; it gets the sign-in page instead.
         response.headers["www-authenticate"] = 'Basic realm="Hanmaru", charset="UTF-8"'
-    if "retry_after_s" in problem.extra:
-        response.headers["retry-after"] = str(problem.extra["retry_after_s"])
+    extra = problem.extra
+    if "retry_after_s" in extra:
+        response.headers["retry-after"] = str(extra["retry_after_s"])
+    if "window_s" in extra:  # draft-ietf-httpapi-ratelimit-headers-11
+        response.headers["ratelimit-policy"] = f'"{extra["limit"]}";q={extra["quota"]};w={extra["window_s"]}'
+        response.headers["ratelimit"] = f'"{extra["limit"]}";r=0;t={extra["retry_after_s"]}'
     if problem.status == 413:
         response.headers["connection"] = "close"
     return response

@@ -1,7 +1,9 @@
 """The OpenAPI 3.1 document, made from the routes as they are declared, and the page that shows it without internet."""
 
 import re
+from base64 import b64encode
 from collections.abc import Iterable, Iterator
+from hashlib import sha256
 from html import escape
 from importlib.metadata import version
 from inspect import cleandoc
@@ -95,8 +97,14 @@ def _tag(path: str) -> str:
 _STYLE = """
 :root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}body{max-width:60rem;margin:2rem auto;padding:0 1rem}
 details{border-bottom:1px solid #8884}summary{padding:.4rem 0;cursor:pointer}code{font-size:.95em}
-b{display:inline-block;min-width:4.5rem}p,ul{margin:.3rem 0 .6rem 4.5rem}small{opacity:.75}
+b{display:inline-block;min-width:4.5rem}p,ul{margin:.3rem 0 .6rem 4.5rem}small{opacity:.75}.whole{margin:0}
 """
+_STYLE_DIGEST = b64encode(sha256(_STYLE.encode()).digest()).decode()
+PAGE_HEADERS = {
+    "content-security-policy": f"default-src 'none'; style-src 'sha256-{_STYLE_DIGEST}'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}
+"""What the page is sent with: it may load nothing, and is styled by its own style alone."""
 _TEXTS = {
     "en": ("HTTP interface", "Everything as an OpenAPI 3.1 document", "without signing in", "permission"),
     "ko": ("HTTP 인터페이스", "OpenAPI 3.1 문서 전체", "로그인 없이", "권한"),
@@ -127,7 +135,7 @@ def page(routes: Iterable[BaseRoute], language: str) -> str:
         f'<!doctype html><html lang="{language}"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width"><title>Hanmaru: '
         f"{title}</title><style>{_STYLE}</style><h1>{title}</h1>"
-        f'<p style="margin:0"><a href="/openapi.json">{whole}</a></p>'
+        f'<p class="whole"><a href="/openapi.json">{whole}</a></p>'
         f"{body}</html>"
     )
 
