@@ -42,12 +42,15 @@ async def open_hub(settings: Settings) -> AsyncGenerator[OpenHub]:
     from hanmaru.hub import local, notifier, retention
     from hanmaru.hub.api.routes import routes
     from hanmaru.hub.contexts import Contexts
+    from hanmaru.hub.lanes import Limits
+    from hanmaru.platform.egress import Egress
 
     settings.data.mkdir(parents=True, exist_ok=True)
     async with local.open_hub(settings.store_url) as hub:
         limits = settings.contexts
-        hub.contexts = Contexts(hub.store, max_bytes=limits.max_bytes, timeout_s=limits.timeout_s)
-        jobs = [Job("notifier", partial(notifier.run, hub))]
+        egress = Egress(settings.egress.allow)
+        hub.contexts = Contexts(hub.store, max_bytes=limits.max_bytes, timeout_s=limits.timeout_s, egress=egress)
+        jobs = [Job("notifier", partial(notifier.run, hub, limits=Limits(egress=egress)))]
         if settings.kept_days is not None:
             jobs.append(Job("retention", partial(retention.run, hub, settings.kept_days * 86_400)))
         yield OpenHub(hub.client(Access(write=True)), lambda: routes(hub), jobs)

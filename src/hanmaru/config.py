@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -113,7 +113,7 @@ class Oidc(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     issuer: str | None = None
-    client_id: str = ""
+    client_id: str = Field(default="", validate_default=True)
     client_secret: str = ""
     title: str = "OpenID Connect"
     scope: str = "openid profile email"
@@ -122,20 +122,29 @@ class Oidc(BaseModel):
     second_factor_amr: tuple[str, ...] = ("mfa",)
     second_factor_acr: tuple[str, ...] = ()
 
-    @model_validator(mode="after")
-    def _usable(self) -> Self:
-        if self.issuer is None:
-            return self
-        parts = urlsplit(self.issuer)
-        if parts.scheme != "https" and not (parts.scheme == "http" and loopback(parts.hostname or "")):
-            raise ValueError("issuer is an https:// address; http:// only on a loopback host")
-        if parts.query or parts.fragment or not parts.hostname:
-            raise ValueError("issuer is an address without ? and #")
-        if not self.client_id:
-            raise ValueError("an issuer needs a client_id, which the provider gave this hub")
-        if "openid" not in self.scope.split():
-            raise ValueError("scope holds the word openid")
-        return self
+    @field_validator("issuer")
+    @classmethod
+    def _safe(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "")
+        if value and (not parts.hostname or parts.query or parts.fragment):
+            raise ValueError("give an address without ? and #")
+        if value and parts.scheme != "https" and not (parts.scheme == "http" and loopback(parts.hostname or "")):
+            raise ValueError("give an https:// address; http:// is for a loopback host only")
+        return value
+
+    @field_validator("client_id")
+    @classmethod
+    def _known_there(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("issuer") and not value:
+            raise ValueError("an issuer needs the client_id that the provider gave this hub")
+        return value
+
+    @field_validator("scope")
+    @classmethod
+    def _openid(cls, value: str) -> str:
+        if "openid" not in value.split():
+            raise ValueError("the word openid has to be in it")
+        return value
 
 
 def default_web_workers() -> int:

@@ -16,6 +16,7 @@ import aiohttp
 import msgspec
 
 from hanmaru.hub.terms import CORE_TERMS, TermMap, is_core
+from hanmaru.platform.egress import EVERYWHERE, Egress
 from hanmaru.platform.problems import CORE_ERRORS, Problem, bad_request
 
 Context = str | dict[str, Any] | list[Any]
@@ -45,9 +46,16 @@ def unavailable(url: str, why: str) -> Problem:
 class Contexts:
     """Term maps by @context. ``await resolve(context)`` is a dictionary look-up for every context met before."""
 
-    def __init__(self, store: DocumentStore, *, max_bytes: int = MAX_BYTES, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        store: DocumentStore,
+        *,
+        max_bytes: int = MAX_BYTES,
+        timeout_s: float = TIMEOUT_S,
+        egress: Egress = EVERYWHERE,
+    ) -> None:
         """Keep fetched documents in ``store``; larger (bytes) or slower (seconds) ones are refused."""
-        self._store = store
+        self._store, self._egress = store, egress
         self._max_bytes, self._timeout_s = max_bytes, timeout_s
         self._maps: OrderedDict[str, TermMap] = OrderedDict()
         self._pending: dict[str, asyncio.Future[TermMap]] = {}
@@ -122,7 +130,7 @@ class Contexts:
         try:
             timeout = aiohttp.ClientTimeout(total=self._timeout_s)
             async with (
-                aiohttp.ClientSession(timeout=timeout) as session,
+                aiohttp.ClientSession(timeout=timeout, connector=self._egress.connector()) as session,
                 session.get(url, headers=accept, max_redirects=3) as response,
             ):
                 if response.status != 200:

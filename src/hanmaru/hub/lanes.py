@@ -26,6 +26,7 @@ from hanmaru.hub.sender import Outcome, Sender
 from hanmaru.hub.stores.base import Delivery, Store
 from hanmaru.hub.subscriptions import Subscription
 from hanmaru.hub.times import micros, now
+from hanmaru.platform.egress import EVERYWHERE, Egress
 from hanmaru.platform.problems import Problem
 from hanmaru.platform.telemetry import metrics
 
@@ -53,6 +54,7 @@ class Limits:
     backoff_max_s: float = 300.0
     give_up_s: float = 6 * 3600.0
     ssl: SSLContext | None = None
+    egress: Egress = EVERYWHERE
 
     def backoff(self, failures: int) -> float:
         """Return how long to wait after so many failures in a row, with jitter."""
@@ -66,7 +68,7 @@ class Courier:
     def __init__(self, store: Store, contexts: Contexts, matcher: Matcher, ledger: Ledger, limits: Limits) -> None:
         """Open the HTTP client."""
         self.store, self.contexts, self.matcher, self.ledger, self.limits = store, contexts, matcher, ledger, limits
-        self.sender = Sender(per_endpoint=limits.per_endpoint, ssl=limits.ssl)
+        self.sender = Sender(per_endpoint=limits.per_endpoint, ssl=limits.ssl, egress=limits.egress)
         self.held = self._waiting = 0
         self.loading = asyncio.Semaphore(4)
 

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from hanmaru.platform.egress import EVERYWHERE, Egress
+
 TRY_AGAIN = frozenset({408, 429})
 MAX_ANSWER = 64 << 10
 MAX_OPEN = 256
@@ -27,12 +29,15 @@ class Outcome:
 class Sender:
     """An HTTP client with few connections to each endpoint, kept alive; a slow endpoint occupies only its own."""
 
-    def __init__(self, *, per_endpoint: int, ssl: SSLContext | None) -> None:
-        """Bound concurrent requests to each address; ``ssl`` replaces the system's certificate authorities."""
+    def __init__(self, *, per_endpoint: int, ssl: SSLContext | None, egress: Egress = EVERYWHERE) -> None:
+        """Bound concurrent requests to each address; ``ssl`` replaces the system's certificate authorities.
+
+        An address that ``egress`` does not permit is a failed attempt.
+        """
         self._per_endpoint = per_endpoint
         self._slots: dict[str, tuple[asyncio.Semaphore, int]] = {}
         self._open = asyncio.Semaphore(MAX_OPEN)
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ssl=ssl or True)
+        connector = egress.connector(limit=0, keepalive_timeout=30, ssl=ssl or True)
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
