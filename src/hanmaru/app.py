@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
 from hanmaru import openapi
-from hanmaru.composition import city_document, open_hub, service_context
+from hanmaru.composition import city_document, make_policy, open_hub, service_context
 from hanmaru.config import Settings
 from hanmaru.edge import Edge, on_http_exception, on_problem
 from hanmaru.hub.client import HubClient
@@ -60,6 +60,8 @@ def create_app(settings: Settings, worker: str = "web") -> Starlette:
         async with open_hub(settings) as hub, AsyncExitStack() as closing:
             city = city_document(settings)
             services = installed(city["services"])
+            app.state.policy = make_policy(settings, services)
+            app.state.audit_reads = settings.audit_reads
             app.router.routes[:] = [
                 *hub.routes(),
                 *identity.routes(who),
@@ -135,7 +137,7 @@ def own_routes(others: Sequence[BaseRoute], hub: HubClient) -> list[BaseRoute]:
     own: list[BaseRoute] = [
         GuardedRoute("/healthz", alive, permission="public"),
         GuardedRoute("/readyz", ready, permission="public"),
-        GuardedRoute("/metrics", metrics, permission="read"),
+        GuardedRoute("/metrics", metrics, permission="metrics.read"),
         GuardedRoute("/openapi.json", document, permission="public"),
         GuardedRoute("/docs", docs, permission="public"),
     ]

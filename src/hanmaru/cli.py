@@ -159,9 +159,25 @@ def _connect() -> Callable[..., None]:
     return connect_command(partial(opened, settings), lambda: schemas(installed(city_document(settings)["services"])))
 
 
+def _policy() -> typer.Typer:
+    from hanmaru.composition import city_document, policy_folders
+    from hanmaru.hub.terms import CORE_TERMS
+    from hanmaru.platform.policy_cli import make_app
+    from hanmaru.platform.services import installed
+
+    settings = _settings(None)
+    services = installed(city_document(settings)["services"])
+    return make_app(
+        lambda: policy_folders(settings, services),
+        lambda: [name for service in services for name in service.permissions],
+        CORE_TERMS.expand,
+    )
+
+
 ELSEWHERE: dict[str, tuple[str, Callable[[], typer.Typer | Callable[..., None]]]] = {
     "city": ("Make and inspect the city that the demo runs.", _city),
     "ingest": ("Bring a file into the hub.", _ingest),
+    "policy": ("Check the policies, and say why they decide as they do.", _policy),
     "connect": ("Run the configured connectors without the rest of the hub.", _connect),
 }
 """Commands that other packages define, as (help, how to load it): loaded when they are used."""

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute
 from hanmaru.config import Settings, config_file
 from hanmaru.hub.client import HubClient
 from hanmaru.platform.access import Access
+from hanmaru.platform.cedar import Policy
 from hanmaru.platform.services import Context, Service, installed
 from hanmaru.prepare import map_folder
 
@@ -91,6 +92,20 @@ def engine_jobs(settings: Settings, hub: OpenHub, closing: AsyncExitStack) -> li
         context = service_context(settings, service, hub.client, city, closing)
         jobs += [Job(f"{service.name}: {task.name}", partial(task.run, context)) for task in service.tasks]
     return jobs
+
+
+def make_policy(settings: Settings, services: Sequence[Service[Any]]) -> Policy:
+    """Return the policy of the built-in files, the services' and the city's; raises PolicyError."""
+    from hanmaru.hub.terms import CORE_TERMS
+
+    actions = [name for service in services for name in service.permissions]
+    return Policy(policy_folders(settings, services), actions=actions, demo=settings.demo, expand=CORE_TERMS.expand)
+
+
+def policy_folders(settings: Settings, services: Sequence[Service[Any]]) -> list[Path]:
+    """Return the folders of policies beside the built-in one, the strongest last."""
+    folders = [service.policies for service in services if service.policies is not None]
+    return [*folders, *([settings.policies] if settings.policies is not None else [])]
 
 
 def connectors_of(settings: Settings) -> "Sequence[Connector]":

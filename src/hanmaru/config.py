@@ -168,6 +168,8 @@ class Settings(BaseSettings):
     city: str = "sejong"
     demo: bool = False
     services: Annotated[tuple[str, ...] | None, NoDecode] = None
+    policies: Path | None = None
+    audit_reads: bool = False
     connectors: tuple[dict[str, Any], ...] = ()
     history_days: float | None = Field(default=None, gt=0)
     auth: Literal["on", "off"] = "on"
@@ -190,6 +192,13 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @field_validator("policies")
+    @classmethod
+    def _a_folder(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_dir():
+            raise ValueError("policies must be a folder")
+        return value and value.expanduser().absolute()
 
     @field_validator("store")
     @classmethod

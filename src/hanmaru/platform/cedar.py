@@ -165,13 +165,9 @@ class Policy:
                 if (view.tenants is None or tenant in view.tenants)
                 and self.decide(caller, action, f"View::{json.dumps(view.name)}", tenant=tenant).allowed
             ]
-            known = _access(tenant, _union(permitted), write=action == "write")
+            known = Access(tenant, _union(permitted), write=action == "write")
             _remember(self._seen, key, known)
         return known
-
-    def sees_any(self, caller: Caller, action: Literal["read", "write"], tenant: str = "") -> bool:
-        """Return whether some view lets the caller read or write anything of a tenant."""
-        return self.access(caller, action, tenant).types != frozenset()
 
     def _request(self, caller: Caller, action: str, resource: str, tenant: str, purpose: str) -> dict[str, Any]:
         kind, _, name = resource.partition("::")
@@ -340,11 +336,6 @@ def _decide(rules: Rules, request: dict[str, Any], caller: Caller) -> Decision:
     )
     reasons = result.diagnostics.reasons
     return Decision(bool(result.allowed), tuple(rules.ids.get(reason, reason) for reason in reasons))
-
-
-def _access(tenant: str, grants: tuple[Grant, ...], *, write: bool) -> Access:
-    first = grants[0] if grants else Grant(types=frozenset())
-    return Access(tenant, first.types, first.scopes, first.attributes, first.area, write)
 
 
 def _union(grants: Sequence[Grant]) -> tuple[Grant, ...]:

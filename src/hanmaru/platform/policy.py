@@ -1,9 +1,9 @@
 """The door of every route: which permission it asks for, and what the request's caller may see.
 
 Every route is a `GuardedRoute` and names the permission it asks for, an action of the Cedar policies, or says
-``public`` on purpose. A test walks every route and fails on one that does not. ``read`` and ``write`` are permitted when policy
-lets the caller read or write some view of the hub; how much of it, `access_of` says. Denials are audited, and so is
-whatever is permitted, but reads of the hub only where the settings ask for it.
+``public`` on purpose. A test walks every route and fails on one that does not. ``read`` and ``write`` are permitted
+when policy lets the caller read or write some view of the hub; how much of it, `access_of` says. Denials are audited,
+and so is whatever is permitted, but reads of the hub only where the settings ask for it.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -92,7 +92,7 @@ def guard(request: Request, permission: str) -> Caller:
     tenant = request.headers.get("ngsild-tenant", DEFAULT_TENANT)
     policy = policy_of(request)
     if permission == "read" or permission == "write":
-        allowed, because = policy.sees_any(caller, permission, tenant), ()
+        allowed, because = bool(policy.access(caller, permission, tenant).grants), ()
     else:
         decision = policy.decide(caller, permission, HERE, tenant=tenant, purpose=purpose_of(request))
         allowed, because = decision.allowed, decision.because

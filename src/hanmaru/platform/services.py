@@ -107,7 +107,11 @@ class Task(Generic[H]):
 
 @dataclass(frozen=True, slots=True)
 class Service(Generic[H]):
-    """A room's manifest. ``routes`` are mounted at ``/api/<name>/v1``; ``static`` at ``/services/<name>``."""
+    """A room's manifest. ``routes`` are mounted at ``/api/<name>/v1``; ``static`` at ``/services/<name>``.
+
+    ``permissions`` are the actions that its routes ask policy for, such as ``bikes.repair``; ``policies`` is a folder of
+    Cedar files that say which roles have them; ``roles`` names the roles that it brings.
+    """
 
     name: str
     title: Text
@@ -118,6 +122,8 @@ class Service(Generic[H]):
     panels: Sequence[Panel] = ()
     static: Path | None = None
     permissions: Mapping[str, Text] = field(default_factory=dict[str, Text])
+    roles: Mapping[str, Text] = field(default_factory=dict[str, Text])
+    policies: Path | None = None
 
 
 def installed(enabled: Sequence[str] | None = None) -> list[Service[Any]]:
