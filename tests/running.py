@@ -88,7 +88,7 @@ def running(data: Path, *arguments: str, port: int = 0, **settings: str) -> Iter
     alarm.start()
     try:
         for line in process.stdout:
-            if found := re.search(r"(http://\S+:\d+)/$", line):
+            if found := re.search(r"(https?://\S+:\d+)/$", line):
                 hub.url = found[1]
             if "/docs" in line:
                 break

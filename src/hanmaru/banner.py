@@ -17,7 +17,8 @@ def demo_made(settings: Settings) -> list[DemoAccount]:
 
 def announce(settings: Settings, sockets: Sequence[socket.socket], accounts: Sequence[DemoAccount]) -> None:
     """Print where the hub answers and how to sign in, in English and Korean."""
-    address = _address(settings.host, sockets[0].getsockname()[1])
+    scheme = "https" if settings.tls.certificate else "http"
+    address = _address(scheme, settings.host, sockets[0].getsockname()[1])
     lines = [
         "",
         "  Hanmaru is up. Stop it with ctrl-C.      한마루가 시작되었습니다. 종료: ctrl-C",
@@ -37,6 +38,6 @@ def announce(settings: Settings, sockets: Sequence[socket.socket], accounts: Seq
         print("hanmaru: WARNING: login is off (HANMARU_AUTH=off)", file=sys.stderr, flush=True)
 
 
-def _address(host: str, port: int) -> str:
+def _address(scheme: str, host: str, port: int) -> str:
     shown = WIDE.get(host, host)
-    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+    return f"{scheme}://[{shown}]:{port}" if ":" in shown else f"{scheme}://{shown}:{port}"

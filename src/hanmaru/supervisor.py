@@ -21,6 +21,7 @@ import msgspec
 import structlog
 
 from hanmaru.config import Settings
+from hanmaru.tls import Certificate
 from hanmaru.worker import Order
 
 log = structlog.get_logger()
@@ -123,8 +124,11 @@ class Worker:
 async def supervise(settings: Settings, on_ready: Callable[[list[socket.socket]], None]) -> None:
     """Run the hub until SIGTERM or SIGINT; a second one stops it by force.
 
-    ``on_ready`` is called with the listening sockets once every worker is ready. Raises StartError.
+    ``on_ready`` is called with the listening sockets once every worker is ready. Raises StartError, and
+    `hanmaru.tls.TlsError` for a certificate that cannot be used.
     """
+    if settings.tls.certificate:
+        Certificate(settings.tls)
     run = settings.data / "run"
     run.mkdir(parents=True, exist_ok=True)
     with (run / "lock").open("w") as lock:

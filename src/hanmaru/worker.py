@@ -9,6 +9,7 @@ import gc
 import os
 import signal
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -92,8 +93,16 @@ def serve(settings: Settings, name: str, sockets: Sequence[socket.socket], ready
     import uvicorn
 
     from hanmaru.app import create_app
+    from hanmaru.protocol import bounded, sweep
+    from hanmaru.tls import Certificate
 
     app = create_app(settings, name)
+    certificate = Certificate(settings.tls) if settings.tls.certificate else None
+    limits = settings.limits
+
+    def tls(*_: object) -> ssl.SSLContext:
+        assert certificate
+        return certificate.context
 
     class Server(uvicorn.Server):
         @contextmanager
@@ -111,6 +120,13 @@ def serve(settings: Settings, name: str, sockets: Sequence[socket.socket], ready
             gc.freeze()
             ready()
 
+        async def on_tick(self, counter: int) -> bool:
+            if counter % 10 == 0:
+                sweep(self.server_state.connections)
+                if certificate:
+                    await asyncio.to_thread(certificate.renew)
+            return await super().on_tick(counter)
+
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             for edge in app.state.edges:
                 edge.end_streams()
@@ -119,7 +135,8 @@ def serve(settings: Settings, name: str, sockets: Sequence[socket.socket], ready
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=bounded(limits.head_bytes, limits.head_s, limits.request_s),
+        ssl_context_factory=tls if certificate else None,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -127,8 +144,8 @@ def serve(settings: Settings, name: str, sockets: Sequence[socket.socket], ready
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies) or None,
-        timeout_keep_alive=settings.limits.keep_alive_s,
-        timeout_graceful_shutdown=max(1, int(settings.limits.stop_s) - 1),
+        timeout_keep_alive=limits.keep_alive_s,
+        timeout_graceful_shutdown=max(1, int(limits.stop_s) - 1),
         backlog=2048,
     )
     Server(config).run(list(sockets))
