@@ -1,0 +1,173 @@
+"""What an intruder in the data folder cannot forge: signed statements of how far a chain had come, and their key.
+
+The private key (Ed25519, ``<keys>/audit/signing.key``) and the newest statement of each chain, its sealed head
+(``<keys>/audit/heads/<chain>``), lie in the folder of keys. The public key is copied beside the trail
+(``<data>/audit/public.pem``), so that an auditor can check signatures anywhere.
+"""
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+
+HEAD_BYTES = 512
+"""A sealed head's size on disk, one sector, padded with spaces: overwriting it in place leaves the old or the new."""
+
+
+class TrailError(OSError):
+    """Why the audit trail cannot be written or read, and what to do."""
+
+
+class Head(msgspec.Struct, frozen=True):
+    """That the record ``seq`` of a chain had this hash at this time."""
+
+    chain: str
+    seq: int
+    hash: str
+    at: str
+
+    def message(self) -> bytes:
+        """Return what is signed."""
+        return f"hanmaru audit head\n{self.chain}\n{self.seq}\n{self.hash}\n{self.at}".encode()
+
+
+class SealedHead(msgspec.Struct, frozen=True):
+    """A signed head; ``signature`` is Ed25519 in hexadecimal digits over `Head.message`."""
+
+    head: Head
+    signature: str
+
+    def encode(self) -> bytes:
+        """Return the bytes of its file."""
+        return msgspec.json.encode(self).ljust(HEAD_BYTES - 1) + b"\n"
+
+
+def signed(key: Ed25519PrivateKey, head: Head) -> SealedHead:
+    """Return the head with its signature."""
+    return SealedHead(head, key.sign(head.message()).hex())
+
+
+def genuine(key: Ed25519PublicKey, message: bytes, signature: str) -> bool:
+    """Return whether the key's owner signed the message; the signature's digits must be lower case."""
+    try:
+        key.verify(bytes.fromhex(signature), message)
+    except (InvalidSignature, ValueError):
+        return False
+    return len(signature) == 128 and signature == signature.lower()
+
+
+def signing_key(keys: Path, folder: Path) -> Ed25519PrivateKey:
+    """Return the trail's private key; at first use make it, and put the public one into the trail's ``folder``.
+
+    Raises TrailError for a key that cannot be read or is not the one that signed this trail.
+    """
+    path, public = keys / "audit" / "signing.key", folder / "public.pem"
+    if not path.exists():
+        if public.exists() and not path.exists():
+            raise TrailError(
+                f"the audit trail in {folder} was signed by a key that is not at {path}: "
+                "restore the keys, or move the trail to where it is kept for good"
+            )
+        made = Ed25519PrivateKey.generate()
+        _write_once(path, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    key = private_key(keys)
+    _write_once(public, public_pem(key.public_key()))
+    if public.read_bytes() != public_pem(key.public_key()):
+        raise TrailError(f"{public} is not the public key of {path}: restore the one that belongs to the other")
+    return key
+
+
+def private_key(keys: Path) -> Ed25519PrivateKey:
+    """Return the private key from the folder of keys. Raises TrailError where it is missing or damaged."""
+    path = keys / "audit" / "signing.key"
+    try:
+        written = path.read_bytes()
+        key = load_pem_private_key(written, None)
+    except (OSError, ValueError, TypeError) as error:
+        raise TrailError(f"cannot read the audit trail's key {path}: {error}") from None
+    if (
+        not isinstance(key, Ed25519PrivateKey)
+        or key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) != written
+    ):
+        raise TrailError(f"{path} is not the Ed25519 key that was written there")
+    return key
+
+
+def public_pem(key: Ed25519PublicKey) -> bytes:
+    """Return a public key as PEM."""
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def public_key(pem: bytes) -> Ed25519PublicKey:
+    """Return the key of a PEM text. Raises TrailError when it is none."""
+    try:
+        key = load_pem_public_key(pem)
+    except ValueError as error:
+        raise TrailError(f"the public key cannot be read: {error}") from None
+    if not isinstance(key, Ed25519PublicKey) or public_pem(key) != pem:
+        raise TrailError("the public key is not an Ed25519 key as PEM")
+    return key
+
+
+def head_path(keys: Path, chain: str) -> Path:
+    """Return where a chain's sealed head lies."""
+    return keys / "audit" / "heads" / chain
+
+
+def read_head(keys: Path, chain: str, key: Ed25519PublicKey) -> Head | None:
+    """Return a chain's sealed head, None when there is none. Raises TrailError when it is not what was written."""
+    path = head_path(keys, chain)
+    try:
+        written = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    with suppress(msgspec.DecodeError):
+        sealed = msgspec.json.decode(written, type=SealedHead)
+        if (
+            sealed.encode() == written
+            and sealed.head.chain == chain
+            and genuine(key, sealed.head.message(), sealed.signature)
+        ):
+            return sealed.head
+    raise TrailError(f"{path} was changed: it is not a head that this trail's key signed")
+
+
+def sync_folder(path: Path) -> None:
+    """Make names in a folder survive a power failure."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _write_once(path: Path, content: bytes) -> None:
+    """Write a file that only its owner may read, unless it is there; of several writers at once the first wins."""
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        os.write(fd, content)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    try:
+        with suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink()
+    sync_folder(path.parent)
