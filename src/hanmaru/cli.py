@@ -174,10 +174,20 @@ def _policy() -> typer.Typer:
     )
 
 
+def _jobs() -> typer.Typer:
+    from hanmaru.composition import city_document, make_jobs
+    from hanmaru.platform.jobs.cli import jobs_app
+    from hanmaru.platform.services import installed
+
+    settings = _settings(None)
+    return jobs_app(lambda: make_jobs(settings, installed(city_document(settings)["services"])))
+
+
 ELSEWHERE: dict[str, tuple[str, Callable[[], typer.Typer | Callable[..., None]]]] = {
     "city": ("Make and inspect the city that the demo runs.", _city),
     "ingest": ("Bring a file into the hub.", _ingest),
     "policy": ("Check the policies, and say why they decide as they do.", _policy),
+    "jobs": ("See the durable workflows, and stop them.", _jobs),
     "connect": ("Run the configured connectors without the rest of the hub.", _connect),
 }
 """Commands that other packages define, as (help, how to load it): loaded when they are used."""

@@ -18,6 +18,7 @@ from hanmaru.prepare import map_folder
 
 if TYPE_CHECKING:
     from hanmaru.connectors.sources import Connector
+    from hanmaru.platform.jobs.client import Jobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def city_document(settings: Settings) -> Mapping[str, Any]:
     profile = load(settings.city).as_dict()
     enabled = settings.services if settings.services is not None else profile["services"] or None
     services = None if enabled is None else list(enabled)
-    return {**profile, "services": services, "basemap_path": str(map_folder(settings))}
+    return {**profile, "services": services, "basemap_path": str(map_folder(settings)), "demo": settings.demo}
 
 
 def engine_jobs(settings: Settings, hub: OpenHub, closing: AsyncExitStack) -> list[Job]:
@@ -106,6 +107,15 @@ def policy_folders(settings: Settings, services: Sequence[Service[Any]]) -> list
     """Return the folders of policies beside the built-in one, the strongest last."""
     folders = [service.policies for service in services if service.policies is not None]
     return [*folders, *([settings.policies] if settings.policies is not None else [])]
+
+
+def make_jobs(settings: Settings, services: Sequence[Service[Any]]) -> "Jobs":
+    """Return the durable workflows of the services; nothing is opened before their first use."""
+    from hanmaru.platform.jobs import declared
+    from hanmaru.platform.jobs.client import Jobs, url_of
+
+    rooms = [(service.name, service.workflows, service.schedules) for service in services]
+    return Jobs(url_of(settings.data, settings.store_url), declared(rooms))
 
 
 def connectors_of(settings: Settings) -> "Sequence[Connector]":

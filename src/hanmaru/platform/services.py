@@ -14,6 +14,8 @@ from typing import Any, Generic, Literal, TypeVar
 import structlog
 from starlette.routing import BaseRoute
 
+from hanmaru.platform.jobs.manifest import Schedule, Workflow
+
 log = structlog.get_logger()
 
 H = TypeVar("H")
@@ -118,6 +120,8 @@ class Service(Generic[H]):
     entity_types: Sequence[EntityType] = ()
     routes: Callable[[Context[H]], Sequence[BaseRoute]] | None = None
     tasks: Sequence[Task[H]] = ()
+    workflows: Sequence[Workflow] = ()
+    schedules: Sequence[Schedule] = ()
     layers: Sequence[Layer] = ()
     panels: Sequence[Panel] = ()
     static: Path | None = None

@@ -1,0 +1,174 @@
+"""Runs the workflows: the part that the engine worker alone has, and the only one that starts DBOS.
+
+The application version is fixed, so that workflows go on after an edit of the code. A workflow that waits holds no
+thread; one whose code is gone stays as it is and hinders none.
+"""
+
+import asyncio
+import inspect
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from hanmaru.platform.jobs.client import APPLICATION, PUBLISHED, QUEUE, WAITING, Jobs, prepare, quieten
+from hanmaru.platform.jobs.manifest import Workflow, convert
+from hanmaru.platform.jobs.payload import JobError, checked, checked_name
+from hanmaru.platform.jobs.schedules import keep_schedules
+
+if TYPE_CHECKING:
+    from dbos import DBOSConfig
+
+log = structlog.get_logger()
+
+VERSION = "1"
+POLL_S = 0.5
+THREADS = 16
+MOST_ATTEMPTS = 1000
+"""How often a workflow is taken up again after its process ended under it, before it is given up."""
+KEPT_DAYS = 90
+"""For how long a workflow that has ended is shown."""
+
+
+async def run_jobs(url: str, jobs: Jobs, context_of: Callable[[str], Any], zone: str = "UTC") -> None:
+    """Run every declared workflow and schedule until cancelled.
+
+    ``context_of`` gives a room's `Context` by its name; cron expressions are read in the time zone ``zone``. Workflows
+    run on this event loop. One process at a time may do this for a database.
+    """
+    await asyncio.to_thread(prepare, url)
+    from dbos import DBOS
+
+    DBOS(config=_configuration(url))
+    quieten()
+    try:
+        for name, workflow in jobs.known.workflows.items():
+            _register(name, workflow, context_of)
+        DBOS.launch()
+        await DBOS.register_queue_async(QUEUE, polling_interval_sec=POLL_S)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(keep_schedules(jobs, zone))
+            group.create_task(_forget_old(jobs))
+    finally:
+        await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
+
+
+def _configuration(url: str) -> "DBOSConfig":
+    from dbos import DBOSPortableJSONSerializer
+
+    return {
+        "name": APPLICATION,
+        "system_database_url": url,
+        "application_version": VERSION,
+        "executor_id": "engine",
+        "serializer": DBOSPortableJSONSerializer(),  # the default pickles: a file that is read must not be run
+        "enable_otlp": False,
+        "log_level": "WARNING",
+        "max_executor_threads": THREADS,
+        "sys_db_pool_size": 8,
+        "notification_listener_polling_interval_sec": POLL_S,
+        "scheduler_polling_interval_sec": 3600.0,
+    }
+
+
+def _register(name: str, workflow: Workflow, context_of: Callable[[str], Any]) -> None:
+    from dbos import DBOS
+
+    room = name.partition(".")[0]
+
+    async def run(input: Any) -> Any:
+        steps = DurableSteps(DBOS.workflow_id or "", context_of(room))
+        try:
+            return checked(await workflow.run(steps, convert(workflow, input)), "the workflow's result")
+        except JobError as error:
+            log.warning("workflow failed", error=str(error), workflow=steps.id)
+            raise
+        except Exception as error:
+            _tell("workflow failed", error, workflow=steps.id)
+            raise JobError(_kind(error)) from None
+
+    run.__qualname__ = run.__name__ = name
+    DBOS.workflow(name=name, max_recovery_attempts=MOST_ATTEMPTS)(run)
+
+
+class DurableSteps:
+    """`Steps` by DBOS, for one workflow."""
+
+    def __init__(self, id: str, context: Any) -> None:
+        """Make them for the workflow with an id, of the room whose context is given."""
+        self.id, self.context = id, context
+
+    async def run(self, name: str, function: Callable[..., Any], *args: Any, retries: int = 3) -> Any:
+        """Call a function once and keep its result."""
+        from dbos import DBOS
+
+        async def step() -> Any:
+            for attempt in range(retries + 1):
+                try:
+                    return checked(await _call(function, args), f"the result of step {name!r}")
+                except JobError:
+                    raise
+                except Exception as error:
+                    _tell("step failed", error, workflow=self.id, step=name, attempt=attempt + 1)
+                    if attempt == retries:
+                        raise JobError(f"step {name!r} failed: {_kind(error)}") from None
+                await asyncio.sleep(min(2**attempt, 60))
+            raise AssertionError
+
+        try:
+            return await DBOS.run_step_async({"name": checked_name(name, "a step's name")}, step)
+        except Exception as error:
+            raise JobError(str(error)) from None  # after a restart it comes back as DBOS's own type
+
+    async def wait_for(self, topic: str, timeout_s: float) -> Any:
+        """Wait for a message."""
+        from dbos import DBOS
+
+        checked_name(topic, "a topic")
+        until = datetime.now(UTC) + timedelta(seconds=timeout_s)
+        await self._show({WAITING: {"topic": topic, "until": until.isoformat()}})
+        received = await DBOS.recv_async(topic, timeout_seconds=timeout_s)
+        await self._show({WAITING: None})
+        return received["message"] if received else None
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        from dbos import DBOS
+
+        await DBOS.sleep_async(seconds)
+
+    async def publish(self, key: str, value: Any) -> None:
+        """Show a value."""
+        await self._show({PUBLISHED + checked_name(key, "a key"): checked(value, f"what is published as {key!r}")})
+
+    async def _show(self, attributes: Mapping[str, Any]) -> None:
+        from dbos import DBOS
+
+        await DBOS.update_workflow_attributes_async(self.id, dict(attributes), merge=True)
+
+
+async def _call(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    if inspect.iscoroutinefunction(function):
+        return await function(*args)
+    result = await asyncio.to_thread(function, *args)
+    return await result if inspect.isawaitable(result) else result
+
+
+async def _forget_old(jobs: Jobs) -> None:
+    while True:
+        await jobs.forget(datetime.now(UTC) - timedelta(days=KEPT_DAYS))
+        await asyncio.sleep(3600)
+
+
+def _kind(error: Exception) -> str:
+    """Name an error by type: its text may quote what no log and no database but the vault may hold."""
+    return type(error).__name__
+
+
+def _tell(event: str, error: Exception, **facts: Any) -> None:
+    frame = error.__traceback__
+    while frame and frame.tb_next:
+        frame = frame.tb_next
+    at = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else ""
+    log.warning(event, error=_kind(error), at=at, **facts)
