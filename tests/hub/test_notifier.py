@@ -17,7 +17,7 @@ from hanmaru.hub.subscriptions import KIND
 from hanmaru.hub.terms import CORE_CONTEXT_URL
 from hanmaru.hub.times import micros, now
 from hanmaru.hub.writes import Write
-from hanmaru.platform.access import Access
+from hanmaru.platform.access import Access, Grant
 from hanmaru.platform.problems import Problem
 from tests.hub.notifying import (
     EVERYTHING,
@@ -180,7 +180,7 @@ async def test_tenants_hear_of_their_own_entities(hub: Hub, receiver: Receiver) 
 
 
 async def test_hidden_attributes_are_not_shown(hub: Hub, receiver: Receiver) -> None:
-    sees = Access(attributes=frozenset({DEFAULT_VOCAB + "temperature"}))
+    sees = Access(grants=(Grant(attributes=frozenset({DEFAULT_VOCAB + "temperature"})),))
     await subscribe(hub, receiver.url(), access=sees, notification={"format": "keyValues"})
     async with notifying(hub):
         await put(hub, room(1, temperature=20, humidity=40))

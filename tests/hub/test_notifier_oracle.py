@@ -17,7 +17,7 @@ from hanmaru.hub.subscriptions import TRIGGERS
 from hanmaru.hub.terms import CORE_TERMS
 from hanmaru.hub.times import now
 from hanmaru.hub.writes import Decision, Write
-from hanmaru.platform.access import Access
+from hanmaru.platform.access import Access, Grant
 from tests.hub.notifying import EVERYTHING, Receiver, eventually, notifying, receiving, subscribe
 
 TYPES, ATTRIBUTES = ("Room", "Hall"), ("a", "b", "c")
@@ -146,7 +146,7 @@ async def play(hub: Hub, played: list[Step], wishes: list[Wish]) -> None:
                 **({"q": "{}{}{}".format(*wish.condition)} if wish.condition else {}),
                 "notification": {"format": "keyValues"},
             }
-            access = Access(attributes=visible if wish.hidden else None, write=True)
+            access = Access(grants=(Grant(attributes=visible if wish.hidden else None),), write=True)
             await subscribe(hub, receiver.url(f"/{number}"), access=access, **members)
         async with notifying(hub):
             for step in played:

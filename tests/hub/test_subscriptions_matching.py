@@ -11,10 +11,14 @@ from hanmaru.hub.model import DEFAULT_VOCAB, Change, Entity
 from hanmaru.hub.subscriptions import TRIGGERS, Subscription
 from hanmaru.hub.terms import CORE_TERMS
 from hanmaru.hub.writes import Write, decide
-from hanmaru.platform.access import Access
+from hanmaru.platform.access import Access, Grant
 from tests.hub.notifying import EVERYTHING, document, room
 
 T0, T1 = "2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z"
+
+
+def sees(**grant: Any) -> Access:
+    return Access(grants=(Grant(**grant),))
 
 
 def made(*, access: Access = EVERYTHING, since: int = 0, **members: Any) -> Subscription:
@@ -135,15 +139,15 @@ def test_conditions_on_the_entity(members: dict[str, Any], expected: bool) -> No
 
 def test_a_subscriber_is_not_told_what_it_may_not_see() -> None:
     temperature, humidity = DEFAULT_VOCAB + "temperature", DEFAULT_VOCAB + "humidity"
-    sees_humidity = Access(attributes=frozenset({humidity}))
+    sees_humidity = sees(attributes=frozenset({humidity}))
     assert not concerns(made(access=sees_humidity), UPDATED)
     assert not concerns(made(access=sees_humidity, watchedAttributes=["temperature"]), UPDATED)
     assert not concerns(made(access=sees_humidity, q="temperature==25"), PLACED)
     assert not concerns(made(access=sees_humidity, geoQ=NEAR), PLACED)
-    assert concerns(made(access=Access(attributes=frozenset({temperature}))), UPDATED)
-    assert not concerns(made(access=Access(types=frozenset({DEFAULT_VOCAB + "Hall"}))), UPDATED)
-    assert not concerns(made(access=Access(scopes=("/Seoul",))), PLACED)
-    assert concerns(made(access=Access(scopes=("/Sejong",))), PLACED)
+    assert concerns(made(access=sees(attributes=frozenset({temperature}))), UPDATED)
+    assert not concerns(made(access=sees(types=frozenset({DEFAULT_VOCAB + "Hall"}))), UPDATED)
+    assert not concerns(made(access=sees(scopes=("/Seoul",))), PLACED)
+    assert concerns(made(access=sees(scopes=("/Sejong",))), PLACED)
     assert not concerns(made(access=Access(tenant="other")), UPDATED)
 
 

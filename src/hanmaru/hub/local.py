@@ -20,8 +20,8 @@ from hanmaru.hub.query import EntityQuery, TemporalQuery, parse_q, parse_types
 from hanmaru.hub.stores.base import Store
 from hanmaru.hub.terms import CORE_TERMS
 from hanmaru.hub.times import micros, now, render
-from hanmaru.hub.visibility import project, visible
-from hanmaru.hub.writes import Decision, Write
+from hanmaru.hub.visibility import attributes_of, matching, only
+from hanmaru.hub.writes import SCOPE, Decision, Write
 from hanmaru.platform.access import Access
 from hanmaru.platform.problems import Problem
 
@@ -196,20 +196,25 @@ class LocalClient:
     async def changes(self, after: int) -> AsyncIterator[Sequence[EntityChange]]:
         """Yield changes that the caller may see."""
         async for batch in self._hub.changes(after):
-            seen = [c for c in batch if c.tenant == self._access.tenant and visible(self._access, c.entity)]
-            if seen:
-                yield [self._change(change) for change in seen]
+            own = (change for change in batch if change.tenant == self._access.tenant)
+            if seen := [shown for change in own if (shown := self._change(change)) is not None]:
+                yield seen
 
-    def _change(self, change: Change) -> EntityChange:
-        entity = project(self._access, change.entity)
-        name = CORE_TERMS.compact
+    def _change(self, change: Change) -> EntityChange | None:
+        """Return what the caller sees of a change; None when it sees nothing."""
+        matched, changed = matching(self._access, change.entity), (*change.touched, *change.removed)
+        visible = attributes_of(matched)
+        shown = changed if visible is None else [n for n in changed if n in visible or n == SCOPE]
+        if not matched or (change.kind == "updated" and changed and not shown):
+            return None
+        entity, name = only(change.entity, visible), CORE_TERMS.compact
         return EntityChange(
             change.seq,
             change.at,
             change.kind,
             entity.id,
             [name(type) for type in entity.types],
-            [name(attribute) for attribute in (*change.touched, *change.removed)],
+            [name(attribute) for attribute in shown],
             compact.entity(entity, CORE_TERMS, View(form="simplified")),
         )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from hanmaru.hub.geometry import bounds, to_wkb
+from hanmaru.hub.geometry import bounds
 from hanmaru.hub.index import Row, entity_rows
 from hanmaru.hub.model import Change
 from hanmaru.hub.query import (
@@ -20,7 +20,8 @@ from hanmaru.hub.query import (
     parse_types,
 )
 from hanmaru.hub.subscriptions import ANY_TYPE, DEFAULT_TRIGGERS, Subscription
-from hanmaru.hub.visibility import project, visible
+from hanmaru.hub.visibility import Attributes, attributes_of, matching, only, shapes_of
+from hanmaru.platform.access import Access, Grant
 
 Key = tuple[str, str]
 Box = tuple[float, float, float, float]
@@ -37,7 +38,8 @@ class Occurrence:
         self.created = touched if change.kind == "created" else frozenset(change.appeared)
         self.updated = touched - self.created
         self.removed = frozenset(change.removed)
-        self._rows: dict[frozenset[str] | None, Mapping[str, Sequence[Row]]] = {}
+        self._matched: dict[tuple[Grant, ...], tuple[Grant, ...]] = {}
+        self._rows: dict[Attributes, Mapping[str, Sequence[Row]]] = {}
         self._shapes: dict[str, Sequence[tuple[bytes, Box]]] = {}
 
     @cached_property
@@ -45,19 +47,22 @@ class Occurrence:
         """Every attribute that the change touched or removed."""
         return self.created | self.updated | self.removed
 
-    def rows(self, subscription: Subscription) -> Mapping[str, Sequence[Row]]:
+    def matched(self, access: Access) -> tuple[Grant, ...]:
+        """Return the grants that match the entity; none when it is not to be seen."""
+        if access.grants not in self._matched:
+            self._matched[access.grants] = matching(access, self.change.entity)
+        return self._matched[access.grants]
+
+    def rows(self, visible: Attributes) -> Mapping[str, Sequence[Row]]:
         """Return what the query language sees of the entity, for a subscriber who may see so much."""
-        allowed = subscription.access.attributes
-        if allowed not in self._rows:
-            self._rows[allowed] = entity_rows(project(subscription.access, self.change.entity))
-        return self._rows[allowed]
+        if visible not in self._rows:
+            self._rows[visible] = entity_rows(only(self.change.entity, visible))
+        return self._rows[visible]
 
     def shapes(self, attribute: str) -> Sequence[tuple[bytes, Box]]:
         """Return the geometries of a GeoProperty (WKB), each with its bounds."""
         if attribute not in self._shapes:
-            instances = self.change.entity.attrs.get(attribute, ())
-            found = [to_wkb(i.value) for i in instances if i.kind == "GeoProperty"]
-            self._shapes[attribute] = [(wkb, bounds(wkb)) for wkb in found]
+            self._shapes[attribute] = [(wkb, bounds(wkb)) for wkb in shapes_of(self.change.entity, attribute)]
         return self._shapes[attribute]
 
 
@@ -118,31 +123,34 @@ class Watch:
         s, change = self.subscription, occurrence.change
         if change.seq <= s.since or change.tenant != s.tenant or s.interval_s is not None:
             return False
-        if not self._triggered(occurrence) or not self._selected(change) or not visible(s.access, change.entity):
+        if not self._selected(change) or not (matched := occurrence.matched(s.access)):
+            return False
+        visible = attributes_of(matched)
+        if not self._triggered(occurrence, visible):
             return False
         if self._scopes is not None and not in_scopes(self._scopes, change.entity.scopes):
             return False
-        if self._q is not None and not matches(self._q, occurrence.rows(s)):
+        if self._q is not None and not matches(self._q, occurrence.rows(visible)):
             return False
-        return s.geo is None or self._in_place(occurrence)
+        return s.geo is None or self._in_place(occurrence, visible)
 
-    def _triggered(self, occurrence: Occurrence) -> bool:
+    def _triggered(self, occurrence: Occurrence, visible: Attributes) -> bool:
         triggers, kind = self._triggers, occurrence.change.kind
+
+        def hits(names: frozenset[str]) -> bool:
+            return self._hits(names if visible is None else names & visible)
+
         if kind == "deleted":
-            return "entityDeleted" in triggers and (not self._watched or self._hits(occurrence.removed))
-        if kind == "created" and "entityCreated" in triggers and (not self._watched or self._hits(occurrence.created)):
+            return "entityDeleted" in triggers and (not self._watched or hits(occurrence.removed))
+        if kind == "created" and "entityCreated" in triggers and (not self._watched or hits(occurrence.created)):
             return True
         return (
-            ("attributeUpdated" in triggers and self._hits(occurrence.updated))
-            or ("attributeCreated" in triggers and self._hits(occurrence.created))
-            or ("attributeDeleted" in triggers and self._hits(occurrence.removed))
+            ("attributeUpdated" in triggers and hits(occurrence.updated))
+            or ("attributeCreated" in triggers and hits(occurrence.created))
+            or ("attributeDeleted" in triggers and hits(occurrence.removed))
         )
 
     def _hits(self, names: frozenset[str]) -> bool:
-        """Whether one of the attributes is watched and the subscriber may see it."""
-        allowed = self.subscription.access.attributes
-        if allowed is not None:
-            names &= allowed
         return not names.isdisjoint(self._watched) if self._watched else bool(names)
 
     def _selected(self, change: Change) -> bool:
@@ -156,10 +164,10 @@ class Watch:
             for s in self._selectors
         )
 
-    def _in_place(self, occurrence: Occurrence) -> bool:
-        geo, allowed = self.subscription.geo, self.subscription.access.attributes
+    def _in_place(self, occurrence: Occurrence, visible: Attributes) -> bool:
+        geo = self.subscription.geo
         assert geo is not None
-        if allowed is not None and geo.attribute not in allowed:
+        if visible is not None and geo.attribute not in visible:
             return False
         shapes = [wkb for wkb, box in occurrence.shapes(geo.attribute) if self._box is None or _meet(box, self._box)]
         return bool(shapes) and bool(geo.matches(shapes).any())

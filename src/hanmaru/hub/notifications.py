@@ -12,7 +12,7 @@ from hanmaru.hub.contexts import Contexts
 from hanmaru.hub.model import LOCATION, NULL, Attribute, Change, Entity
 from hanmaru.hub.subscriptions import Subscription
 from hanmaru.hub.terms import CORE_TERMS, TermMap
-from hanmaru.hub.visibility import project
+from hanmaru.hub.visibility import attributes_seen, only
 from hanmaru.platform.access import Access
 
 JSON, JSON_LD, GEO_JSON = "application/json", "application/ld+json", "application/geo+json"
@@ -42,13 +42,13 @@ _encode = msgspec.json.Encoder().encode
 
 def item_of(change: Change, access: Access, *, removed: bool) -> Item:
     """Return what a subscriber may see of a change; ``removed`` keeps the attributes that it deleted."""
-    entity = project(access, change.entity)
+    visible = attributes_seen(access, change.entity)
+    entity = only(change.entity, visible)
     if change.kind == "deleted":
         return Item(replace(entity, attrs={}))
     if not removed or not change.gone:
         return Item(entity)
-    allowed = access.attributes
-    return Item(entity, {n: i for n, i in change.gone.items() if allowed is None or n in allowed})
+    return Item(entity, {n: i for n, i in change.gone.items() if visible is None or n in visible})
 
 
 def encode_parcel(first: int, last: int, at: int, items: Sequence[bytes]) -> bytes:

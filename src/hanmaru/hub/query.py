@@ -16,7 +16,6 @@ from hanmaru.hub.index import FALSE, TRUE, US, Row, text_key
 from hanmaru.hub.model import Entity
 from hanmaru.hub.terms import TermMap
 from hanmaru.hub.times import micros, sortable
-from hanmaru.platform.access import Access
 from hanmaru.platform.problems import bad_request
 
 Operator = Literal["==", "!=", ">", ">=", "<", "<=", "~=", "!~=", "exists"]
@@ -112,11 +111,11 @@ class TemporalQuery:
         """Whether an entity without such instances is none to be found."""
         return bool(self.attrs) or self.start is not None or self.end is not None
 
-    def visible(self, access: Access) -> list[str] | None:
-        """Return the attributes asked for that the caller may see (None: all)."""
+    def among(self, attributes: frozenset[str] | None) -> list[str] | None:
+        """Return those of some attributes that are asked for (None: all)."""
         if self.attrs:
-            return [name for name in self.attrs if access.attributes is None or name in access.attributes]
-        return None if access.attributes is None else sorted(access.attributes)
+            return [name for name in self.attrs if attributes is None or name in attributes]
+        return None if attributes is None else sorted(attributes)
 
 
 _TOKEN = re.compile(

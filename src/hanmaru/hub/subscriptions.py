@@ -19,7 +19,7 @@ from hanmaru.hub.model import NULL
 from hanmaru.hub.query import Node, check_pattern, parse_q, parse_scopes, parse_types
 from hanmaru.hub.terms import CORE_CONTEXT_URL, TermMap
 from hanmaru.hub.times import canonical, micros
-from hanmaru.platform.access import Access
+from hanmaru.platform.access import DEFAULT_TENANT, Access, Area, Grant
 from hanmaru.platform.problems import Problem, bad_request
 
 KIND, STATUS_KIND = "subscription", "subscription_status"
@@ -147,9 +147,35 @@ class Status(msgspec.Struct, omit_defaults=True):
     reason: str | None = None
 
 
+class _FirstAccess(msgspec.Struct):
+    """An access as subscriptions were first stored with it: one grant, its members beside the rest."""
+
+    tenant: str = DEFAULT_TENANT
+    types: frozenset[str] | None = None
+    scopes: tuple[str, ...] | None = None
+    attributes: frozenset[str] | None = None
+    area: Area | None = None
+    write: bool = False
+    grants: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Stored(msgspec.Struct):
+    access: _FirstAccess
+
+
 encode = msgspec.json.Encoder().encode
-decode = msgspec.json.Decoder(Subscription).decode
+_decode = msgspec.json.Decoder(Subscription).decode
+_decode_stored = msgspec.json.Decoder(_Stored).decode
 decode_status = msgspec.json.Decoder(Status).decode
+
+
+def decode(document: bytes) -> Subscription:
+    """Return a subscription as it was stored, by whichever version."""
+    found, old = _decode(document), _decode_stored(document).access
+    if old.grants is not msgspec.UNSET:
+        return found
+    grant = Grant(old.types, old.scopes, old.attributes, old.area)
+    return replace(found, access=Access(old.tenant, (grant,), old.write))
 
 
 def parse(

@@ -1,9 +1,9 @@
 """What a write does to an entity: pure decisions that every store applies inside its own transaction.
 
-A store reads the current entity, calls `decide`, and persists the decision: new state, history and outbox row together.
+A store reads the current entity, has its caller's write decided, and persists the decision: new state, history and
+outbox row together.
 """
 
-import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from hanmaru.hub.model import CORE, NULL, Attribute, Change, Entity
 from hanmaru.hub.query import Node, in_types
-from hanmaru.platform.problems import Problem, already_exists, bad_request, not_found
+from hanmaru.platform.problems import already_exists, bad_request, not_found
 
 Operation = Literal[
     "create",  # refuse an existing entity
@@ -66,15 +66,8 @@ class Decision:
     skipped: tuple[tuple[str, str], ...] = ()
 
 
-def decide(write: Write, current: Entity | None, visible: frozenset[str] | None = None) -> Decision:
-    """Return what a write does to the current entity (None: there is none); raise a 404 or 409 problem.
-
-    ``visible`` are the attributes that the caller may touch (None: all).
-    """
-    if visible is not None and write.content is not None and not visible.issuperset(write.content.attrs):
-        raise Problem(403, "Not permitted", "You may not write some of these attributes.")
-    if visible is not None and write.attribute is not None and write.attribute not in visible:
-        raise not_found(f"The entity {write.id} has no such attribute or instance.")
+def decide(write: Write, current: Entity | None) -> Decision:
+    """Return what a write does to the current entity (None: there is none); raise a 404 or 409 problem."""
     if write.operation == "create":
         if current is not None:
             raise already_exists(f"The entity {write.id} already exists. Use PATCH, or entityOperations/upsert.")
@@ -85,8 +78,6 @@ def decide(write: Write, current: Entity | None, visible: frozenset[str] | None 
         if may_create(write):
             return _create(write)
         raise not_found(f"There is no entity {write.id}.")
-    if write.operation == "replace" and visible is not None:
-        return _replace_visible(write, current, visible)
     return _DECIDE[write.operation](write, current)
 
 
@@ -115,16 +106,6 @@ def _replace(write: Write, current: Entity) -> Decision:
     types = content.types or current.types
     entity = Entity(write.id, types, attrs, content.scopes, current.created_at, write.now)
     return Decision(True, _change(current, entity, tuple(attrs), removed, write.now), tuple(history))
-
-
-def _replace_visible(write: Write, current: Entity, visible: frozenset[str]) -> Decision:
-    """Replace what the caller sees; what is hidden from it stays as it is."""
-    hidden = {name: instances for name, instances in current.attrs.items() if name not in visible}
-    seen = {name: instances for name, instances in current.attrs.items() if name in visible}
-    decision = _replace(write, replace(current, attrs=seen))
-    assert decision.change is not None
-    entity = replace(decision.change.entity, attrs=hidden | decision.change.entity.attrs)
-    return dataclasses.replace(decision, change=replace(decision.change, entity=entity))
 
 
 def _append(write: Write, current: Entity) -> Decision:

@@ -14,10 +14,17 @@ from hanmaru.hub.stores.base import Store
 from hanmaru.hub.terms import CORE_TERMS
 from hanmaru.hub.times import from_micros, micros
 from hanmaru.hub.writes import Decision, Operation, Write
-from hanmaru.platform.access import Access, Area
+from hanmaru.platform.access import Access, Area, Grant
 from hanmaru.platform.problems import Problem
 
 ALL = Access(write=True)
+
+
+def sees(**grant: Any) -> Access:
+    """Return an access of one grant that may write."""
+    return Access(grants=(Grant(**grant),), write=True)
+
+
 T0 = micros("2026-11-23T00:00:00Z")
 _ticks = itertools.count()
 

@@ -117,8 +117,6 @@ class PostgresStore:
 
     async def delete_history(self, access: Access, id: str, attribute: str | None = None, instance: str = "") -> bool:
         """Delete history that the caller may see."""
-        if not access.unrestricted and await self.retrieve(access, id) is None:
-            return False
         async with self._connection() as connection:
             return await postgres_history.delete_history(connection, self._names, access, id, attribute, instance)
 

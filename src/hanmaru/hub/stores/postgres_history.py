@@ -1,16 +1,19 @@
 """Reading history from the PostgreSQL store: one index range per attribute, all attributes in one statement."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from msgspec.structs import replace
 
 from hanmaru.hub.model import Attribute, decode_attribute, decode_entity
+from hanmaru.hub.permitted import deletable
 from hanmaru.hub.query import EntityQuery, TemporalQuery
 from hanmaru.hub.stores.base import TemporalEntity, TemporalPage
 from hanmaru.hub.stores.conditions import NOTHING, Condition
 from hanmaru.hub.stores.postgres_db import Connection, Names, execute, fetch, snapshot
-from hanmaru.hub.stores.postgres_read import compile_selection, page_of
+from hanmaru.hub.stores.postgres_read import More, compile_selection, page_of
 from hanmaru.hub.stores.sqlite_history import instance_id
+from hanmaru.hub.visibility import Attributes, attributes_seen, grants_of
 from hanmaru.platform.access import Access
 
 _FOUND = """
@@ -41,8 +44,6 @@ async def history(
     """Return one entity's history; only the unrestricted see that of a deleted one."""
     one = EntityQuery(ids=(id,), limit=1)
     selection = await compile_selection(connection, names, access, one, live=not access.unrestricted)
-    if selection is None:
-        return None
     async with snapshot(connection):
         keys, _ = await page_of(connection, selection, one)
         return await _read(connection, access, keys[0], query) if keys else None
@@ -53,23 +54,28 @@ async def query_history(
 ) -> TemporalPage:
     """Return the histories of one page of entities; deleted ones answer to id and type only."""
     live = not access.unrestricted or query.q is not None or query.geo is not None or query.scopes is not None
-    more = [await _has_instances(connection, names, access, temporal)] if temporal.selects() else []
+    more = await _with_instances(connection, names, access, temporal) if temporal.selects() else None
     selection = await compile_selection(connection, names, access, query, live=live, more=more)
-    if selection is None:
-        return TemporalPage([], 0 if query.count else None)
     async with snapshot(connection):
         keys, count = await page_of(connection, selection, query)
         return TemporalPage([await _read(connection, access, key, temporal) for key in keys], count)
 
 
-async def _has_instances(connection: Connection, names: Names, access: Access, query: TemporalQuery) -> Condition:
+async def _with_instances(connection: Connection, names: Names, access: Access, query: TemporalQuery) -> More:
+    """Return `_has_instances` for this query; every name that it can ask for is looked up once."""
+    texts = {name for grant in grants_of(access) for name in query.among(grant.attributes) or ()}
+    known = await names.known(connection, await names.tenant(connection, access.tenant), texts)
+    return partial(_has_instances, known, query)
+
+
+def _has_instances(known: Mapping[str, int], query: TemporalQuery, visible: Attributes) -> Condition:
     """Return the condition that an entity has an instance that the temporal query asks for."""
-    where, visible = _WHERE[query.property], query.visible(access)
-    if visible is None:
+    where, wanted = _WHERE[query.property], query.among(visible)
+    if wanted is None:
         # a look-up per attribute, kept apart from the rest of the query by its OFFSET
         looked_up = f"SELECT 1 FROM instance i WHERE i.entity=e.key AND i.attr=a.attr AND {where} OFFSET 0"
         return Condition(f"EXISTS (SELECT 1 FROM ({_EVERY}) a WHERE EXISTS ({looked_up}) OFFSET 0)", _bounds(query))
-    numbers = list((await names.known(connection, await names.tenant(connection, access.tenant), visible)).values())
+    numbers = [known[name] for name in wanted if name in known]
     if not numbers:
         return Condition(NOTHING)
     sql = f"EXISTS (SELECT 1 FROM instance i WHERE i.entity=e.key AND i.attr=ANY(?) AND {where} OFFSET 0)"
@@ -83,12 +89,13 @@ def _bounds(query: TemporalQuery) -> tuple[int, int]:
 async def _read(connection: Connection, access: Access, key: int, query: TemporalQuery) -> TemporalEntity:
     ((doc,),) = await fetch(connection, "SELECT doc FROM entity WHERE key=?", (key,))
     entity = decode_entity(doc)
+    visible = attributes_seen(access, entity)
     attrs: dict[str, Sequence[Attribute]] = {}
     more = False
     for number, name in await fetch(connection, _ATTRIBUTES, (key, key)):
         if query.attrs and name not in query.attrs:
             continue
-        if access.attributes is not None and name not in access.attributes:
+        if visible is not None and name not in visible:
             continue
         instances, cut = await _instances(connection, key, number, query)
         if instances:
@@ -133,8 +140,10 @@ async def delete_history(
             return False
         key, live, doc = rows[0]
         conditions = [Condition("entity=?", (key,))]
-        if access.attributes is not None:
-            numbers = await names.known(connection, tenant, access.attributes)
+        if (visible := deletable(access, decode_entity(doc), live=bool(live))) is not None:
+            if not visible:
+                return False
+            numbers = await names.known(connection, tenant, visible)
             conditions.append(Condition("attr=ANY(?::int[])", (list(numbers.values()),)))
         if attribute is not None:
             numbers = await names.known(connection, tenant, [attribute])

@@ -4,7 +4,7 @@ A query starts from whatever promises the fewest candidates: ids, a box in the G
 value index, when a bounded probe finds few rows there; else it walks the entities of a type in order.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +12,44 @@ from hanmaru.hub.geometry import GeoQuery
 from hanmaru.hub.model import Entity, decode_entity
 from hanmaru.hub.query import EntityQuery, Has, Term
 from hanmaru.hub.stores.base import Page, TypeInfo
-from hanmaru.hub.stores.conditions import Condition, Dialect, comparison, compile_query, conjuncts, texts_of
+from hanmaru.hub.stores.conditions import (
+    Condition,
+    Dialect,
+    areas_differ,
+    comparison,
+    compile_query,
+    conjuncts,
+    cover,
+    shared_area,
+    texts_of,
+)
+from hanmaru.hub.stores.listing import Tally, by_type_only, naming, showing_more
 from hanmaru.hub.stores.patterns import to_postgres
 from hanmaru.hub.stores.postgres_db import Connection, Names, execute, fetch, snapshot
-from hanmaru.hub.visibility import area_query, project
-from hanmaru.platform.access import Access
+from hanmaru.hub.visibility import (
+    Attributes,
+    area_query,
+    attributes_of,
+    grants_of,
+    matching_each,
+    meets,
+    only,
+    project,
+)
+from hanmaru.platform.access import Access, Grant
 
-DIALECT = Dialect(text_matches="v.txt ~ ?", id_matches="e.id ~ ?", pattern=to_postgres, fence=" OFFSET 0")
+DIALECT = Dialect(
+    text_matches="v.txt ~ ?",
+    id_matches="e.id ~ ?",
+    touches="EXISTS (SELECT 1 FROM geo v WHERE v.entity=e.key AND v.attr=? "
+    "AND v.box && box(point(?,?), point(?,?)) OFFSET 0)",
+    pattern=to_postgres,
+    fence=" OFFSET 0",
+)
 """An EXISTS with an OFFSET stays a look-up per entity, in the order that the walk has anyway."""
+
+More = Callable[[Attributes], Condition]
+"""A further condition on an entity of which some attributes are visible."""
 
 FEW = 1_000
 CHUNK = 6_400
@@ -37,12 +67,22 @@ class _Start:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """A query compiled: SQL that yields keys (and shapes to decide about) of candidates, in no order yet."""
+    """A query compiled: SQL that yields keys (and shapes to decide about) of candidates, in no order yet.
+
+    ``differing`` are the grants where they differ in area: then candidates are decided as whole entities.
+    """
 
     start: _Start
     conditions: Sequence[Condition]
     geometries: Sequence[GeoQuery]
     ids: Mapping[str, int]
+    differing: Sequence[Grant] = ()
+    more: More | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether the SQL finds no more than what matches."""
+        return not self.geometries and not self.differing
 
     def sql(self, columns: str, joins: str = "") -> tuple[str, tuple[Any, ...]]:
         """Return the SQL of the candidates with its parameters."""
@@ -64,9 +104,7 @@ async def retrieve(connection: Connection, names: Names, access: Access, id: str
 async def query(connection: Connection, names: Names, access: Access, query: EntityQuery) -> Page:
     """Return one page of the visible entities that match."""
     selection = await compile_selection(connection, names, access, query)
-    if selection is None:
-        return Page([], 0 if query.count else None)
-    if not selection.geometries and not query.count:
+    if selection.exact and not query.count:
         rows = await _docs_of_page(connection, selection, query) if query.limit else []
         return Page([project(access, decode_entity(doc)) for (doc,) in rows])
     async with snapshot(connection):  # one state for the page and its count
@@ -92,6 +130,8 @@ async def _docs_of_page(connection: Connection, selection: Selection, query: Ent
 
 async def page_of(connection: Connection, selection: Selection, query: EntityQuery) -> tuple[Sequence[int], int | None]:
     """Return the keys of one page and, when asked for, the number of all matches."""
+    if selection.differing:
+        return await _page_of_entities(connection, selection, query)
     if selection.geometries:
         return await _page_of_shapes(connection, selection, query)
     keys, params = selection.sql("e.key")
@@ -111,21 +151,20 @@ async def compile_selection(
     query: EntityQuery,
     *,
     live: bool = True,
-    more: Sequence[Condition] = (),
-) -> Selection | None:
-    """Return a query with its access predicate, compiled; None when nothing can match. ``more`` conditions join in."""
-    tenant = await names.tenant(connection, access.tenant)
-    area = area_query(access)
-    texts = texts_of(query, access) | ({area.attribute} if area else set[str]())
-    ids = await names.known(connection, tenant, texts)
-    conditions = [*compile_query(query, access, ids, DIALECT, live=live), *more, Condition("e.tenant=?", (tenant,))]
+    more: More | None = None,
+) -> Selection:
+    """Return a query with its access predicate, compiled; a condition ``more`` joins in."""
+    tenant, grants = await names.tenant(connection, access.tenant), grants_of(access)
+    ids = await names.known(connection, tenant, texts_of(query, grants))
+    conditions = compile_query(query, grants, ids, DIALECT, live=live, more=more)
+    conditions.append(Condition("e.tenant=?", (tenant,)))
     if live:
         conditions.append(Condition("e.live=1"))
-    geometries = [geo for geo in (query.geo, area) if geo is not None]
-    if access.attributes is not None and any(geo.attribute not in access.attributes for geo in geometries):
-        return None
-    start = await _start(connection, tenant, query, geometries, ids, live)
-    return Selection(start, conditions, geometries, ids)
+    area = shared_area(grants)
+    geometries = [geo for geo in (query.geo, area_query(area) if area else None) if geo is not None]
+    differing = grants if areas_differ(grants) else ()
+    start = await _start(connection, tenant, query, [*geometries, *cover(differing)], ids, live)
+    return Selection(start, conditions, geometries, ids, differing, more)
 
 
 async def _start(
@@ -212,6 +251,38 @@ async def _page_of_shapes(
     return page, len(found) if query.count else None
 
 
+async def _page_of_entities(
+    connection: Connection, selection: Selection, query: EntityQuery
+) -> tuple[list[int], int | None]:
+    """Decide about whole entities, as it depends on where each of them is which of its attributes are visible."""
+    sql, params = selection.sql("e.key, e.doc")
+    found: list[int] = []
+    wanted = query.offset + query.limit
+    async for chunk in _chunks(connection, f"{sql} ORDER BY {selection.start.order}", params, selection.start.short):
+        kept: dict[Attributes, list[int]] = {}
+        entities = [decode_entity(doc) for _, doc in chunk]
+        matched_each = matching_each(selection.differing, entities)
+        for (key, _), entity, matched in zip(chunk, entities, matched_each, strict=True):
+            attributes = attributes_of(matched)
+            if matched and meets(only(entity, attributes), query):
+                kept.setdefault(attributes, []).append(key)
+        further = [key for some, keys in kept.items() for key in await _further(connection, keys, some, selection.more)]
+        found += sorted(further)
+        if len(found) >= wanted and not query.count:
+            break
+    return found[query.offset : wanted], len(found) if query.count else None
+
+
+async def _further(
+    connection: Connection, keys: Sequence[int], attributes: Attributes, more: More | None
+) -> Iterable[int]:
+    if more is None:
+        return keys
+    further = more(attributes)
+    sql = f"SELECT e.key FROM unnest(?::bigint[]) e(key) WHERE {further.sql}"
+    return [key for (key,) in await fetch(connection, sql, (list(keys), *further.params), prepare=False)]
+
+
 async def _chunks(
     connection: Connection, sql: str, params: Sequence[Any], short: bool
 ) -> AsyncIterator[list[tuple[Any, ...]]]:
@@ -229,9 +300,9 @@ async def _chunks(
 
 async def types(connection: Connection, names: Names, access: Access, only: str | None) -> list[TypeInfo]:
     """Return the visible types with the number of visible entities and the attributes they have."""
-    tenant = await names.tenant(connection, access.tenant)
-    if access.scopes is not None or access.area is not None:
-        return await _types_of_few(connection, names, access, only)
+    tenant, grants = await names.tenant(connection, access.tenant), grants_of(access)
+    if not by_type_only(grants):
+        return await _tallied(connection, names, access, grants, only)
     async with snapshot(connection):
         rows = await fetch(
             connection,
@@ -240,31 +311,43 @@ async def types(connection: Connection, names: Names, access: Access, only: str 
             "WHERE x.tenant=? AND (?::text IS NULL OR x.text=?) ORDER BY x.text",
             (tenant, only, only),
         )
-        visible = [row for row in rows if access.types is None or row[1] in access.types]
+        named = {name: naming(grants, name) for _, name, _ in rows}
+        found = {number: TypeInfo(name, count) for number, name, count in rows if named[name]}
         kinds = await fetch(
             connection,
             "SELECT a.type, x.text, a.kind FROM unnest(?::int[]) k JOIN type_attr a ON a.type=k "
             "JOIN term x ON x.id=a.attr WHERE a.entities>0 ORDER BY x.text",
-            ([row[0] for row in visible],),
+            (list(found),),
         )
-    found = {number: TypeInfo(name, count) for number, name, count in visible}
     for number, name, kind in kinds:
-        if access.attributes is None or name in access.attributes:
-            attributes = found[number].attributes
+        attributes, visible = found[number].attributes, attributes_of(named[found[number].name])
+        if visible is None or name in visible:
             attributes[name] = attributes.get(name, frozenset()) | {kind}
+    for number, info in found.items():
+        more = await names.known(connection, tenant, showing_more(grants, info.name))
+        if more and await _share(connection, number, list(more.values())):
+            found[number] = (await _tallied(connection, names, access, grants, info.name) or [info])[0]
     return list(found.values())
 
 
-async def _types_of_few(connection: Connection, names: Names, access: Access, only: str | None) -> list[TypeInfo]:
-    """Return the types of a caller whose scopes or area bound what is visible, by reading just that."""
+async def _share(connection: Connection, type: int, others: Sequence[int]) -> bool:
+    """Whether some entity has a type and one of others."""
+    sql = (
+        "SELECT 1 FROM entity_type t JOIN entity_type o ON o.type=ANY(?) AND o.live=1 AND o.entity=t.entity "
+        "WHERE t.type=? AND t.live=1 LIMIT 1"
+    )
+    return bool(await fetch(connection, sql, (list(others), type), prepare=False))
+
+
+async def _tallied(
+    connection: Connection, names: Names, access: Access, grants: Sequence[Grant], only: str | None
+) -> list[TypeInfo]:
+    tally = Tally(grants)
     wanted = EntityQuery(types=Has(only) if only else None, limit=1_000_000)
-    counts: dict[str, int] = {}
-    attributes: dict[str, dict[str, frozenset[str]]] = {}
-    for entity in (await query(connection, names, access, wanted)).entities:
-        for name in entity.types:
-            counts[name] = counts.get(name, 0) + 1
-            kinds = attributes.setdefault(name, {})
-            for attribute, instances in entity.attrs.items():
-                kinds[attribute] = kinds.get(attribute, frozenset()) | {i.kind for i in instances}
-    visible = (name for name in sorted(counts) if access.types is None or name in access.types)
-    return [TypeInfo(name, counts[name], attributes[name]) for name in visible if only is None or name == only]
+    selection = await compile_selection(connection, names, access, wanted)
+    async with snapshot(connection):
+        keys, _ = await page_of(connection, selection, wanted)
+        for start in range(0, len(keys), CHUNK):
+            docs = await docs_of(connection, keys[start : start + CHUNK])
+            tally.add([decode_entity(doc) for doc in docs])
+    return tally.types([only] if only else None)

@@ -17,12 +17,12 @@ from psycopg import OperationalError
 from hanmaru.hub.geometry import bounds, to_wkb
 from hanmaru.hub.index import Row, rows
 from hanmaru.hub.model import Attribute, Change, Entity, decode_entity, encode
+from hanmaru.hub.permitted import decided, may_record
 from hanmaru.hub.stores.postgres_db import Connection, Names, execute, integers
 from hanmaru.hub.times import micros
-from hanmaru.hub.visibility import visible
-from hanmaru.hub.writes import Decision, Write, decide, may_create
+from hanmaru.hub.writes import Decision, Write, may_create
 from hanmaru.platform.access import Access
-from hanmaru.platform.problems import Problem, not_found
+from hanmaru.platform.problems import Problem
 
 OUTBOX_LOCK = 0x4841_4E4D
 """``HANM``: the advisory lock that orders commits with changes."""
@@ -205,14 +205,10 @@ def _decide(plan: _Plan, tenant: int, job: Job, seq: int) -> Outcomes:
 def _write(plan: _Plan, tenant: int, access: Access, write: Write, seq: int) -> Decision:
     state = plan.states[tenant, write.id]
     current = state.now
-    if current is not None and not visible(access, current):
-        raise not_found(f"There is no entity {write.id}.")
-    decision = decide(write, current, access.attributes)
+    decision = decided(access, write, current, state.gone)
     change = decision.change
     if change is None:
         return decision
-    if not visible(access, change.entity):
-        raise Problem(403, "Not permitted", f"You may not write {write.id} where or what it would then be.")
     entity = change.entity
     if change.kind == "deleted":
         state.now = None
@@ -229,8 +225,7 @@ def _write(plan: _Plan, tenant: int, access: Access, write: Write, seq: int) -> 
 
 def _record(plan: _Plan, tenant: int, access: Access, entity: Entity) -> Problem | None:
     state = plan.states[tenant, entity.id]
-    hidden = access.attributes is not None and not access.attributes.issuperset(entity.attrs)
-    if hidden or not visible(access, state.now or entity):
+    if not may_record(access, entity, state.now, state.gone):
         return Problem(403, "Not permitted", f"You may not write the history of {entity.id}.")
     if state.now is None and state.gone is None:
         only = not state.inserted_live and state.inserted

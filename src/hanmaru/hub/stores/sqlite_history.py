@@ -1,16 +1,19 @@
 """Reading history from the SQLite store: one index range per attribute."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
 
 from hanmaru.hub.model import Attribute, decode_attribute, decode_entity
+from hanmaru.hub.permitted import deletable
 from hanmaru.hub.query import EntityQuery, TemporalQuery
 from hanmaru.hub.stores.base import TemporalEntity, TemporalPage
 from hanmaru.hub.stores.conditions import NOTHING, Condition
 from hanmaru.hub.stores.sqlite_db import Database
 from hanmaru.hub.stores.sqlite_read import select, tenant_number, term_numbers
+from hanmaru.hub.visibility import Attributes, attributes_seen
 from hanmaru.platform.access import Access
 
 _FOUND = """
@@ -46,16 +49,23 @@ def query_history(db: Database, access: Access, query: EntityQuery, temporal: Te
     """Return the histories of one page of entities; deleted ones answer to id and type only."""
     live = not access.unrestricted or query.q is not None or query.geo is not None or query.scopes is not None
     with db:
-        more = [_has_instances(db, access, temporal)] if temporal.selects() else []
+        numbers = partial(_numbers, db, tenant_number(db, access.tenant))
+        more = partial(_has_instances, numbers, temporal) if temporal.selects() else None
         keys, count = select(db, access, query, live=live, more=more)
         return TemporalPage([_read(db, access, key, temporal) for key in keys], count)
 
 
-def _has_instances(db: Database, access: Access, query: TemporalQuery) -> Condition:
+def _numbers(db: Database, tenant: int, names: Iterable[str]) -> list[int]:
+    return list(term_numbers(db, tenant, names).values())
+
+
+def _has_instances(
+    number: Callable[[Iterable[str]], list[int]], query: TemporalQuery, visible: Attributes
+) -> Condition:
     """Return the condition that an entity has an instance that the temporal query asks for."""
-    names, numbers = query.visible(access), list[int]()
+    names, numbers = query.among(visible), list[int]()
     if names is not None:
-        numbers = list(term_numbers(db, tenant_number(db, access.tenant), names).values())
+        numbers = number(names)
         if not numbers:
             return Condition(NOTHING)
     which = _EVERY if names is None else ",".join("?" * len(numbers))
@@ -69,12 +79,13 @@ def _bounds(query: TemporalQuery) -> tuple[int, int]:
 
 def _read(db: Database, access: Access, key: int, query: TemporalQuery) -> TemporalEntity:
     entity = decode_entity(db.execute("SELECT doc FROM entity WHERE key=?", (key,)).fetchall()[0][0])
+    visible = attributes_seen(access, entity)
     attrs: dict[str, Sequence[Attribute]] = {}
     more = False
     for number, name in db.execute(_ATTRIBUTES, (key,)).fetchall():
         if query.attrs and name not in query.attrs:
             continue
-        if access.attributes is not None and name not in access.attributes:
+        if visible is not None and name not in visible:
             continue
         instances, cut = _instances(db, key, number, query)
         if instances:
@@ -128,12 +139,14 @@ def forget(db: Database, before: int, after_key: int) -> tuple[int, int | None]:
 def delete_history(db: Database, access: Access, id: str, attribute: str | None, instance: str) -> bool:
     """Delete an entity's history, one attribute's, or one instance's, as far as the caller sees its attributes."""
     tenant = tenant_number(db, access.tenant)
-    row = db.execute("SELECT key, live FROM entity WHERE tenant=? AND id=?", (tenant, id)).fetchone()
+    row = db.execute("SELECT key, live, doc FROM entity WHERE tenant=? AND id=?", (tenant, id)).fetchone()
     if row is None:
         return False
     where, params = "entity=?", [row[0]]
-    if access.attributes is not None:
-        numbers = term_numbers(db, tenant, access.attributes).values()
+    if (visible := deletable(access, decode_entity(row[2]), live=bool(row[1]))) is not None:
+        if not visible:
+            return False
+        numbers = term_numbers(db, tenant, visible).values()
         where += f" AND attr IN ({','.join(map(str, numbers))})"
     if attribute is not None:
         where += " AND attr=(SELECT id FROM term WHERE tenant=? AND text=?)"

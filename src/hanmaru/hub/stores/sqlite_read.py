@@ -5,7 +5,7 @@ index, when a bounded probe finds few rows there; else it walks the entities of 
 every page is small. Geometry candidates are decided by `hanmaru.hub.geometry`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,12 +13,39 @@ from hanmaru.hub.geometry import GeoQuery
 from hanmaru.hub.model import Entity, decode_entity, encode
 from hanmaru.hub.query import EntityQuery, Has, Term
 from hanmaru.hub.stores.base import Page, TypeInfo, no_tenant
-from hanmaru.hub.stores.conditions import Condition, Dialect, comparison, compile_query, conjuncts, texts_of
+from hanmaru.hub.stores.conditions import (
+    Condition,
+    Dialect,
+    areas_differ,
+    comparison,
+    compile_query,
+    conjuncts,
+    cover,
+    shared_area,
+    texts_of,
+)
+from hanmaru.hub.stores.listing import Tally, by_type_only, naming, showing_more
 from hanmaru.hub.stores.sqlite_db import Database
-from hanmaru.hub.visibility import area_query, project
-from hanmaru.platform.access import Access
+from hanmaru.hub.visibility import (
+    Attributes,
+    area_query,
+    attributes_of,
+    grants_of,
+    matching_each,
+    meets,
+    only,
+    project,
+)
+from hanmaru.platform.access import Access, Grant
 
-DIALECT = Dialect(text_matches="pattern_found(?, v.txt)", id_matches="pattern_found(?, e.id)")
+DIALECT = Dialect(
+    text_matches="pattern_found(?, v.txt)",
+    id_matches="pattern_found(?, e.id)",
+    touches="EXISTS (SELECT 1 FROM geo v CROSS JOIN geo_box b ON b.id=v.id WHERE v.entity=e.key AND v.attr=? "
+    "AND b.east>=? AND b.north>=? AND b.west<=? AND b.south<=?)",
+)
+More = Callable[[Attributes], Condition]
+"""A further condition on an entity of which some attributes are visible."""
 FEW = 1_000
 CHUNK = 6_400
 
@@ -70,30 +97,30 @@ def query(db: Database, access: Access, query: EntityQuery) -> Page:
     """Return one page of the visible entities that match."""
     with db:  # one snapshot for the page and its count
         keys, count = select(db, access, query)
-        docs = [db.execute("SELECT doc FROM entity WHERE key=?", (key,)).fetchall()[0][0] for key in keys]
+        docs = [_doc(db, key) for key in keys]
     return Page([project(access, decode_entity(doc)) for doc in docs], count)
 
 
 def select(
-    db: Database, access: Access, query: EntityQuery, *, live: bool = True, more: Sequence[Condition] = ()
+    db: Database, access: Access, query: EntityQuery, *, live: bool = True, more: More | None = None
 ) -> tuple[Sequence[int], int | None]:
-    """Return the keys of one page and, when asked for, the number of all matches; ``more`` conditions join in."""
-    tenant = tenant_number(db, access.tenant)
-    area = area_query(access)
-    texts = texts_of(query, access) | ({area.attribute} if area else set[str]())
-    ids = term_numbers(db, tenant, texts)
-    geometries = [geo for geo in (query.geo, area) if geo is not None]
-    if access.attributes is not None and any(geo.attribute not in access.attributes for geo in geometries):
-        return [], 0 if query.count else None
-    rows = query.id_pattern is not None or bool(more)
-    start = _start(db, tenant, query, geometries, ids, live=live, rows=rows)
+    """Return the keys of one page and, when asked for, the number of all matches; a condition ``more`` joins in."""
+    tenant, grants = tenant_number(db, access.tenant), grants_of(access)
+    ids = term_numbers(db, tenant, texts_of(query, grants))
+    area, mixed = shared_area(grants), areas_differ(grants)
+    geometries = [geo for geo in (query.geo, area_query(area) if area else None) if geo is not None]
+    starts = [*geometries, *cover(grants)] if mixed else geometries
+    rows = query.id_pattern is not None or more is not None or mixed
+    start = _start(db, tenant, query, starts, ids, live=live, rows=rows)
     asked = replace(query, types=None) if start.typed else query
-    conditions = [*compile_query(asked, access, ids, DIALECT, live=live), *more]
+    conditions = compile_query(asked, grants, ids, DIALECT, live=live, more=more)
     if start.whole:
         conditions.append(Condition("e.tenant=?", (tenant,)))
         if live:
             conditions.append(Condition("e.live=1"))
     conditions = conditions or [Condition("1=1")]
+    if mixed:
+        return _page_of_entities(db, start, conditions, grants, query, more)
     if geometries:
         return _page_of_shapes(db, start, conditions, geometries, ids, query)
     where = " AND ".join(condition.sql for condition in conditions)
@@ -249,6 +276,41 @@ def _page_of_candidates(
     return page, len(found) if query.count else None
 
 
+def _page_of_entities(
+    db: Database,
+    start: _Start,
+    conditions: Sequence[Condition],
+    grants: Sequence[Grant],
+    query: EntityQuery,
+    more: More | None,
+) -> tuple[list[int], int | None]:
+    """Decide about whole entities, as it depends on where each of them is which of its attributes are visible."""
+    where = " AND ".join(condition.sql for condition in conditions)
+    params = start.params + tuple(p for condition in conditions for p in condition.params)
+    rows = db.execute(f"SELECT e.key, e.doc FROM {start.source} WHERE {where} ORDER BY e.key", params)
+    found: list[int] = []
+    wanted = query.offset + query.limit
+    for chunk in _chunks(rows):
+        kept: dict[Attributes, list[int]] = {}
+        entities = [decode_entity(doc) for _, doc in chunk]
+        for (key, _), entity, matched in zip(chunk, entities, matching_each(grants, entities), strict=True):
+            attributes = attributes_of(matched)
+            if matched and meets(only(entity, attributes), query):
+                kept.setdefault(attributes, []).append(key)
+        found += sorted(key for attributes, keys in kept.items() for key in _further(db, keys, attributes, more))
+        if len(found) >= wanted and not query.count:
+            break
+    return found[query.offset : wanted], len(found) if query.count else None
+
+
+def _further(db: Database, keys: Sequence[int], attributes: Attributes, more: More | None) -> Iterable[int]:
+    if more is None:
+        return keys
+    further = more(attributes)
+    sql = f"SELECT e.key FROM (SELECT value AS key FROM json_each(?)) e WHERE {further.sql}"
+    return [key for (key,) in db.execute(sql, (encode(keys), *further.params))]
+
+
 def _chunks(rows: Iterable[Any]) -> Iterator[list[Any]]:
     """Yield rows in growing lists: a page is often full after the first."""
     size = 100
@@ -264,10 +326,11 @@ def _chunks(rows: Iterable[Any]) -> Iterator[list[Any]]:
 
 def types(db: Database, access: Access, only: str | None) -> list[TypeInfo]:
     """Return the visible types with the number of visible entities and the attributes they have."""
+    grants = grants_of(access)
     with db:
         tenant = tenant_number(db, access.tenant)
-        if access.scopes is not None or access.area is not None:
-            return _types_of_few(db, access, only)
+        if not by_type_only(grants):
+            return _tallied(db, access, grants, only)
         rows = db.execute(
             "SELECT x.id, x.text, count(*) FROM term x JOIN entity_type t ON t.type=x.id AND t.live=1 "
             "WHERE x.tenant=? AND (?2 IS NULL OR x.text=?2) GROUP BY x.id ORDER BY x.text",
@@ -275,37 +338,43 @@ def types(db: Database, access: Access, only: str | None) -> list[TypeInfo]:
         ).fetchall()
         found: list[TypeInfo] = []
         for number, name, count in rows:
-            if access.types is None or name in access.types:
-                found.append(TypeInfo(name, count, _attributes(db, number, access)))
+            named = naming(grants, name)
+            more = term_numbers(db, tenant, showing_more(grants, name)).values() if named else ()
+            if any(_share(db, number, other) for other in more):
+                found += _tallied(db, access, grants, name)
+            elif named:
+                found.append(TypeInfo(name, count, _attributes(db, number, attributes_of(named))))
         return found
 
 
-def _attributes(db: Database, type: int, access: Access) -> dict[str, frozenset[str]]:
+def _share(db: Database, type: int, other: int) -> bool:
+    """Whether some entity has both types."""
+    sql = (
+        "SELECT 1 FROM entity_type t JOIN entity_type o ON o.type=? AND o.live=1 AND o.entity=t.entity "
+        "WHERE t.type=? AND t.live=1 LIMIT 1"
+    )
+    return bool(db.execute(sql, (other, type)).fetchall())
+
+
+def _attributes(db: Database, type: int, visible: Attributes) -> dict[str, frozenset[str]]:
     sql = (
         "SELECT x.text, a.kind FROM type_attr a JOIN term x ON x.id=a.attr "
         "WHERE a.type=? AND a.entities>0 ORDER BY x.text"
     )
     found: dict[str, frozenset[str]] = {}
     for name, kind in db.execute(sql, (type,)):
-        if access.attributes is None or name in access.attributes:
+        if visible is None or name in visible:
             found[name] = found.get(name, frozenset()) | {kind}
     return found
 
 
-def _types_of_few(db: Database, access: Access, only: str | None) -> list[TypeInfo]:
-    """Return the types of a caller whose scopes or area bound what is visible, by reading just that."""
-    wanted = EntityQuery(types=Has(only) if only else None, limit=1_000_000)
-    counts: dict[str, int] = {}
-    attributes: dict[str, dict[str, frozenset[str]]] = {}
-    keys, _ = select(db, access, wanted)
-    for key in keys:
-        entity = project(
-            access, decode_entity(db.execute("SELECT doc FROM entity WHERE key=?", (key,)).fetchall()[0][0])
-        )
-        for name in entity.types:
-            counts[name] = counts.get(name, 0) + 1
-            kinds = attributes.setdefault(name, {})
-            for attribute, instances in entity.attrs.items():
-                kinds[attribute] = kinds.get(attribute, frozenset()) | {i.kind for i in instances}
-    visible = (name for name in sorted(counts) if access.types is None or name in access.types)
-    return [TypeInfo(name, counts[name], attributes[name]) for name in visible if only is None or name == only]
+def _tallied(db: Database, access: Access, grants: Sequence[Grant], only: str | None) -> list[TypeInfo]:
+    keys, _ = select(db, access, EntityQuery(types=Has(only) if only else None, limit=1_000_000))
+    tally = Tally(grants)
+    for chunk in _chunks(keys):
+        tally.add([decode_entity(_doc(db, key)) for key in chunk])
+    return tally.types([only] if only else None)
+
+
+def _doc(db: Database, key: int) -> bytes:
+    return db.execute("SELECT doc FROM entity WHERE key=?", (key,)).fetchall()[0][0]

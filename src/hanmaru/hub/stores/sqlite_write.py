@@ -6,13 +6,13 @@ from typing import Any
 from hanmaru.hub.geometry import bounds, to_wkb
 from hanmaru.hub.index import rows
 from hanmaru.hub.model import Attribute, Change, Entity, decode_entity, encode
+from hanmaru.hub.permitted import decided, may_record
 from hanmaru.hub.stores.sqlite_db import Database
 from hanmaru.hub.stores.sqlite_read import tenant_number
 from hanmaru.hub.times import micros
-from hanmaru.hub.visibility import visible
-from hanmaru.hub.writes import Decision, Write, decide, may_create
+from hanmaru.hub.writes import Decision, Write, may_create
 from hanmaru.platform.access import Access
-from hanmaru.platform.problems import Problem, not_found
+from hanmaru.platform.problems import Problem
 
 Attributes = Mapping[str, tuple[Attribute, ...]]
 
@@ -64,15 +64,11 @@ class Writer:
     def _write(self, db: Database, access: Access, tenant: int, write: Write) -> Decision:
         row = db.execute("SELECT key, live, doc FROM entity WHERE tenant=? AND id=?", (tenant, write.id)).fetchone()
         key: int | None = row[0] if row else None
-        current = decode_entity(row[2]) if row and row[1] else None
-        if current is not None and not visible(access, current):
-            raise not_found(f"There is no entity {write.id}.")
-        decision = decide(write, current, access.attributes)
+        current, former = _states(row)
+        decision = decided(access, write, current, former)
         change = decision.change
         if change is None:
             return decision
-        if not visible(access, change.entity):
-            raise Problem(403, "Not permitted", f"You may not write {write.id} where or what it would then be.")
         if key is None or current is None:
             key = self._insert(db, tenant, key, change.entity)
         elif change.kind == "deleted":
@@ -203,8 +199,7 @@ class Writer:
         for entity in entities:
             sql = "SELECT key, live, doc FROM entity WHERE tenant=? AND id=?"
             row = db.execute(sql, (tenant, entity.id)).fetchone()
-            hidden = access.attributes is not None and not access.attributes.issuperset(entity.attrs)
-            if hidden or not visible(access, decode_entity(row[2]) if row and row[1] else entity):
+            if not may_record(access, entity, *_states(row)):
                 outcomes.append(Problem(403, "Not permitted", f"You may not write the history of {entity.id}."))
                 continue
             if row is None:
@@ -217,6 +212,14 @@ class Writer:
             self._history(db, tenant, key, ((n, i) for n, instances in entity.attrs.items() for i in instances), 0)
             outcomes.append(None)
         return outcomes
+
+
+def _states(row: tuple[Any, ...] | None) -> tuple[Entity | None, Entity | None]:
+    """Return the current entity of a row with ``live`` and ``doc`` last, and the one that is no more."""
+    if row is None:
+        return None, None
+    entity = decode_entity(row[-1])
+    return (entity, None) if row[-2] else (None, entity)
 
 
 def _shapes(instances: tuple[Attribute, ...]) -> list[Any]:
