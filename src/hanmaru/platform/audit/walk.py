@@ -41,9 +41,9 @@ class Brief(msgspec.Struct, frozen=True):
 class Damage:
     """A run of lines that do not fit the line before, until one does; what it says is held as a hash, not in memory."""
 
-    def __init__(self, line: int, byte: int) -> None:
-        """Begin it at a line (from 1) and byte (from 0) of its file."""
-        self.line, self.byte, self.lines, self.bytes = line, byte, 0, 0
+    def __init__(self, file: str, line: int, byte: int) -> None:
+        """Begin it at a line (from 1) and byte (from 0) of a file."""
+        self.file, self.line, self.byte, self.lines, self.bytes = file, line, byte, 0, 0
         self.digest = sha256()
         self.next: tuple[bytes, ...] = ()
         self.seq = 0
@@ -84,7 +84,7 @@ class Walker:
         self.chain, self._report, self._signed = chain, report, signed
         self.seq, self.hash, self.at = 0, GENESIS, ""
         self.damage: Damage | None = None
-        self.unended = False
+        self.unended: Finding | None = None
         self._file, self._line, self._byte = "", 0, 0
         self._due: dict[int, list[tuple[str, Head]]] = {}
         for source, head in (expected or {}).items():
@@ -117,8 +117,9 @@ class Walker:
             return self._accept(digest, body)
         if raw[-1:] != b"\n" and raw[64:65] == b" " and link(self.hash, raw[65:]) == digest:
             # Everything but the line's end: the record is whole.
-            self.unended = True
-            return self._accept(digest, raw[65:])
+            self._accept(digest, raw[65:])
+            self.unended = Finding(self._file, self._line, self._byte, "this line lacks its end")
+            return None
         damage = self.damage
         if damage and whole and any(link(previous, body) == digest for previous in damage.next):
             missing = damage.seq - self.seq - 1
@@ -130,7 +131,7 @@ class Walker:
             self.seq, self.damage = damage.seq or self.seq + 1, None
             return self._accept(digest, body)
         if damage is None:
-            damage = self.damage = Damage(self._line, self._byte)
+            damage = self.damage = Damage(self._file, self._line, self._byte)
             damage.add(raw, (self.hash,))
         else:
             damage.add(raw, damage.next)
@@ -170,7 +171,7 @@ class Walker:
             self._tell_damage("unfinished when the writer stopped; closed when it started again", grave=False)
         elif damage:
             self._tell_rest()
-        self.damage, self.unended = None, False
+        self.damage = self.unended = None
         if "sealed" in detail:
             self._tell(
                 f"when the writer started again, the record {detail['sealed']} that was sealed before was not found"
@@ -194,15 +195,15 @@ class Walker:
         if self.damage:
             self._tell_damage("not a sound line" if self.damage.ended else "an unfinished line")
         elif self.unended:
-            self._tell("the last line lacks its end")
-        self.damage, self.unended = None, False
+            self._report(self.unended)
+        self.damage = self.unended = None
 
     def _tell_damage(self, what: str, *, grave: bool = True) -> None:
         assert self.damage
         damage = self.damage
         if damage.lines > 1:
             what = f"this and the {damage.lines - 1} lines after it: {what}"
-        self._report(Finding(self._file, damage.line, damage.byte, f"{what} ({damage.bytes} bytes)", grave))
+        self._report(Finding(damage.file, damage.line, damage.byte, f"{what} ({damage.bytes} bytes)", grave))
 
     def _tell(self, what: str, *, grave: bool = True) -> None:
         self._report(Finding(self._file, self._line, self._byte, what, grave))
