@@ -37,11 +37,16 @@ export const api = {
   get: <T>(path: string, signal?: AbortSignal): Promise<T> => request<T>(path, signal ? { signal } : {}),
   post: <T>(path: string, body: unknown): Promise<T> =>
     request<T>(path, { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
-  delete: <T>(path: string): Promise<T> => request<T>(path, { method: "DELETE" }),
+  put: <T>(path: string, body: unknown): Promise<T> =>
+    request<T>(path, { method: "PUT", body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+  patch: <T>(path: string, body: unknown): Promise<T> =>
+    request<T>(path, { method: "PATCH", body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+  delete: <T>(path: string, body?: unknown): Promise<T> =>
+    request<T>(path, body === undefined ? { method: "DELETE" } : { method: "DELETE", body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
 };
 
 export const session = {
   get: () => api.get<Session>("/api/session"),
-  open: (name: string, password: string) => api.post<Session>("/api/session", { name, password }),
+  open: (name: string, password: string, code?: string) => api.post<Session>("/api/session", { name, password, ...(code ? { code } : {}) }),
   close: () => api.delete<null>("/api/session"),
 };

@@ -5,6 +5,7 @@ import "uplot/dist/uPlot.min.css";
 import "./styles/base.css";
 import "./styles/layout.css";
 import "./styles/parts.css";
+import "./styles/office.css";
 import { App } from "./ui/App";
 
 createRoot(document.getElementById("root")!).render(<App />);

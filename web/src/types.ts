@@ -59,6 +59,7 @@ export interface Session {
   login?: boolean;
   name: string;
   roles: string[];
+  second_factor?: boolean;
 }
 
 export type Values = Record<string, unknown>;

@@ -47,6 +47,9 @@ CONTENT_SECURITY_POLICY = (
 CITY = ("name", "centre", "zone", "languages", "bounds")
 """What the web app is told of the city."""
 
+PAGES = ("/", "/setup", "/account", "/manage/{page}")
+"""Where the web app's own pages are; it looks at the address itself."""
+
 IMMUTABLE = "public, max-age=31536000, immutable"
 
 
@@ -181,5 +184,5 @@ def routes(services: Sequence[Service[Any]], city: Mapping[str, Any], *, web_dir
         GuardedRoute("/services/{service}/{file:path}", module, permission="public"),
         GuardedRoute("/assets/{file:path}", asset, permission="public"),
         GuardedRoute("/favicon.svg", icon, permission="public"),
-        GuardedRoute("/", index, permission="public"),
+        *(GuardedRoute(path, index, permission="public") for path in PAGES),
     ]

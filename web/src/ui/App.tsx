@@ -4,19 +4,29 @@ import { Problem, session as sessions } from "../api";
 import { t, useLanguage } from "../i18n";
 import { Model } from "../model";
 import type { Session } from "../types";
-import { SignIn, type DemoAccount } from "./SignIn";
+import { SignIn, type DemoAccount, type Ways } from "./SignIn";
 
 // The map is most of the code, and is not needed to sign in.
 const load = () => import("./Screen");
 const Screen = lazy(async () => ({ default: (await load()).Screen }));
+const Office = lazy(async () => ({ default: (await import("../office/Office")).Office }));
+const Setup = lazy(async () => ({ default: (await import("../office/Setup")).Setup }));
 
 type Stage =
   | { at: "loading" }
-  | { at: "signIn"; demo: DemoAccount[] }
+  | { at: "signIn"; demo: DemoAccount[]; ways: Ways }
   | { at: "failed"; reason: string }
+  | { at: "office"; session: Session }
   | { at: "ready"; session: Session; model: Model };
 
+/** The page that the address asks for: the map, the office behind it, or the set-up that a link leads to. */
 export function App(): JSX.Element {
+  const language = useLanguage();
+  if (location.pathname !== "/setup") return <Signed />;
+  return <I18nProvider locale={language}><Suspense fallback={<Loading />}><Setup /></Suspense></I18nProvider>;
+}
+
+function Signed(): JSX.Element {
   const language = useLanguage();
   const [stage, setStage] = useState<Stage>({ at: "loading" });
 
@@ -24,12 +34,17 @@ export function App(): JSX.Element {
     setStage({ at: "loading" });
     try {
       const session = await sessions.get();
+      if (location.pathname !== "/") {
+        setStage({ at: "office", session });
+        return;
+      }
       void load();
       const model = await Model.load();
       setStage({ at: "ready", session, model });
     } catch (error) {
       if (error instanceof Problem && error.status === 401) {
-        setStage({ at: "signIn", demo: (error.document.demo_accounts as DemoAccount[] | undefined) ?? [] });
+        const { demo_accounts: demo, ways } = error.document as { demo_accounts?: DemoAccount[]; ways?: Ways };
+        setStage({ at: "signIn", demo: demo ?? [], ways: ways ?? { password: true, passkey: false, oidc: null } });
       } else setStage({ at: "failed", reason: error instanceof Error ? error.message : String(error) });
     }
   }, []);
@@ -47,7 +62,12 @@ export function App(): JSX.Element {
           <button className="button primary" onClick={() => void enter()}>{t("app.retry")}</button>
         </main>
       )}
-      {stage.at === "signIn" && <SignIn demo={stage.demo} done={() => void enter()} />}
+      {stage.at === "signIn" && <SignIn demo={stage.demo} ways={stage.ways} done={() => void enter()} />}
+      {stage.at === "office" && (
+        <Suspense fallback={<Loading />}>
+          <Office session={stage.session} signedOut={() => void enter()} />
+        </Suspense>
+      )}
       {stage.at === "ready" && (
         <Suspense fallback={<Loading />}>
           <Screen model={stage.model} session={stage.session} signedOut={() => void enter()} />

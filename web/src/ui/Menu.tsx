@@ -58,6 +58,7 @@ export function Menu({ session, signedOut }: { session: Session; signedOut: () =
           {session.login !== false && (
             <div className="account">
               <span>{t("sign.as", { name: session.name })}</span>
+              <a className="link" href="/account">{t("menu.office")}</a>
               <Button className="button" onPress={() => void sessions.close().finally(signedOut)}>{t("sign.out")}</Button>
             </div>
           )}

@@ -1,0 +1,54 @@
+"""What a screen may know of policy: what the caller may do, and which roles there are."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from hanmaru.platform.policy import GuardedRoute, caller_of, policy_of
+from hanmaru.platform.services import Service, Text
+
+ROLES: Mapping[str, Text] = {
+    "admin": {"en": "Administrator", "ko": "관리자"},
+    "writer": {"en": "Writer (sensors, gateways)", "ko": "데이터 입력(센서, 게이트웨이)"},
+    "reader": {"en": "Reader", "ko": "열람자"},
+    "security": {"en": "Security officer", "ko": "보안 담당자"},
+    "privacy": {"en": "Privacy officer", "ko": "개인정보 보호 담당자"},
+    "auditor": {"en": "Auditor", "ko": "감사관"},
+}
+"""The built-in roles; services bring their own."""
+
+
+def routes(services: Sequence[Service[Any]]) -> list[GuardedRoute]:
+    """Return the routes."""
+    titles = {**ROLES, **{name: text for service in services for name, text in service.roles.items()}}
+    vaults = [f'Vault::"{service.name}"' for service in services]
+
+    async def mine(request: Request) -> Response:
+        """Return the actions that policy permits the caller, on the city or on some room's vault.
+
+        A purpose that such an action will ask for is taken as given.
+        """
+        policy, caller = policy_of(request), caller_of(request)
+        permitted = [
+            action
+            for action in sorted(policy.actions)
+            if any(policy.allows(caller, action, resource, "stated later") for resource in ("", *vaults))
+        ]
+        return _json({"actions": permitted})
+
+    async def roles(request: Request) -> Response:
+        """Return the roles that policies speak of, with their titles."""
+        known = sorted(policy_of(request).roles, key=lambda name: (name not in ROLES, name))
+        return _json({"roles": [{"name": name, "title": titles.get(name, {"en": name})} for name in known]})
+
+    return [
+        GuardedRoute("/api/policy/v1/mine", mine, permission="public"),
+        GuardedRoute("/api/policy/v1/roles", roles, permission="accounts.read"),
+    ]
+
+
+def _json(content: object) -> Response:
+    return Response(msgspec.json.encode(content), headers={"cache-control": "no-store"}, media_type="application/json")

@@ -1,0 +1,34 @@
+import { useCallback, useEffect, useState } from "react";
+import { api, Problem } from "../api";
+
+export interface Loaded<T> {
+  data: T | undefined;
+  problem: string;
+  loading: boolean;
+  reload: () => Promise<void>;
+}
+
+/** What a path answers; asked again by `reload` and, where `everyMs` is given, while the page is seen. */
+export function useLoaded<T>(path: string, everyMs?: number): Loaded<T> {
+  const [state, setState] = useState<{ path: string; data?: T; problem: string }>({ path: "", problem: "" });
+  const reload = useCallback(async () => {
+    try {
+      setState({ path, data: await api.get<T>(path), problem: "" });
+    } catch (error) {
+      setState((before) => ({ ...(before.path === path ? before : {}), path, problem: reason(error) }));
+    }
+  }, [path]);
+  useEffect(() => {
+    void reload();
+    if (!everyMs) return undefined;
+    const timer = setInterval(() => document.visibilityState === "visible" && void reload(), everyMs);
+    return () => clearInterval(timer);
+  }, [reload, everyMs]);
+  const current = state.path === path;
+  return { data: current ? state.data : undefined, problem: current ? state.problem : "", loading: !current, reload };
+}
+
+/** Why a request failed, in the server's own words. */
+export function reason(error: unknown): string {
+  return error instanceof Problem || error instanceof Error ? error.message : String(error);
+}
