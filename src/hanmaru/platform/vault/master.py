@@ -1,0 +1,91 @@
+"""The master key: 256 bits in one small file, which wraps every other key.
+
+The file is one line, ``hanmaru-master-key <id> <base64>``. While it is being exchanged the new one lies beside it with
+``.next`` appended, and both are read.
+"""
+
+import base64
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+from hanmaru.platform.vault.crypto import KEY_BYTES, Key
+from hanmaru.platform.vault.errors import VaultError
+
+FILE: Final = "master.key"
+_MAGIC: Final = "hanmaru-master-key"
+
+
+class MasterFile:
+    """Where the master key lies."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the file; nothing is read yet."""
+        self.path = path
+        self.next_path = path.with_name(path.name + ".next")
+
+    def load(self, *, make: bool) -> Key:
+        """Return the key; ``make`` makes it when there is no file.
+
+        Raises VaultError for a missing or unreadable file: a new key would open nothing.
+        """
+        if not self.path.exists():
+            if not make:
+                raise VaultError(f"the master key {self.path} is missing; bring it back from where it is kept", 500)
+            _write_once(self.path)
+        return _read(self.path)
+
+    def next(self, *, make: bool = False) -> Key | None:
+        """Return the key that is to take over, or None; ``make`` makes it when there is none."""
+        if make:
+            _write_once(self.next_path)
+        return _read(self.next_path) if self.next_path.exists() else None
+
+    def take_over(self) -> None:
+        """Put the next key in the place of the present one, whose bytes are overwritten."""
+        with self.path.open("r+b") as old:
+            self.next_path.replace(self.path)
+            sync_folder(self.path.parent)
+            old.write(b"\0" * os.fstat(old.fileno()).st_size)
+            old.flush()
+            os.fsync(old.fileno())
+
+
+def _write_once(path: Path) -> None:
+    """Write a new key, unless another process was first."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    text = f"{_MAGIC} {secrets.token_hex(8)} {base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()}\n"
+    new = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+    try:
+        with os.fdopen(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            path.hardlink_to(new)
+        except FileExistsError:
+            return
+    finally:
+        new.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def _read(path: Path) -> Key:
+    try:
+        magic, id, encoded = path.read_text("ascii").split()
+        secret = base64.b64decode(encoded, validate=True)
+    except ValueError:
+        raise VaultError(f"{path} is not a master key file", 500) from None
+    if magic != _MAGIC or len(secret) != KEY_BYTES:
+        raise VaultError(f"{path} is not a master key file", 500)
+    return Key(id, secret)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder, so that a file made, renamed or removed in it stays so after a power failure."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
