@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -95,7 +95,7 @@ def private_key(keys: Path) -> Ed25519PrivateKey:
     try:
         written = path.read_bytes()
         key = load_pem_private_key(written, None)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise TrailError(f"cannot read the audit trail's key {path}: {error}") from None
     if (
         not isinstance(key, Ed25519PrivateKey)
@@ -114,7 +114,7 @@ def public_key(pem: bytes) -> Ed25519PublicKey:
     """Return the key of a PEM text. Raises TrailError when it is none."""
     try:
         key = load_pem_public_key(pem)
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise TrailError(f"the public key cannot be read: {error}") from None
     if not isinstance(key, Ed25519PublicKey) or public_pem(key) != pem:
         raise TrailError("the public key is not an Ed25519 key as PEM")
@@ -133,7 +133,7 @@ def read_head(keys: Path, chain: str, key: Ed25519PublicKey) -> Head | None:
         written = path.read_bytes()
     except FileNotFoundError:
         return None
-    with suppress(msgspec.DecodeError):
+    with suppress(msgspec.DecodeError, UnicodeDecodeError):
         sealed = msgspec.json.decode(written, type=SealedHead)
         if (
             sealed.encode() == written
