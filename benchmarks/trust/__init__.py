@@ -1,0 +1,1 @@
+"""What policy and audit cost the hub."""

@@ -1,0 +1,43 @@
+"""One web worker of the hub, with its locks or without: ``python -m benchmarks.trust.serve on|off PORT FOLDER``.
+
+``off`` takes policy and audit out of the way of every request; identity, limits and everything else stay as they are.
+"""
+
+import sys
+from pathlib import Path
+
+import uvicorn
+
+from hanmaru.app import create_app
+from hanmaru.config import Settings
+from hanmaru.hub.api import request as hub_request
+from hanmaru.platform import policy
+from hanmaru.platform.access import Access
+from hanmaru.platform.accounts import Accounts
+
+PASSWORD = "seven horses over the river"
+
+
+def take_off() -> None:
+    """Let everybody do everything, unasked and unwritten."""
+    policy.guard = lambda request, permission: policy.caller_of(request)
+    everything = Access(write=True)
+    hub_request.access_of = lambda request, tenant="": everything
+
+
+def main() -> None:
+    """Serve until terminated."""
+    mode, port, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
+    if mode == "off":
+        take_off()
+    no_limits = {"requests_per_s": 0, "anonymous_per_s": 0}
+    settings = Settings(data=folder, port=port, audit_reads=True, limits=no_limits)  # type: ignore[arg-type]
+    accounts = Accounts(folder)
+    if not accounts.find("bench"):
+        accounts.add("bench", PASSWORD, "writer")
+    accounts.close()
+    uvicorn.run(create_app(settings), port=port, loop="uvloop", http="httptools", log_level="warning", access_log=False)
+
+
+if __name__ == "__main__":
+    main()
