@@ -28,7 +28,7 @@ from hanmaru_building_energy.work import COMPLETED, INTERVAL, STARTED, TEMPERATU
 log = structlog.get_logger()
 
 STEP_S = 3600
-PAST_S = 400 * DAY_S
+PAST_S = 560 * DAY_S
 
 
 @dataclass(frozen=True)

@@ -52,9 +52,11 @@ def figures(estimate: Estimate, observed_s: float) -> dict[str, Any]:
 
 
 def document(
-    assessment: Assessment, before: Series, after: Series, zone: ZoneInfo, *, temperature: bool
+    assessment: Assessment, before: Series, after: Series, zone: ZoneInfo, *, temperature: bool, outside: float = 0.0
 ) -> dict[str, Any]:
     """Return what the route ``series`` answers with: the estimate, and each local day of both periods.
+
+    ``outside`` is the fraction of the reporting period that was colder or warmer than the baseline's ever was.
 
     A day has ``measured`` kWh and, where the model says, ``baseline`` with ``low`` and ``high`` at the estimate's
     level, and from the measure on the ``saved`` energy so far with its ``savedLow`` and ``savedHigh``. Intervals that
@@ -84,6 +86,7 @@ def document(
         "ashraeUncertaintyKwh": _rounded(estimate.ashrae_kwh, 1),
         "savedPercent": _rounded(estimate.percent, 2),
         "uncertaintyPercent": _rounded(estimate.percent_uncertainty, 2),
+        "outside": round(outside, 4),
         "measureStartedAt": instant(before.end_s),
         "measureCompletedAt": instant(after.start_s),
         "days": days[-MOST_DAYS:],

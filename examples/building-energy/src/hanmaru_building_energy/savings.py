@@ -55,7 +55,7 @@ def assess(
     Both are cleaned series of one step; temperatures, where there are any, lie on their grids.
     """
     nothing = np.full(len(after.values), np.nan)
-    weeks = np.isfinite(before.values).sum() * before.step_s / WEEK_S
+    weeks = int(np.isfinite(before.values).sum()) * before.step_s / WEEK_S
     if weeks < FEWEST_WEEKS:
         return Assessment(Estimate("too-little-data", Quality(math.nan, math.nan, weeks), level), None, nothing)
     if before_temperature is None or after_temperature is None:
@@ -141,8 +141,8 @@ def ashrae(model: Baseline, before: Series, intervals: int, level: float) -> flo
     """Return the savings uncertainty in kWh by ASHRAE Guideline 14-2014, annex B, from daily totals.
 
     1.26 t RMSE m √((n/n′)(1 + 2/n′)/m) over m days, with n′ = n (1 - ρ)/(1 + ρ) for the residuals' day-to-day
-    autocorrelation ρ. Hourly values would make it far too small (Touzani, Granderson, Jump and Rebello, Energy and Buildings
-    2019).
+    autocorrelation ρ. Hourly values would make it far too small (Touzani, Granderson, Jump and Rebello, Energy and
+    Buildings 2019).
     """
     daily = _sums(model.residuals, before, _DAY_S)
     n = len(daily)

@@ -15,7 +15,7 @@ SAVINGS = Attr(
     {"en": "Savings", "ko": "절감률"},
     "%",
     1,
-    steps=((-1000, "#cc3b37"), (-2, "#c77700"), (2, "#6c8f3d"), (10, "#1f8149"), (20, "#0b5d53")),
+    steps=((-100, "#cc3b37"), (-2, "#c77700"), (2, "#6c8f3d"), (10, "#1f8149"), (20, "#0b5d53")),
 )
 """Coloured from waste through nothing to a fifth and more."""
 
@@ -25,7 +25,6 @@ ATTRS = (
     Attr("savedEnergy", {"en": "Saved", "ko": "절감량"}, "kWh", 0),
     Attr("savedEnergyUncertainty", {"en": "± at 90 %", "ko": "± (90 %)"}, "kWh", 0),
     Attr("baselineEnergy", {"en": "Baseline", "ko": "기준 사용량"}, "kWh", 0),
-    Attr("savingsStatus", {"en": "Estimate", "ko": "추정 상태"}),
     Attr("baselineCvRmse", {"en": "CV(RMSE)", "ko": "CV(RMSE)"}, "%", 1),
 )
 

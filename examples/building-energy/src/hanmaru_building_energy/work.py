@@ -150,7 +150,9 @@ class Desk:
         assessment = assess(
             before, after, self._zone, self._days_off, before_temperature=outdoors[0], after_temperature=outdoors[1]
         )
-        return assessment, document(assessment, before, after, self._zone, temperature=outdoors[0] is not None)
+        known = outdoors[0] is not None
+        result = document(assessment, before, after, self._zone, temperature=known, outside=outside(*outdoors))
+        return assessment, result
 
     async def _write(self, building: JsonObject, assessment: Assessment) -> None:
         new = figures(assessment.estimate, time.time())
@@ -165,6 +167,14 @@ class Desk:
             result = await self._hub.upsert([{"id": building["id"], "type": building["type"], **new}])
         for failure in result.failures:
             log.warning("the hub refused figures", building=failure.id, title=failure.title, detail=failure.detail)
+
+
+def outside(before: Floats | None, after: Floats | None) -> float:
+    """Return the fraction of temperatures ``after`` beyond all of those ``before``: there the model extrapolates."""
+    if before is None or after is None or not np.isfinite(before).any() or not np.isfinite(after).any():
+        return 0.0
+    known = after[np.isfinite(after)]
+    return float(((known < np.nanmin(before)) | (known > np.nanmax(before))).mean())
 
 
 async def buildings(hub: HubClient, ids: frozenset[str] | None = None) -> list[JsonObject]:

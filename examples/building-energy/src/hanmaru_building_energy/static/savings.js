@@ -11,6 +11,7 @@ const TEXTS = {
     "nothing-after": "No estimate: nothing has been metered since the measure.",
     model: { "time of week and temperature": "Model: time of week and temperature", "time of week": "Model: time of week" },
     fit: "CV(RMSE) {cv} % · {weeks} weeks",
+    outside: "{outside} % of the time since was colder or warmer than ever before the measure: there the baseline is a guess.",
     chart: "{what}, {from} to {to}. Arrow keys move from day to day.",
     none: "There are no days to show yet.",
   },
@@ -24,6 +25,7 @@ const TEXTS = {
     "nothing-after": "추정하지 않음: 조치 이후의 검침이 없습니다.",
     model: { "time of week and temperature": "모형: 요일·시각과 기온", "time of week": "모형: 요일·시각" },
     fit: "CV(RMSE) {cv} % · {weeks}주",
+    outside: "조치 이후 시간의 {outside} %는 기준 기간에 없던 기온이어서 그때의 기준값은 짐작입니다.",
     chart: "{what}, {from}부터 {to}까지. 화살표 키로 하루씩 이동합니다.",
     none: "아직 표시할 날이 없습니다.",
   },
@@ -84,6 +86,7 @@ export async function mount(element, shell) {
       const model = (TEXTS[shell.language] ?? TEXTS.en).model[result.model];
       lines.push(html("p", { class: "fine" }, `${model} · ${t("fit", values)}`));
     }
+    if (result.outside > 0.02) lines.push(html("p", { class: "fine" }, t("outside", { outside: number(100 * result.outside, 0) })));
     return html("div", {}, ...lines);
   };
 
@@ -261,7 +264,7 @@ function round(low, high) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * [1, 2, 5, 10].find((times) => power * times >= rough);
   const ticks = [];
-  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; i++) ticks.push(i * step);
+  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; i++) ticks.push(i * step || 0); // no -0
   if (ticks.at(-1) < high) ticks.push(ticks.at(-1) + step);
   if (ticks[0] > low) ticks.unshift(ticks[0] - step);
   return ticks;
