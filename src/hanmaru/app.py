@@ -15,13 +15,15 @@ from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
 from hanmaru import openapi
-from hanmaru.composition import city_document, make_policy, open_hub, service_context
+from hanmaru.composition import city_document, open_hub, open_locks, service_context
 from hanmaru.config import Settings
 from hanmaru.edge import Edge, on_http_exception, on_problem
 from hanmaru.hub.client import HubClient
-from hanmaru.platform import identity, shell, telemetry
+from hanmaru.platform import identity, policy_routes, shell, telemetry
 from hanmaru.platform.accounts import Accounts, demo_accounts
+from hanmaru.platform.audit.trail import Trail
 from hanmaru.platform.i18n import preferred
+from hanmaru.platform.jobs.api import routes as jobs_routes
 from hanmaru.platform.limits import Limited, Rate, share
 from hanmaru.platform.policy import GuardedRoute
 from hanmaru.platform.problems import Problem
@@ -60,14 +62,18 @@ def create_app(settings: Settings, worker: str = "web") -> Starlette:
         async with open_hub(settings) as hub, AsyncExitStack() as closing:
             city = city_document(settings)
             services = installed(city["services"])
-            app.state.policy = make_policy(settings, services)
+            audit = closing.enter_context(Trail(settings.data, settings.keys_folder, worker))
+            locks = closing.enter_context(open_locks(settings, services, audit))
+            app.state.policy, app.state.audit = locks.policy, audit
             app.state.audit_reads = settings.audit_reads
             app.router.routes[:] = [
                 *hub.routes(),
                 *identity.routes(who),
                 *service_routes(
-                    services, lambda service: service_context(settings, service, hub.client, city, closing)
+                    services, lambda service: service_context(settings, service, hub.client, city, locks, closing)
                 ),
+                *policy_routes.routes(services),
+                *jobs_routes(locks.jobs, city["zone"]),
                 *shell.routes(services, city),
             ]
             app.router.routes += own_routes(app.router.routes, hub.client)

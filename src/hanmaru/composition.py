@@ -1,7 +1,7 @@
 """What a worker runs: the hub opened as the settings say, the city as plain data, and the engine's background work."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,8 +12,11 @@ from starlette.routing import BaseRoute
 from hanmaru.config import Settings, config_file
 from hanmaru.hub.client import HubClient
 from hanmaru.platform.access import Access
+from hanmaru.platform.audit.record import Audit
+from hanmaru.platform.audit.trail import Trail
 from hanmaru.platform.cedar import Policy
 from hanmaru.platform.services import Context, Service, installed
+from hanmaru.platform.trust import Locks
 from hanmaru.prepare import map_folder
 
 if TYPE_CHECKING:
@@ -76,6 +79,8 @@ def engine_jobs(settings: Settings, hub: OpenHub, closing: AsyncExitStack) -> li
     """Return the background work of the engine worker; ``closing`` is closed after it and before the hub."""
     city = city_document(settings)
     services = installed(city["services"])
+    audit = closing.enter_context(Trail(settings.data, settings.keys_folder, "engine"))
+    locks = closing.enter_context(open_locks(settings, services, audit))
     jobs = [*hub.jobs]
     if connectors := connectors_of(settings):
         from hanmaru.connectors.run import run_connectors
@@ -89,10 +94,34 @@ def engine_jobs(settings: Settings, hub: OpenHub, closing: AsyncExitStack) -> li
         folder = settings.data / "city"
         folder.mkdir(exist_ok=True)
         jobs.append(Job("demo city", partial(run_demo, hub.client, load(settings.city), folder)))
+    contexts = {
+        service.name: service_context(settings, service, hub.client, city, locks, closing) for service in services
+    }
     for service in services:
-        context = service_context(settings, service, hub.client, city, closing)
-        jobs += [Job(f"{service.name}: {task.name}", partial(task.run, context)) for task in service.tasks]
+        run = [(task.name, partial(task.run, contexts[service.name])) for task in service.tasks]
+        jobs += [Job(f"{service.name}: {name}", task) for name, task in run]
+    if locks.jobs.known.workflows:
+        from hanmaru.platform.jobs.client import url_of
+        from hanmaru.platform.jobs.engine import run_jobs
+
+        url = url_of(settings.data, settings.store_url)
+        jobs.append(Job("workflows", partial(run_jobs, url, locks.jobs, contexts.__getitem__, city["zone"])))
     return jobs
+
+
+@contextmanager
+def open_locks(settings: Settings, services: Sequence[Service[Any]], audit: Audit) -> Generator[Locks]:
+    """Give policy, vaults and jobs for as long as the block lasts."""
+    from hanmaru.platform.vault import Vaults
+
+    policy = make_policy(settings, services)
+    vaults = Vaults(settings.data, settings.keys_folder, audit, policy)
+    jobs = make_jobs(settings, services)
+    try:
+        yield Locks(policy, audit, vaults, jobs)
+    finally:
+        jobs.close()
+        vaults.close()
 
 
 def make_policy(settings: Settings, services: Sequence[Service[Any]]) -> Policy:
@@ -140,9 +169,14 @@ async def opened(settings: Settings, tenant: str) -> AsyncGenerator[tuple[HubCli
 
 
 def service_context(
-    settings: Settings, service: Service[Any], hub: HubClient, city: Mapping[str, Any], closing: AsyncExitStack
+    settings: Settings,
+    service: Service[Any],
+    hub: HubClient,
+    city: Mapping[str, Any],
+    locks: Locks,
+    closing: AsyncExitStack,
 ) -> Context[HubClient]:
     """Return what a service is given, with a folder of its own that exists."""
     folder = settings.data / "services" / service.name
     folder.mkdir(parents=True, exist_ok=True)
-    return Context(hub, folder, city, closing)
+    return Context(hub, folder, city, locks.of(service.name), closing)

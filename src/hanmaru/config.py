@@ -169,6 +169,7 @@ class Settings(BaseSettings):
     demo: bool = False
     services: Annotated[tuple[str, ...] | None, NoDecode] = None
     policies: Path | None = None
+    keys: Path | None = None
     audit_reads: bool = False
     connectors: tuple[dict[str, Any], ...] = ()
     history_days: float | None = Field(default=None, gt=0)
@@ -188,10 +189,10 @@ class Settings(BaseSettings):
     def _comma_separated(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
-    @field_validator("data")
+    @field_validator("data", "keys")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return value and value.expanduser().absolute()
 
     @field_validator("policies")
     @classmethod
@@ -212,6 +213,11 @@ class Settings(BaseSettings):
         if self.auth == "off" and not loopback(self.host):
             raise ValueError(f"auth may be off on a loopback host only, such as 127.0.0.1, not on {self.host!r}")
         return self
+
+    @property
+    def keys_folder(self) -> Path:
+        """The folder of keys, which no backup of the data contains."""
+        return self.keys if self.keys is not None else self.data / "keys"
 
     @property
     def kept_days(self) -> float | None:

@@ -157,6 +157,7 @@ class Exchange:
         given = headers.get(b"x-request-id")
         self.id = given.decode() if given and _USABLE_ID.fullmatch(given) else self.edge.next_id()
         structlog.contextvars.bind_contextvars(request_id=self.id)
+        self.scope["request_id"] = self.id
         receive = self.receive
         self.edge.in_flight += 1
         try:

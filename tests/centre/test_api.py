@@ -20,7 +20,9 @@ from hanmaru.platform.access import Access
 from hanmaru.platform.policy import Caller
 from hanmaru.platform.problems import Problem
 from hanmaru.platform.services import Context
+from hanmaru.platform.trust import Trust
 from tests.asgi import Answer, ask
+from tests.locks import locked
 
 ID = "urn:ngsi-ld:AirQualityObserved:test:1"
 
@@ -37,9 +39,9 @@ def station(number: int, pm25: float, at: str | None = None) -> dict[str, Any]:
 
 
 class Site:
-    def __init__(self, hub: HubClient, folder: Path) -> None:
+    def __init__(self, hub: HubClient, folder: Path, trust: Trust) -> None:
         self.hub, self.folder = hub, folder
-        context = Context(hub, folder, {"languages": ["ko", "en"], "basemap_path": str(folder)})
+        context = Context(hub, folder, {"languages": ["ko", "en"], "basemap_path": str(folder)}, trust)
         self.app = Starlette(
             routes=[Mount("/c", routes=list(api.routes(context)))], exception_handlers={Problem: on_problem}
         )
@@ -54,7 +56,8 @@ class Site:
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncGenerator[Site]:
     async with open_hub(f"sqlite:///{tmp_path / 'hub.db'}") as hub:
-        yield Site(hub.client(Access(write=True)), tmp_path)
+        with locked(tmp_path / "locks") as locks:
+            yield Site(hub.client(Access(write=True)), tmp_path, locks.of("centre"))
 
 
 async def test_a_layer_is_compact_geojson_with_its_sequence_number(site: Site) -> None:

@@ -15,6 +15,7 @@ import structlog
 from starlette.routing import BaseRoute
 
 from hanmaru.platform.jobs.manifest import Schedule, Workflow
+from hanmaru.platform.trust import Trust
 
 log = structlog.get_logger()
 
@@ -29,7 +30,9 @@ ENTRY_POINT_GROUP = "hanmaru.services"
 
 @dataclass(frozen=True, slots=True)
 class Context(Generic[H]):
-    """What a service is given at run time: the hub, a folder of its own, and the city's profile as plain data.
+    """What a service is given at run time: the hub, a folder of its own, the city's profile as plain data.
+
+    ``trust`` holds policy, audit, the vault for the service's personal data, and its durable jobs.
 
     What a service pushes onto ``closing`` is closed before the hub is: the place to end what its routes have started.
     """
@@ -37,6 +40,7 @@ class Context(Generic[H]):
     hub: H
     data_dir: Path
     city: Mapping[str, Any]
+    trust: Trust
     closing: AsyncExitStack = field(default_factory=AsyncExitStack)
 
 
@@ -111,8 +115,8 @@ class Task(Generic[H]):
 class Service(Generic[H]):
     """A room's manifest. ``routes`` are mounted at ``/api/<name>/v1``; ``static`` at ``/services/<name>``.
 
-    ``permissions`` are the actions that its routes ask policy for, such as ``bikes.repair``; ``policies`` is a folder of
-    Cedar files that say which roles have them; ``roles`` names the roles that it brings.
+    ``permissions`` are the actions that its routes ask policy for, such as ``bikes.repair``; ``policies`` is a folder
+    of Cedar files that say which roles have them; ``roles`` names the roles that it brings.
     """
 
     name: str
