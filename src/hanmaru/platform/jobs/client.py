@@ -9,9 +9,11 @@ import logging
 import os
 import threading
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
@@ -27,6 +29,8 @@ APPLICATION = "hanmaru"
 QUEUE = "hanmaru"
 FILE = "jobs.db"
 MOST_LISTED = 200
+MOST_LOOKED_AT = 5000
+"""How many stored workflows one list looks through; its ``next`` goes on from there."""
 
 Status = Literal["queued", "running", "waiting", "done", "failed", "cancelled", "given up", "uninstalled"]
 """``given up``: its process died on it too often. ``uninstalled``: no installed service has its code."""
@@ -104,7 +108,9 @@ def prepare(url: str) -> None:
 
         path = Path(url.removeprefix("sqlite:///"))
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        # Only where it is missing: closing a file drops the locks that SQLite holds on it in this process.
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         db = sqlite3.connect(path, timeout=30)
         db.execute("PRAGMA journal_mode=WAL")  # lasts; readers and the engine do not wait for each other
         db.close()
@@ -168,10 +174,12 @@ class Jobs:
         checked_name(id, "an id")
 
         def enqueue(client: "DBOSClient") -> None:
-            client.enqueue({"workflow_name": name, "queue_name": QUEUE, "workflow_id": id}, plain)
-            (found,) = client.list_workflows(workflow_ids=[id], load_input=False, load_output=False)
-            if found.name != name:
-                raise JobError(f"{id!r} is a workflow {found.name!r}, not {name!r}")
+            from dbos import error
+
+            try:
+                client.enqueue({"workflow_name": name, "queue_name": QUEUE, "workflow_id": id}, plain)
+            except error.DBOSConflictingWorkflowError:
+                raise JobError(f"{id!r} is a workflow {_found(client, id).name!r}, not {name!r}") from None
 
         await self._ask(enqueue)
         return id
@@ -235,41 +243,30 @@ class Jobs:
             raise JobError(f"status is one of {', '.join(get_args(Status))}")
         if not 1 <= limit <= MOST_LISTED:
             raise JobError(f"limit is 1 to {MOST_LISTED}")
-        # The newest instant of the first page and how many rows were passed since: later arrivals shift nothing.
-        anchor_ms, _, passed = before.partition("-")
-        if before and not (anchor_ms.isdecimal() and passed.isdecimal() and len(before) < 40):
+        ms, _, after = before.partition(".")
+        if before and not (ms.isascii() and ms.isdecimal() and len(ms) < 15):
             raise JobError("before is the 'next' of an earlier page")
         stored = [kept for kept, shown in _STORED.items() if shown == status]
         if status in ("waiting", "uninstalled"):
             stored = ["PENDING"] if status == "waiting" else [*_LIVE]
 
         def read(client: "DBOSClient") -> Workflows:
-            offset, anchor = int(passed or 0), int(anchor_ms or 0)
             page: list[State] = []
-            for _ in range(20):  # a look through 4,000 rows at most; ``next`` goes on from there
-                rows = client.list_workflows(
-                    status=stored or None,
-                    name=name or None,
-                    workflow_id_prefix=prefix or None,
-                    end_time=datetime.fromtimestamp(anchor / 1000, UTC).isoformat() if anchor else None,
-                    sort_desc=True,
-                    limit=MOST_LISTED,
-                    offset=offset,
-                    load_input=False,
-                    load_output=True,
-                )
-                if rows and not anchor:
-                    anchor = rows[0].created_at or 0
-                for row in rows:
-                    offset += 1
+            rows = _newest_first(client, int(ms or 0), status=stored or None, name=name or None, prefix=prefix or None)
+            row = None
+            # What was made at the same instant (SQLite's have no parts of a second) goes by id.
+            for created_ms, made_then in groupby(rows, lambda row: row.created_at or 0):
+                for row in sorted(made_then, key=lambda row: row.workflow_id, reverse=True):
+                    if after and created_ms == int(ms) and row.workflow_id >= after:
+                        continue
+                    if len(page) == limit:
+                        return Workflows(page, _place(page[-1].created, page[-1].id))
                     state = self._state(row)
                     if not status or state.status == status:
                         page.append(state)
-                    if len(page) == limit:
-                        return Workflows(page, f"{anchor}-{offset}")
-                if len(rows) < MOST_LISTED:
-                    return Workflows(page, None)
-            return Workflows(page, f"{anchor}-{offset}")
+            if row is None or rows.all_seen:
+                return Workflows(page, None)
+            return Workflows(page, f"{row.created_at}.{row.workflow_id}")
 
         return await self._ask(read)
 
@@ -381,6 +378,38 @@ class RoomJobs:
         if not id.startswith(self._prefix):
             raise _missing(id)
         return partial(method, id)
+
+
+class _newest_first:  # noqa: N801 - used as a function
+    """The stored workflows, newest first; ``all_seen`` says whether it ended because there are no more."""
+
+    def __init__(self, client: "DBOSClient", until_ms: int, *, status: Any, name: Any, prefix: Any) -> None:
+        self.all_seen = False
+        self._read = partial(
+            client.list_workflows,
+            status=status,
+            name=name,
+            workflow_id_prefix=prefix,
+            sort_desc=True,
+            limit=MOST_LISTED,
+            load_input=False,
+        )
+        self._until_ms = until_ms
+
+    def __iter__(self) -> Iterator["WorkflowStatus"]:
+        until_ms = self._until_ms
+        for page in range(MOST_LOOKED_AT // MOST_LISTED):
+            until = datetime.fromtimestamp(until_ms / 1000, UTC).isoformat() if until_ms else None
+            rows = self._read(end_time=until, offset=page * MOST_LISTED)
+            until_ms = until_ms or (rows[0].created_at or 0 if rows else 0)
+            yield from rows
+            if len(rows) < MOST_LISTED:
+                self.all_seen = True
+                return
+
+
+def _place(created: datetime, id: str) -> str:
+    return f"{round(created.timestamp() * 1000)}.{id}"
 
 
 def _found(client: "DBOSClient", id: str) -> "WorkflowStatus":
