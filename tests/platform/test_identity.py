@@ -12,8 +12,9 @@ from starlette.responses import Response
 
 from hanmaru.edge import Edge, on_problem
 from hanmaru.platform import identity
-from hanmaru.platform.accounts import Accounts, demo_accounts
-from hanmaru.platform.identity import Attempts, Identified, Identity
+from hanmaru.platform.accounts import ROLES, Accounts, demo_accounts
+from hanmaru.platform.attempts import FREE
+from hanmaru.platform.identity import Identified, Identity
 from hanmaru.platform.policy import GuardedRoute
 from hanmaru.platform.problems import Problem
 from tests.asgi import Answer, ask
@@ -97,20 +98,13 @@ async def test_a_changed_password_counts_at_once_though_the_old_one_was_remember
 
 
 async def test_guessing_is_limited_by_address_and_name(app: Starlette) -> None:
-    for _ in range(identity.FAILURES):
+    for _ in range(FREE):
         assert (await ask(app, "/things", headers=basic("kim", "guess"))).status == 401
     refused = await ask(app, "/things", headers=basic("kim", "reads things"))
     assert refused.status == 429
     assert int(refused.headers["retry-after"]) > 0
     elsewhere = await ask(app, "/things", headers=basic("kim", "reads things"), client="192.0.2.7")
     assert elsewhere.status == 204
-
-
-def test_attempts_are_remembered_for_a_bounded_number_of_keys() -> None:
-    attempts = Attempts(1, keys=2)
-    for key in "abc":
-        attempts.failed(key)
-    assert [attempts.wait_s(key) > 0 for key in "abc"] == [False, True, True]
 
 
 async def sign_in(app: Starlette, name: str, password: str) -> Answer:
@@ -122,7 +116,7 @@ async def test_a_browser_signs_in_reads_and_signs_out(app: Starlette) -> None:
     assert (await ask(app, "/api/session")).status == 401
     signed_in = await sign_in(app, "lee", "writes things")
     assert signed_in.status == 201
-    assert signed_in.json() == {"name": "lee", "roles": ["admin"], "login": True}
+    assert signed_in.json() == {"name": "lee", "roles": ["admin"], "login": True, "second_factor": False}
     set_cookie = signed_in.headers["set-cookie"]
     assert "HttpOnly" in set_cookie
     assert "SameSite=strict" in set_cookie
@@ -160,8 +154,8 @@ async def test_demo_accounts_are_offered_on_this_machine_only(tmp_path: Path) ->
     demo = tuple(demo_accounts(tmp_path))
     app = make(Identity(Accounts(tmp_path), demo))
     at_home = await ask(app, "/api/session")
-    assert [a["name"] for a in at_home.json()["demo_accounts"]] == ["admin", "reader"]
-    offered = at_home.json()["demo_accounts"][1]
+    assert [a["name"] for a in at_home.json()["demo_accounts"]] == list(ROLES)
+    offered = at_home.json()["demo_accounts"][2]
     assert (await sign_in(app, offered["name"], offered["password"])).status == 201
     assert "demo_accounts" not in (await ask(app, "/api/session", client="192.0.2.7")).json()
     assert "demo_accounts" not in (await ask(app, "/api/session", host="rebound.example")).json()

@@ -1,36 +1,30 @@
-"""Accounts and browser sessions in one small SQLite file that every worker reads.
+"""The accounts that people sign in with: names, argon2id hashes, roles, locks, and one-time set-up links.
 
-Passwords are kept as argon2id hashes, session tokens as SHA-256. The whole table of accounts is held in memory and
-read again when another process changed the file, so that asking who a name is costs microseconds and a removed
-account or session is refused by every worker at once.
+The whole table is held in memory and read again when any process changed it, so that asking who a name is costs
+microseconds and a removed or locked account is refused by every worker at once.
 """
 
-import hashlib
 import json
 import os
+import re
 import secrets
 import sqlite3
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from hanmaru.platform import passwords
+from hanmaru.platform.accounts_file import AccountsFile, digest
 
-from hanmaru.platform.policy import Caller, Role
-
-FILE = "accounts.db"
 DEMO_FILE = "demo-accounts.json"
-SESSION_S = 12 * 3600
-MOST_SESSIONS = 10_000
+SETUP_S = 24 * 3600
+LONGEST_NAME = 64
+ROLES = ("admin", "writer", "reader", "security", "privacy", "auditor")
+"""The built-in roles; services and policies bring more."""
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS account(name TEXT PRIMARY KEY, hash TEXT NOT NULL, roles TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS session(digest BLOB PRIMARY KEY, name TEXT NOT NULL, expires REAL NOT NULL) WITHOUT ROWID;
-"""
+_ROLE = re.compile(r"[A-Za-z][\w.-]{0,63}", re.ASCII)
 
 
 class AccountError(Exception):
@@ -39,11 +33,18 @@ class AccountError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who may sign in: a name, an argon2id hash and the caller that a request of theirs carries."""
+    """A person's account.
+
+    ``hash`` is None until its person has chosen a password, and for ever where ``provider`` says that an OpenID Connect
+    provider signs them in. ``second_factor`` says whether a password alone is not enough.
+    """
 
     name: str
-    hash: str
-    caller: Caller
+    hash: str | None
+    roles: tuple[str, ...]
+    provider: bool = False
+    locked: bool = False
+    second_factor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,159 +53,256 @@ class DemoAccount:
 
     name: str
     password: str
-    role: Role
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a set-up link is for: choosing a password of ``name``, or, when that is None, of a new account."""
+
+    name: str | None
+    roles: tuple[str, ...]
 
 
 class Accounts:
-    """The accounts of one data folder. Not for use from several threads, except `verify`."""
+    """The accounts of one data folder. What changes them waits for the disk; see `AccountsFile`."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open the accounts, making the file (readable by its owner only) on first use."""
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / FILE
-        if not path.exists():
-            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-        self._db = sqlite3.connect(path, timeout=5, isolation_level=None)
-        self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _SCHEMA)
-        self._hasher = PasswordHasher()
-        self._nobody = self._hasher.hash(secrets.token_urlsafe())
-        self._version = -1
+    def __init__(self, folder: Path, keys: Path | None = None, *, context: Iterable[str] = ()) -> None:
+        """Open them; ``context`` are words of this city that a password must not lean on."""
+        self.file = AccountsFile(folder, keys)
+        self._context = tuple(context)
+        self._hasher = passwords.Hasher()
+        self._generation = -1
         self._accounts: dict[str, Account] = {}
-        self._sessions: dict[bytes, tuple[Account, float]] = {}
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        self.file.close()
 
     def all(self) -> list[Account]:
         """Return the accounts by name."""
-        self._refresh()
-        return [self._accounts[name] for name in sorted(self._accounts)]
+        known = self._current()
+        return [known[name] for name in sorted(known)]
 
     def find(self, name: str) -> Account | None:
         """Return an account, or None."""
-        self._refresh()
-        return self._accounts.get(name)
+        return self._current().get(unicodedata.normalize("NFC", name))
 
-    def add(self, name: str, password: str, role: Role) -> None:
-        """Add an account.
+    def add(self, name: str, password: str, *roles: str) -> None:
+        """Add an account with a password.
 
-        Raises AccountError for a name that is taken or holds a colon or control characters, and for a password of
-        fewer than 8 characters.
+        Raises AccountError for a name that is taken or holds a colon or unprintable characters, and
+        `passwords.PasswordError` for a password that may not be chosen.
         """
-        if not name or ":" in name or not name.isprintable():
-            raise AccountError("an account's name is printable text without a colon")
-        if self.find(name):
-            raise AccountError(f"there is already an account {name!r}")
-        self._db.execute("INSERT INTO account VALUES(?, ?, ?)", (name, self._hash(password), role))
-        self._changed()
+        self._add(self.usable(name), self.hashed(name, password), roles)
 
-    def set_password(self, name: str, password: str) -> None:
-        """Change a password and end the account's sessions; raises AccountError as `add` does."""
-        if not self.find(name):
-            raise AccountError(f"there is no account {name!r}")
-        with self._transaction():
-            self._db.execute("UPDATE account SET hash = ? WHERE name = ?", (self._hash(password), name))
-            self._db.execute("DELETE FROM session WHERE name = ?", (name,))
-        self._changed()
+    def invite(self, name: str, roles: Sequence[str]) -> str:
+        """Add an account without a password and return the token of its set-up link; raises AccountError as `add`."""
+        name = self.usable(name)
+        self._add(name, None, roles)
+        return self.setup_token(name)
+
+    def provided(self, name: str, roles: Sequence[str]) -> Account:
+        """Return the account of somebody whom the provider signed in, made or given the roles it has now.
+
+        Raises AccountError when the name is a built-in account's.
+        """
+        account = self.find(name)
+        if account is None:
+            self._add(self.usable(name), None, roles, provider=True)
+        elif not account.provider:
+            raise AccountError(f"the name {name!r} belongs to a built-in account")
+        elif set(account.roles) != set(roles):
+            self.set_roles(name, roles)
+        found = self.find(name)
+        assert found
+        return found
+
+    def set_password(self, name: str, password: str, *, keep: bytes = b"") -> None:
+        """Change a password and end the account's sessions but the one with the digest ``keep``.
+
+        Raises AccountError when there is no such account or the provider keeps it, and `passwords.PasswordError`.
+        """
+        account = self._existing(name)
+        if account.provider:
+            raise AccountError(f"{name!r} signs in at the OpenID Connect provider and has no password here")
+        hash = self.hashed(name, password)
+        with self.file.write(changes=True) as db:
+            db.execute("UPDATE account SET hash = ? WHERE name = ?", (hash, account.name))
+            db.execute("DELETE FROM session WHERE name = ? AND digest != ?", (account.name, keep))
+            db.execute("DELETE FROM setup WHERE name = ?", (account.name,))
+
+    def set_roles(self, name: str, roles: Sequence[str]) -> None:
+        """Give an account other roles and end its sessions; raises AccountError for the last administrator's."""
+        account = self._existing(name)
+        with self.file.write(changes=True) as db:
+            if "admin" not in roles:
+                self._keep_an_admin(account)
+            db.execute("UPDATE account SET roles = ? WHERE name = ?", (" ".join(_roles(roles)), account.name))
+            db.execute("DELETE FROM session WHERE name = ?", (account.name,))
+
+    def set_locked(self, name: str, locked: bool) -> None:
+        """Lock an account, ending its sessions, or unlock it; raises AccountError for the last administrator's."""
+        account = self._existing(name)
+        with self.file.write(changes=True) as db:
+            if locked:
+                self._keep_an_admin(account)
+                db.execute("DELETE FROM session WHERE name = ?", (account.name,))
+            db.execute("UPDATE account SET locked = ? WHERE name = ?", (locked, account.name))
 
     def remove(self, name: str) -> None:
-        """Remove an account and its sessions; raises AccountError when there is none."""
-        if not self.find(name):
-            raise AccountError(f"there is no account {name!r}")
-        with self._transaction():
-            self._db.execute("DELETE FROM account WHERE name = ?", (name,))
-            self._db.execute("DELETE FROM session WHERE name = ?", (name,))
-        self._changed()
+        """Remove an account with its sessions and factors; raises AccountError for the last administrator's."""
+        account = self._existing(name)
+        with self.file.write(changes=True) as db:
+            self._keep_an_admin(account)
+            for table in ("account", "session", "passkey", "recovery", "setup", "known"):
+                db.execute(f"DELETE FROM {table} WHERE name = ?", (account.name,))  # noqa: S608 - our own names
+
+    def signed_in(self, name: str) -> None:
+        """Note that somebody signed in now; no other process needs to know at once."""
+        with self.file.write() as db:
+            db.execute("UPDATE account SET last_sign_in = ? WHERE name = ?", (time.time(), name))
 
     def verify(self, account: Account | None, password: str) -> bool:
-        """Return whether the password is the account's; takes as long for no account.
+        """Return whether the password is the account's; takes as long for no account. Call it in a thread."""
+        return self._hasher.verify(account.hash if account else None, password)
 
-        Takes some 50 ms: call it in a thread.
-        """
-        try:
-            return self._hasher.verify(account.hash if account else self._nobody, password) and account is not None
-        except (VerificationError, InvalidHashError):
-            return False
-
-    def start_session(self, name: str) -> str:
-        """Start a session of `SESSION_S` seconds and return its token; expired ones are forgotten."""
-        token, now = secrets.token_urlsafe(32), time.time()
-        with self._transaction():
-            self._db.execute("DELETE FROM session WHERE expires < ?", (now,))
-            self._db.execute("INSERT INTO session VALUES(?, ?, ?)", (_digest(token), name, now + SESSION_S))
-            self._db.execute(
-                "DELETE FROM session WHERE digest IN"
-                " (SELECT digest FROM session ORDER BY expires DESC LIMIT -1 OFFSET ?)",
-                (MOST_SESSIONS,),
-            )
-        self._changed()
-        return token
-
-    def session(self, token: str) -> Account | None:
-        """Return whose session a token is, or None for an unknown or expired one."""
-        self._refresh()
-        digest = _digest(token)
-        known = self._sessions.get(digest)
-        if known is None:
-            row = self._db.execute("SELECT name, expires FROM session WHERE digest = ?", (digest,)).fetchone()
-            account = self._accounts.get(row[0]) if row else None
-            if row is None or account is None:
-                return None
-            known = self._sessions[digest] = (account, float(row[1]))
-        return known[0] if known[1] > time.time() else None
-
-    def end_session(self, token: str) -> None:
-        """End a session; an unknown token is ignored."""
-        self._db.execute("DELETE FROM session WHERE digest = ?", (_digest(token),))
-        self._changed()
-
-    def _hash(self, password: str) -> str:
-        if len(password) < 8:
-            raise AccountError("a password has at least 8 characters")
+    def hashed(self, name: str, password: str) -> str:
+        """Return the hash of a password that its person may choose; raises `passwords.PasswordError`."""
+        passwords.check(password, (*self._context, name))
         return self._hasher.hash(password)
 
-    @contextmanager
-    def _transaction(self) -> Generator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        with self._db:
-            yield
+    def usable(self, name: str) -> str:
+        """Return a new account's name as it is kept; raises AccountError for one that cannot be had."""
+        name = unicodedata.normalize("NFC", name)
+        if not name or ":" in name or not name.isprintable() or name != name.strip() or len(name) > LONGEST_NAME:
+            raise AccountError(f"an account's name is printable text without a colon, at most {LONGEST_NAME} long")
+        if self.find(name):
+            raise AccountError(f"there is already an account {name!r}")
+        return name
 
-    def _changed(self) -> None:
-        self._version = -1
+    def setup_token(self, name: str | None, roles: Sequence[str] = ()) -> str:
+        """Return the token of a new set-up link, which ends earlier ones.
 
-    def _refresh(self) -> None:
-        (version,) = self._db.execute("PRAGMA data_version").fetchone()
-        if version == self._version:
-            return
-        self._version = version
-        self._sessions.clear()
-        self._accounts = {
-            name: Account(name, hash, Caller(name, tuple(role for role in get_args(Role) if role in roles.split())))
-            for name, hash, roles in self._db.execute("SELECT name, hash, roles FROM account")
-        }
+        For an existing account's next password, or, with ``name`` None, for a new account with the roles. Raises
+        AccountError when there is no such account or the provider keeps it.
+        """
+        if name is not None:
+            account = self._existing(name)
+            if account.provider:
+                raise AccountError(f"{name!r} signs in at the OpenID Connect provider and has no password here")
+            name = account.name
+        token = secrets.token_urlsafe(32)
+        with self.file.write() as db:
+            db.execute("DELETE FROM setup WHERE name IS ? OR expires < ?", (name, time.time()))
+            db.execute(
+                "INSERT INTO setup VALUES(?, ?, ?, ?)",
+                (digest(token), name, " ".join(_roles(roles)), time.time() + SETUP_S),
+            )
+        return token
+
+    def setup(self, token: str) -> Setup | None:
+        """Return what a set-up token is for, or None for one that is unknown, used or expired."""
+        rows = self.file.read("SELECT name, roles FROM setup WHERE digest = ? AND expires > ?", _now(token))
+        return Setup(rows[0][0], tuple(rows[0][1].split())) if rows else None
+
+    def set_up(self, token: str, name: str, password: str) -> Account | None:
+        """Use a set-up token: give the account, made where there is none, its password; end its sessions.
+
+        Return None for a token that is unknown, used or expired. Raises AccountError and `passwords.PasswordError`,
+        after which the token is still good.
+        """
+        setup = self.setup(token)
+        if setup is None:
+            return None
+        name = self.usable(name) if setup.name is None else setup.name
+        hash = self.hashed(name, password)
+        with self.file.write(changes=True) as db:
+            if not db.execute("DELETE FROM setup WHERE digest = ? AND expires > ?", _now(token)).rowcount:
+                return None
+            if setup.name is None:
+                _insert(db, name, hash, setup.roles)
+            else:
+                db.execute("UPDATE account SET hash = ? WHERE name = ?", (hash, name))
+            db.execute("DELETE FROM session WHERE name = ?", (name,))
+        return self.find(name)
+
+    def _add(self, name: str, hash: str | None, roles: Sequence[str], *, provider: bool = False) -> None:
+        with self.file.write(changes=True) as db:
+            _insert(db, name, hash, _roles(roles), provider=provider)
+
+    def _existing(self, name: str) -> Account:
+        account = self.find(name)
+        if account is None:
+            raise AccountError(f"there is no account {name!r}")
+        return account
+
+    def _keep_an_admin(self, account: Account) -> None:
+        others = [a for a in self.all() if a.name != account.name and not a.locked and (a.hash or a.provider)]
+        if "admin" in account.roles and not any("admin" in a.roles for a in others):
+            raise AccountError(f"{account.name!r} is the last administrator; make another one first")
+
+    def _current(self) -> dict[str, Account]:
+        generation = self.file.generation()
+        if generation != self._generation:
+            rows = self.file.read(
+                "SELECT name, hash, roles, provider, locked,"
+                " totp IS NOT NULL OR EXISTS(SELECT 1 FROM passkey WHERE passkey.name = account.name) FROM account"
+            )
+            self._accounts = {
+                name: Account(name, hash, tuple(roles.split()), bool(provider), bool(locked), bool(second))
+                for name, hash, roles, provider, locked, second in rows
+            }
+            self._generation = generation
+        return self._accounts
 
 
-def demo_accounts(folder: Path) -> list[DemoAccount]:
-    """Return the demo's accounts of a data folder, making them with new passwords at the first start.
+def demo_accounts(folder: Path, roles: Sequence[str] = ROLES, keys: Path | None = None) -> list[DemoAccount]:
+    """Return the demo's accounts of a data folder, one for each role, making them at the first start.
 
-    An account whose password somebody changed since is left alone and not returned.
+    An account whose password or factors somebody changed since is left alone and not returned.
     """
     path = folder / DEMO_FILE
-    accounts = Accounts(folder)
+    accounts = Accounts(folder, keys)
     try:
-        if not path.exists():
-            made = [{"name": role, "password": secrets.token_urlsafe(9), "role": role} for role in get_args(Role)]
+        demo = [DemoAccount(**entry) for entry in json.loads(path.read_text("utf-8"))] if path.exists() else []
+        missing = [role for role in roles if role not in {entry.role for entry in demo}]
+        if missing:
+            demo += [DemoAccount(role, passwords.generate(), role) for role in missing]
             with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-                json.dump(made, file)
-        demo = [DemoAccount(**entry) for entry in json.loads(path.read_text("utf-8"))]
+                json.dump([{"name": e.name, "password": e.password, "role": e.role} for e in demo], file)
         for entry in demo:
             if not accounts.find(entry.name):
                 accounts.add(entry.name, entry.password, entry.role)
-        return [entry for entry in demo if accounts.verify(accounts.find(entry.name), entry.password)]
+        return [entry for entry in demo if entry.role in roles and _untouched(accounts, entry)]
     finally:
         accounts.close()
 
 
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+def _untouched(accounts: Accounts, entry: DemoAccount) -> bool:
+    account = accounts.find(entry.name)
+    usable = account is not None and not account.locked and not account.second_factor
+    return usable and accounts.verify(account, entry.password)
+
+
+def _insert(
+    db: sqlite3.Connection, name: str, hash: str | None, roles: Sequence[str], *, provider: bool = False
+) -> None:
+    row = (name, hash, " ".join(roles), provider, secrets.token_bytes(32), time.time())
+    try:
+        db.execute("INSERT INTO account(name, hash, roles, provider, handle, created) VALUES(?, ?, ?, ?, ?, ?)", row)
+    except sqlite3.IntegrityError:
+        raise AccountError(f"there is already an account {name!r}") from None
+
+
+def _roles(roles: Iterable[str]) -> list[str]:
+    """Return roles as they are kept: each once, in the order given; raises AccountError for what is no role's name."""
+    kept = list(dict.fromkeys(roles))
+    for role in kept:
+        if not _ROLE.fullmatch(role):
+            raise AccountError(f"{role!r} is no role's name: letters, digits, '.', '_' and '-'")
+    return kept
+
+
+def _now(token: str) -> tuple[bytes, float]:
+    return digest(token), time.time()

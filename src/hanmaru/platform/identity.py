@@ -1,8 +1,9 @@
-"""Who asks: HTTP Basic for machines, a session cookie for browsers, and the middleware that tells them apart.
+"""Who asks: passwords with second factors, passkeys, session cookies, and the middleware that tells them apart.
 
-The middleware puts a `policy.Caller` into ``scope["caller"]``. A credential once verified is remembered by a keyed
-digest, so that the next request with it costs microseconds, not an argon2 verification. Failed attempts are limited by
-client address and name. A browser's unsafe request from another site is refused whatever credentials it carries.
+The middleware puts a `policy.Caller` into ``scope["caller"]`` and, where a cookie brought it, the session into
+``scope["session"]``. A password once verified is remembered by a keyed digest, so that the next request with it costs
+microseconds, not an argon2 verification. A browser's unsafe request from another site is refused whatever credentials
+it carries.
 """
 
 import asyncio
@@ -10,56 +11,39 @@ import binascii
 import hashlib
 import secrets
 import time
+import unicodedata
 from base64 import b64decode
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
 from http.cookies import CookieError, SimpleCookie
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-import msgspec
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hanmaru.platform.accounts import SESSION_S, Account, Accounts, DemoAccount
-from hanmaru.platform.policy import ANYONE, Caller, GuardedRoute, caller_of
+from hanmaru.platform.accounts import Account, AccountError, Accounts, DemoAccount
+from hanmaru.platform.attempts import Attempts
+from hanmaru.platform.audit.record import Audit, Record
+from hanmaru.platform.factors import FactorError, Factors
+from hanmaru.platform.passkeys import Party, Passkeys
+from hanmaru.platform.policy import ANYONE, Caller
 from hanmaru.platform.problems import Problem
+from hanmaru.platform.sessions import IDLE_S, SESSION_S, Session, Sessions
 
-COOKIE = "hanmaru_session"
+log = structlog.get_logger()
+
+COOKIE, SECURE_COOKIE = "hanmaru_session", "__Host-hanmaru"
 REMEMBER_S = 300
 MOST_REMEMBERED = 4096
-FAILURES = 8
-FAILURES_PER_ADDRESS = 40
-FAILURE_WINDOW_S = 300
+REFUSALS_NOTED_S = 60
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-OWNER = Caller("owner", ("admin",))
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+OWNER = Caller("owner", ("admin",), "person", True)
 """Who everybody is while login is off, which a loopback host alone allows."""
-
-
-class Attempts:
-    """Failed sign-ins by key within a sliding window, for a bounded number of keys."""
-
-    def __init__(self, most: int, window_s: float = FAILURE_WINDOW_S, keys: int = 10_000) -> None:
-        """Allow ``most`` failures of one key in ``window_s`` seconds."""
-        self._most, self._window_s, self._keys = most, window_s, keys
-        self._failures: OrderedDict[object, list[float]] = OrderedDict()
-
-    def wait_s(self, key: object) -> float:
-        """Return the seconds until the key may try again; 0 when it may now."""
-        times = self._failures.get(key, [])
-        return max(0.0, times[-self._most] + self._window_s - time.monotonic()) if len(times) >= self._most else 0.0
-
-    def failed(self, key: object) -> None:
-        """Count a failure."""
-        times = self._failures.setdefault(key, [])
-        times.append(time.monotonic())
-        del times[: -self._most]
-        self._failures.move_to_end(key)
-        while len(self._failures) > self._keys:
-            self._failures.popitem(last=False)
 
 
 class Authenticator(Protocol):
@@ -85,82 +69,220 @@ class Identity:
         *,
         authenticators: Sequence[Authenticator] = (),
         oidc_title: str | None = None,
+        audit: Audit | None = None,
+        public_url: str | None = None,
+        idle_s: float = IDLE_S,
+        own_credentials: Collection[str] = (),
     ) -> None:
         """Make it over the accounts, None meaning that login is off; offer ``demo`` accounts to loopback clients.
 
         ``authenticators`` are tried in order for a credential that is not HTTP Basic; ``oidc_title`` names the OpenID
-        Connect provider that the sign-in page offers.
+        Connect provider that the sign-in page offers; ``public_url`` is where browsers find this hub, by default where
+        each request says it went to; a session unused for ``idle_s`` seconds ends; ``own_credentials`` are paths whose
+        endpoints read the ``Authorization`` header themselves.
         """
         self.accounts, self.demo = accounts, demo
         self.authenticators, self.oidc_title = authenticators, oidc_title
+        self.audit, self.public_url = audit, public_url
+        self.known = Known(accounts, idle_s) if accounts else None
+        self.own_credentials = own_credentials
         self._key = secrets.token_bytes(32)
         self._verified: OrderedDict[bytes, tuple[Account, float]] = OrderedDict()
-        self._verifying: dict[bytes, asyncio.Task[Account | None]] = {}
-        self._turn = asyncio.Semaphore(2)
-        self._by_name, self._by_address = Attempts(FAILURES), Attempts(FAILURES_PER_ADDRESS)
+        self._verifying: dict[bytes, asyncio.Task[Account]] = {}
+        self._turn, self._code_turn = asyncio.Semaphore(2), asyncio.Lock()
+        self._noted: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._touching: set[asyncio.Task[None]] = set()
 
-    async def sign_in(self, name: str, password: str, address: str) -> Account:
-        """Return the account whose name and password these are.
+    def with_login(self) -> "Known":
+        """Return what is known of people; raise Problem 409 while login is off."""
+        if self.known is None:
+            raise Problem(409, "Login is off", "There are no accounts while the hub runs with HANMARU_AUTH=off.")
+        return self.known
 
-        Raises Problem 401 for wrong ones and 429 after too many failures.
+    async def sign_in(self, name: str, password: str, scope: Scope) -> Account:
+        """Return the account whose name and password these are, its second factor not yet shown.
+
+        Raises Problem 401 for wrong ones, 403 for a locked account and 429 after too many failures.
         """
-        assert self.accounts
-        digest = hashlib.blake2b(f"{name}:{password}".encode(), key=self._key).digest()
-        account = self.accounts.find(name)
-        known = self._verified.get(digest)
-        if known and known[0] is account and known[1] > time.monotonic():
-            return known[0]
-        wait_s = max(self._by_name.wait_s((address, name)), self._by_address.wait_s(address))
-        if wait_s:
-            raise Problem(
-                429, "Too many failed attempts", f"Try again in {wait_s:.0f} s.", retry_after_s=int(wait_s) + 1
-            )
+        known, name = self.with_login(), unicodedata.normalize("NFC", name)
+        digest = hashlib.blake2b(f"{name}\0{password}".encode(errors="surrogatepass"), key=self._key).digest()
+        account = known.accounts.find(name)
+        remembered = self._verified.get(digest)
+        if remembered and remembered[0] == account and remembered[1] > time.monotonic():
+            return remembered[0]
         task = self._verifying.get(digest)
         if task is None:
-            task = self._verifying[digest] = asyncio.create_task(self._verify(account, password))
-            task.add_done_callback(lambda _: self._verifying.pop(digest, None))
+            task = self._verifying[digest] = asyncio.create_task(self._verify(known, name, account, password, scope))
+            task.add_done_callback(
+                lambda done: (self._verifying.pop(digest, None), done.cancelled() or done.exception())
+            )
         verified = await asyncio.shield(task)
-        if verified is None:
-            self._by_name.failed((address, name))
-            self._by_address.failed(address)
-            raise Problem(401, "Wrong name or password", "No account has this name and password.")
         self._verified[digest] = (verified, time.monotonic() + REMEMBER_S)
         self._verified.move_to_end(digest)
         while len(self._verified) > MOST_REMEMBERED:
             self._verified.popitem(last=False)
         return verified
 
-    async def _verify(self, account: Account | None, password: str) -> Account | None:
-        assert self.accounts
+    async def _verify(self, known: "Known", name: str, account: Account | None, password: str, scope: Scope) -> Account:
+        address = address_of(scope)
+
+        def attempt() -> tuple[float, bool]:
+            wait_s = known.attempts.wait_s(name, address)
+            verified = not wait_s and known.accounts.verify(account, password)
+            if not verified and not wait_s:
+                known.attempts.failed(name, address)
+            elif account and not account.second_factor and not account.locked:
+                known.attempts.succeeded(name, address)
+            return wait_s, verified
+
         async with self._turn:
-            return account if await asyncio.to_thread(self.accounts.verify, account, password) else None
+            wait_s, verified = await asyncio.to_thread(attempt)
+        if wait_s:
+            raise self._too_many(scope, name, account, wait_s)
+        if account is None or not verified:
+            self.note(scope, "session.refuse", account, allowed=False, reason="wrong name or password")
+            raise Problem(401, "Wrong name or password", "No account has this name and password.")
+        if account.locked:
+            self.note(scope, "session.refuse", account, allowed=False, reason="locked")
+            raise Problem(403, "Account locked", "An administrator or security officer locked this account.")
+        return account
+
+    async def show_second_factor(self, account: Account, code: str | None, scope: Scope) -> bool:
+        """Return whether the account has a second factor, which then was shown.
+
+        Raises Problem 401 with ``second_factor``, the ways that it can be, for no code or a wrong one, and 429 after
+        too many of those.
+        """
+        if not account.second_factor:
+            return False
+        known, address = self.with_login(), address_of(scope)
+        ways = known.factors.ways(account.name)
+        if not code:
+            self.note(scope, "session.refuse", account, allowed=False, reason="second factor not shown")
+            detail = "Send the code of your authenticator app or a recovery code, or sign in with a passkey."
+            raise Problem(401, "Second factor needed", detail, second_factor=ways)
+
+        def attempt() -> tuple[float, str | None]:
+            wait_s = known.attempts.wait_s(account.name, address)
+            way = None if wait_s else known.factors.accept(account.name, code)
+            if way:
+                known.attempts.succeeded(account.name, address)
+            elif not wait_s:
+                known.attempts.failed(account.name, address)
+            return wait_s, way
+
+        async with self._code_turn:  # one at a time, so that no code is tried before the one before it is counted
+            wait_s, way = await asyncio.to_thread(attempt)
+        if wait_s:
+            raise self._too_many(scope, account.name, account, wait_s)
+        if way is None:
+            self.note(scope, "session.refuse", account, allowed=False, reason="wrong code")
+            raise Problem(401, "Wrong code", "This code is wrong, or was used before.", second_factor=ways)
+        return True
+
+    async def sign_in_with_passkey(self, credential: Mapping[str, Any], request: Request) -> Account:
+        """Return the account whose passkey signed; raises Problem 401 for none of ours and 403 for a locked account."""
+        known = self.with_login()
+        try:
+            name = await asyncio.to_thread(known.passkeys.accept, credential, self.party(request))
+        except FactorError as error:
+            self.note_refusal(request.scope, "passkey refused", None)
+            raise Problem(401, "Passkey refused", f"{error}."[:1].upper() + f"{error}."[1:]) from None
+        account = known.accounts.find(name)
+        if account is None or account.locked:
+            self.note(request.scope, "session.refuse", account, allowed=False, reason="locked")
+            raise Problem(403, "Account locked", "An administrator or security officer locked this account.")
+        return account
+
+    async def begin_session(
+        self, account_name: str, request: Request, *, second_factor: bool, roles: tuple[str, ...] | None = None
+    ) -> Callable[[Response], None]:
+        """Start a session for somebody whose identity is established; return what puts its cookie onto a response.
+
+        ``roles``, where given, are the provider's word at this log-in: they become the account's, which is made,
+        without a password, when it is not there. The cookie is SameSite=Strict: a redirect that another site began does
+        not carry it, so answer with a page. Raises Problem 403 when the account is locked, 409 when ``roles`` are given
+        for a built-in account's name or are none, and 404 when they are not given and there is no account.
+        """
+        known = self.with_login()
+        try:
+            if roles is not None:
+                account = await asyncio.to_thread(known.accounts.provided, account_name, roles)
+            else:
+                account = known.accounts.find(account_name)
+        except AccountError as error:
+            raise Problem(409, "Cannot sign in", f"{error}.") from None
+        if account is None:
+            raise Problem(404, "No such account", f"There is no account {account_name!r}.")
+        if account.locked:
+            self.note(request.scope, "session.refuse", account, allowed=False, reason="locked")
+            raise Problem(403, "Account locked", "An administrator or security officer locked this account.")
+        return await self.start_session(account, request, second_factor=second_factor, way="OpenID Connect")
+
+    async def start_session(
+        self, account: Account, request: Request, *, second_factor: bool, way: str
+    ) -> Callable[[Response], None]:
+        """Start a session in place of the one that the request carries; return what puts its cookie onto a response."""
+        known, scope = self.with_login(), request.scope
+        self.note(scope, "session.start", account, way=way, second_factor="yes" if second_factor else "no")
+        before = self.token(scope) or ""
+        agent = request.headers.get("user-agent", "")
+
+        def start() -> str:
+            known.accounts.signed_in(account.name)
+            return known.sessions.start(
+                account.name, second_factor=second_factor, address=address_of(scope), agent=agent, instead_of=before
+            )
+
+        token = await asyncio.to_thread(start)
+        secure = self.https(scope)
+
+        def put(response: Response) -> None:
+            name = SECURE_COOKIE if secure else COOKIE
+            response.set_cookie(
+                name, token, max_age=SESSION_S, path="/", httponly=True, samesite="strict", secure=secure
+            )
+
+        return put
 
     async def caller(self, scope: Scope, headers: dict[bytes, bytes]) -> Caller:
         """Return who sends a request; raises Problem 401 for credentials that are wrong, 403 for a forged request."""
         unsafe = scope["method"] not in SAFE
         if unsafe and same_origin(headers) is False:
             raise Problem(403, "Cross-site request refused", "A browser sent this from another site's page.")
-        if self.accounts is None:
+        if self.known is None:
             if host_of(headers) not in LOOPBACK_NAMES:
                 raise Problem(403, "Unknown host", "With login off, only requests to a loopback name are answered.")
             return OWNER
         authorization, api_key = headers.get(b"authorization"), headers.get(b"x-api-key")
+        if scope["path"] in self.own_credentials:
+            return ANYONE
         if api_key is not None:
             return await self._elsewhere("x-api-key", api_key, scope)
         if authorization is not None:
             scheme, _, credential = authorization.partition(b" ")
             if scheme.lower() != b"basic":
                 return await self._elsewhere(scheme.decode("latin-1").lower(), credential.strip(), scope)
-            name, password = _basic(authorization)
-            return (await self.sign_in(name, password, _address(scope))).caller
-        cookie = headers.get(b"cookie")
-        token = _token(cookie) if cookie and COOKIE.encode() in cookie else None
-        account = self.accounts.session(token) if token else None
-        if account is None:
+            return await self._basic(credential, scope)
+        token = self.token(scope, headers)
+        session = self.known.sessions.find(token) if token else None
+        if session is None:
             return ANYONE
         if unsafe and same_origin(headers) is None:
             raise Problem(403, "Origin missing", "A request with a session cookie must say where it comes from.")
-        return account.caller
+        if self.known.sessions.due(session):
+            task = asyncio.create_task(self._touch(session))
+            self._touching.add(task)
+            task.add_done_callback(self._touching.discard)
+        scope["session"] = session
+        return Caller(session.account.name, session.account.roles, "person", session.second_factor)
+
+    async def _basic(self, credential: bytes, scope: Scope) -> Caller:
+        account = await self.sign_in(*_basic(credential), scope)
+        if account.second_factor:
+            detail = "This account has a second factor, which HTTP Basic cannot show: use an API key, or sign in at /."
+            raise Problem(401, "Second factor needed", detail)
+        return Caller(account.name, account.roles)
 
     async def _elsewhere(self, scheme: str, credential: bytes, scope: Scope) -> Caller:
         text = credential.decode("latin-1")
@@ -170,16 +292,86 @@ class Identity:
                 return caller
         raise Problem(401, "Credentials not understood", "Nothing here knows credentials of this kind.")
 
-    async def begin_session(
-        self, account_name: str, request: Request, *, second_factor: bool, roles: tuple[str, ...] | None = None
-    ) -> Callable[[Response], None]:
-        """Start a session for somebody whose identity is established; return what puts its cookie onto a response.
+    async def _touch(self, session: Session) -> None:
+        try:
+            await asyncio.to_thread(self.with_login().sessions.touch, session)
+        except Exception:
+            log.warning("use of a session could not be noted", exc_info=True)
 
-        ``roles``, where given, are the provider's word at this log-in: they become the account's, which is made,
-        without a password, when it is not there. Raises Problem 403 when the account is locked, 409 when ``roles``
-        are given for a built-in account's name, and 404 when they are not and there is no account.
+    def https(self, scope: Scope) -> bool:
+        """Return whether the browser speaks HTTPS to us, as far as the request or ``public_url`` tells."""
+        public = urlsplit(self.public_url or "")
+        host = host_of(dict(scope["headers"]))
+        return scope["scheme"] == "https" or (public.scheme == "https" and public.hostname == host)
+
+    def token(self, scope: Scope, headers: dict[bytes, bytes] | None = None) -> str | None:
+        """Return the session token that a request carries: by HTTPS only the cookie that no other host could set."""
+        cookie = (headers or dict(scope["headers"])).get(b"cookie")
+        if cookie is None or b"hanmaru" not in cookie:
+            return None
+        try:
+            morsels = SimpleCookie(cookie.decode("latin-1"))
+        except CookieError:
+            return None
+        morsel = morsels.get(SECURE_COOKIE if self.https(scope) else COOKIE)
+        return morsel.value if morsel else None
+
+    def party(self, request: Request) -> Party:
+        """Return whom the browser thinks it talks to; raise Problem 409 for a host that passkeys cannot be bound to."""
+        origin = self.public_url or f"{request.url.scheme}://{request.headers.get('host', '')}"
+        host = _host_name(origin)
+        if not host or ":" in host or host.replace(".", "").isdecimal():
+            detail = "Passkeys are bound to a host's name: open this page by its name, not by an address of digits."
+            raise Problem(409, "No passkeys here", detail)
+        return Party(host, origin)
+
+    def note(
+        self, scope: Scope, action: str, who: Account | Caller | None, *, allowed: bool = True, **detail: str
+    ) -> None:
+        """Write an audit record about a sign-in or a change to an account.
+
+        A name that no account has is not written down: what is typed in the wrong field may be a password.
         """
-        raise NotImplementedError
+        if self.audit:
+            self.audit.record(
+                Record(
+                    who.name if who else "",
+                    action,
+                    f"{scope['method']} {scope['path']}",
+                    "allow" if allowed else "deny",
+                    where=address_of(scope),
+                    request=scope.get("request_id", ""),
+                    detail=detail,
+                )
+            )
+
+    def note_refusal(self, scope: Scope, reason: str, who: Account | None) -> None:
+        """Write an audit record about a refusal that costs its sender nothing: once a minute for each of them."""
+        now, key = time.monotonic(), (address_of(scope), f"{reason} {who.name if who else ''}")
+        if now - self._noted.get(key, -REFUSALS_NOTED_S) < REFUSALS_NOTED_S:
+            return
+        self._noted[key] = now
+        self._noted.move_to_end(key)
+        while len(self._noted) > MOST_REMEMBERED:
+            self._noted.popitem(last=False)
+        self.note(scope, "session.refuse", who, allowed=False, reason=reason)
+
+    def _too_many(self, scope: Scope, name: str, account: Account | None, wait_s: float) -> Problem:
+        self.note_refusal(scope, "too many failed attempts", account)
+        wait = int(wait_s) + 1
+        return Problem(429, "Too many failed attempts", f"Try again in {wait} s.", retry_after_s=wait)
+
+
+class Known:
+    """What is known of people: their accounts, sessions, factors and failures."""
+
+    def __init__(self, accounts: Accounts, idle_s: float = IDLE_S) -> None:
+        """Make it over the accounts."""
+        self.accounts = accounts
+        self.sessions = Sessions(accounts, idle_s)
+        self.factors = Factors(accounts)
+        self.passkeys = Passkeys(accounts, self.factors)
+        self.attempts = Attempts(accounts.file)
 
 
 class Identified:
@@ -198,20 +390,9 @@ class Identified:
         await self.app(scope, receive, send)
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """What signing in sends."""
-
-    name: str
-    password: str
-
-
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
 def host_of(headers: dict[bytes, bytes]) -> str:
-    """Return the host name that a request names, without port."""
-    return urlsplit("//" + headers.get(b"host", b"").decode("latin-1")).hostname or ""
+    """Return the host name that a request names, without port; empty for one that cannot be read."""
+    return _host_name("//" + headers.get(b"host", b"").decode("latin-1"))
 
 
 def same_origin(headers: dict[bytes, bytes]) -> bool | None:
@@ -222,76 +403,27 @@ def same_origin(headers: dict[bytes, bytes]) -> bool | None:
     origin = headers.get(b"origin")
     if origin is None:
         return None
-    return urlsplit(origin).netloc == headers.get(b"host")
+    try:
+        return urlsplit(origin).netloc == headers.get(b"host")
+    except ValueError:
+        return False
 
 
-def routes(identity: Identity, *, secure: bool = False) -> list[BaseRoute]:
-    """Return the routes that tell who one is, sign in and sign out."""
-
-    async def who(request: Request) -> Response:
-        """Tell who is signed in.
-
-        401 where nobody is; on a demo, to a client on the same machine, with ``demo_accounts`` to sign in with.
-        """
-        caller = caller_of(request)
-        if caller is not ANYONE:
-            return _json({"name": caller.name, "roles": caller.roles, "login": identity.accounts is not None})
-        offer = identity.demo and _at_home(request)
-        problem = Problem(401, "Sign in first", "Send a name and password to POST /api/session.")
-        if offer:
-            problem.extra["demo_accounts"] = identity.demo
-        raise problem
-
-    async def start(request: Request) -> Response:
-        """Sign in with a name and password and get a session cookie."""
-        if identity.accounts is None:
-            return _json({"name": OWNER.name, "roles": OWNER.roles, "login": False})
-        try:
-            credentials = msgspec.json.decode(await request.body(), type=Credentials)
-        except msgspec.DecodeError as error:
-            raise Problem(400, "Invalid request", f'Send {{"name": …, "password": …}} as JSON: {error}') from None
-        account = await identity.sign_in(credentials.name, credentials.password, _address(request.scope))
-        response = _json({"name": account.name, "roles": account.caller.roles, "login": True}, 201)
-        token = identity.accounts.start_session(account.name)
-        https = secure or request.url.scheme == "https"
-        response.set_cookie(COOKIE, token, max_age=SESSION_S, httponly=True, samesite="strict", secure=https)
-        return response
-
-    async def end(request: Request) -> Response:
-        """Sign out: end the session on the server and forget the cookie."""
-        token = request.cookies.get(COOKIE)
-        if token and identity.accounts:
-            identity.accounts.end_session(token)
-        response = Response(status_code=204)
-        response.delete_cookie(COOKIE, httponly=True, samesite="strict")
-        return response
-
-    return [
-        GuardedRoute("/api/session", who, permission="public"),
-        GuardedRoute("/api/session", start, permission="public", methods=["POST"]),
-        GuardedRoute("/api/session", end, permission="public", methods=["DELETE"]),
-    ]
-
-
-def _json(content: object, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(content), status, {"cache-control": "no-store"}, "application/json")
-
-
-def _address(scope: Scope) -> str:
+def address_of(scope: Scope) -> str:
+    """Return the client's address, empty where it has none."""
     return scope["client"][0] if scope.get("client") else ""
 
 
-def _at_home(request: Request) -> bool:
-    headers = dict(request.scope["headers"])
-    return _address(request.scope) in LOOPBACK_NAMES and host_of(headers) in LOOPBACK_NAMES
-
-
-def _basic(authorization: bytes) -> tuple[str, str]:
-    scheme, _, value = authorization.partition(b" ")
+def _host_name(url: str) -> str:
     try:
-        if scheme.lower() != b"basic":
-            raise ValueError
-        name, colon, password = b64decode(value.strip(), validate=True).decode().partition(":")
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _basic(credential: bytes) -> tuple[str, str]:
+    try:
+        name, colon, password = b64decode(credential.strip(), validate=True).decode().partition(":")
         if not colon:
             raise ValueError
     except (ValueError, binascii.Error):
@@ -301,9 +433,8 @@ def _basic(authorization: bytes) -> tuple[str, str]:
     return name, password
 
 
-def _token(cookie: bytes) -> str | None:
-    try:
-        morsel = SimpleCookie(cookie.decode("latin-1")).get(COOKIE)
-    except CookieError:
-        return None
-    return morsel.value if morsel else None
+def routes(identity: Identity) -> list[BaseRoute]:
+    """Return every route about people: signing in, one's own account, and everybody's."""
+    from hanmaru.platform import account_admin, account_routes, signin
+
+    return [*signin.routes(identity), *account_routes.routes(identity), *account_admin.routes(identity)]
