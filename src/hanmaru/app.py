@@ -25,7 +25,7 @@ from hanmaru.platform.audit.trail import Trail
 from hanmaru.platform.i18n import preferred
 from hanmaru.platform.jobs.api import routes as jobs_routes
 from hanmaru.platform.limits import Limited, Rate, share
-from hanmaru.platform.policy import GuardedRoute
+from hanmaru.platform.policy import Door, GuardedRoute
 from hanmaru.platform.problems import Problem
 from hanmaru.platform.services import Context, Service, installed
 
@@ -64,8 +64,7 @@ def create_app(settings: Settings, worker: str = "web") -> Starlette:
             services = installed(city["services"])
             audit = closing.enter_context(Trail(settings.data, settings.keys_folder, worker))
             locks = closing.enter_context(open_locks(settings, services, audit))
-            app.state.policy, app.state.audit = locks.policy, audit
-            app.state.audit_reads = settings.audit_reads
+            app.state.door = Door(locks.policy, audit, settings.audit_reads)
             app.router.routes[:] = [
                 *hub.routes(),
                 *identity.routes(who),

@@ -7,8 +7,9 @@ and so is whatever is permitted, but reads of the hub only where the settings as
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -35,19 +36,36 @@ def caller_of(request: Request) -> Caller:
     return request.scope.get("caller", ANYONE)
 
 
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What an application asks before it answers: its policy, and the trail that it writes to, if it keeps one.
+
+    It is ``app.state.door``. An application without one is guarded by the built-in policies.
+    """
+
+    policy: Policy
+    audit: Audit | None = None
+    audit_reads: bool = False
+
+
+def door_of(request: Request) -> Door:
+    """Return the application's door."""
+    return request.app.state._state.get("door") or _built_in()  # its attributes are several times slower
+
+
 def policy_of(request: Request) -> Policy:
-    """Return the policy of the application; one that was given none is guarded by the built-in policies."""
-    return cast("Policy | None", getattr(request.app.state, "policy", None)) or _built_in()
+    """Return the application's policy."""
+    return door_of(request).policy
 
 
 def audit_of(request: Request) -> Audit | None:
     """Return the application's audit trail; None for one that keeps none."""
-    return getattr(request.app.state, "audit", None)
+    return door_of(request).audit
 
 
 @cache
-def _built_in() -> Policy:
-    return Policy()
+def _built_in() -> Door:
+    return Door(Policy())
 
 
 def purpose_of(request: Request) -> str:
@@ -72,14 +90,15 @@ def access_of(request: Request, tenant: str = DEFAULT_TENANT) -> Access:
 
 def record_of(request: Request, action: str, *, allowed: bool = True, **facts: Any) -> Record:
     """Return the audit record of what the caller does by a request; ``facts`` are further members of `Record`."""
+    scope = request.scope
     return Record(
         caller_of(request).name,
         action,
-        f"{request.method} {request.url.path}",
+        f"{scope['method']} {scope['path']}",
         "allow" if allowed else "deny",
         purpose=purpose_of(request),
-        where=request.client.host if request.client else "",
-        request=request.scope.get("request_id", ""),
+        where=scope["client"][0] if scope.get("client") else "",
+        request=scope.get("request_id", ""),
         **facts,
     )
 
@@ -90,16 +109,16 @@ def guard(request: Request, permission: str) -> Caller:
     if permission == "public":
         return caller
     tenant = request.headers.get("ngsild-tenant", DEFAULT_TENANT)
-    policy = policy_of(request)
+    door = door_of(request)
+    policy, audit = door.policy, door.audit
     if permission == "read" or permission == "write":
         allowed, because = bool(policy.access(caller, permission, tenant).grants), ()
     else:
         decision = policy.decide(caller, permission, HERE, tenant=tenant, purpose=purpose_of(request))
         allowed, because = decision.allowed, decision.because
-    audit = audit_of(request)
     if allowed:
         loud = permission not in QUIET or request.method not in ("GET", "HEAD")
-        if audit is not None and (loud or getattr(request.app.state, "audit_reads", False)):
+        if audit is not None and (loud or door.audit_reads):
             audit.record(record_of(request, permission))
         return caller
     if caller is ANYONE:
