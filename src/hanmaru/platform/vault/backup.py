@@ -9,7 +9,6 @@ is destroyed.
 import base64
 import hmac
 import json
-import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,10 +19,10 @@ from typing import Final, NamedTuple
 import structlog
 
 from hanmaru.platform.vault import ledger
+from hanmaru.platform.vault.disk import replace
 from hanmaru.platform.vault.errors import VaultError
 from hanmaru.platform.vault.files import rooms
 from hanmaru.platform.vault.keys import INDEX, Keys
-from hanmaru.platform.vault.master import sync_folder
 
 log = structlog.get_logger()
 
@@ -173,13 +172,7 @@ def _write(keys: Keys, path: Path, made: datetime, found: list[Wrapped], *, seal
     lines = [json.dumps(head), *(_line(key) for key in found)]
     body = "".join(line + "\n" for line in lines).encode()
     mac = _mac(keys, head["master"], body) if sealed else "unsealed"
-    new = path.with_name(path.name + ".new")
-    with os.fdopen(os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(body + f"{mac}\n".encode())
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    sync_folder(path.parent)
+    replace(path, body + f"{mac}\n".encode())
 
 
 def _line(key: Wrapped) -> str:

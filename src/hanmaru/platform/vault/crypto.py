@@ -21,12 +21,12 @@ NONCE_BYTES: Final = 12
 class Key:
     """A 256-bit key in memory: its id may be shown; its bytes are in no repr, pickle or copy."""
 
-    __slots__ = ("_aead", "id", "secret")
+    __slots__ = ("aead", "id", "secret")
 
     def __init__(self, id: str, secret: bytes) -> None:
         """Hold a key of 32 bytes."""
         self.id, self.secret = id, secret
-        self._aead = AESGCM(secret)
+        self.aead = AESGCM(secret)
 
     @classmethod
     def make(cls, id: str) -> "Key":
@@ -36,12 +36,12 @@ class Key:
     def seal(self, plain: bytes, place: str) -> bytes:
         """Return the sealed text of some bytes, bound to a place."""
         nonce = os.urandom(NONCE_BYTES)
-        return nonce + self._aead.encrypt(nonce, plain, place.encode())
+        return nonce + self.aead.encrypt(nonce, plain, place.encode())
 
     def open(self, sealed: bytes, place: str) -> bytes | None:
         """Return the bytes of a sealed text, or None when it is not of this key and place."""
         try:
-            return self._aead.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], place.encode())
+            return self.aead.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], place.encode())
         except (InvalidTag, ValueError):
             return None
 

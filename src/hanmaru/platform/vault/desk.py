@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,6 +80,34 @@ class Desk:
         await self.ask("vault.read", _what(wanted), [address.subject for address in wanted])
         found = await asyncio.to_thread(lambda: self.vault.store.get(wanted))
         return [found.get(address) for address in wanted]
+
+    async def put_blob(self, subject: str, kind: str, id: str, parts: AsyncIterable[bytes]) -> int:
+        """Keep a file that comes in parts of any size, over the one that is there; return its size in bytes.
+
+        Nothing is kept unless all parts come.
+        """
+        address = _address(subject, kind, id)
+        await self.ask("vault.write", _what([address]), [subject])
+        blob = await asyncio.to_thread(lambda: self.vault.store.begin_blob(address))
+        try:
+            async for part in parts:
+                await asyncio.to_thread(blob.writer.add, part)
+            await asyncio.to_thread(lambda: self.vault.store.end_blob(blob))
+        except BaseException:
+            blob.writer.abandon()
+            raise
+        return blob.writer.size
+
+    async def get_blob(self, subject: str, kind: str, id: str) -> AsyncIterator[bytes] | None:
+        """Return a file's bytes in parts, or None when there is none.
+
+        Each part is verified before it is given; a file that was cut raises VaultError where it ends too early.
+        """
+        address = _address(subject, kind, id)
+        await self.ask("vault.read", _what([address]), [subject])
+        if not await asyncio.to_thread(lambda: self.vault.store.has_blob(address)):
+            return None
+        return _parts(self.vault.store.read_blob(address))
 
     async def find(self, field: str, value: object, phonetic: bool = False) -> Names:
         """Return whose records have a value in an indexed field, or with ``phonetic`` one that sounds like it."""
@@ -163,6 +191,11 @@ class Desk:
                 detail=detail or {},
             )
         )
+
+
+async def _parts(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
+        yield chunk
 
 
 def _address(subject: str, kind: str, id: str) -> Address:

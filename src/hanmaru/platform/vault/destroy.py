@@ -50,12 +50,15 @@ def _carry_out(data: Path, keys: Keys, room: str, subject: str) -> None:
 def erase(data: Path, keys: Keys, room: str, subject: str) -> None:
     """Delete what is kept of a subject: records, tokens, files, and what logs still hold of them."""
     files = Room(data, room)
+    if files.records.exists():
+        _erase_rows(files, keys, subject)
     for folder in (files.blobs(subject), files.lake(subject)):
-        if folder.exists():
-            shutil.rmtree(folder)
-    if not files.records.exists():
-        return
-    store = Store(files.records, room, keys)
+        while folder.exists():  # again when a writer made a file meanwhile; without a row it cannot do so twice
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _erase_rows(files: Room, keys: Keys, subject: str) -> None:
+    store = Store(files, keys)
     index = BlindIndex(files.index, store, ()) if files.index.exists() else None
     try:
         store.erase(subject)
@@ -66,7 +69,7 @@ def erase(data: Path, keys: Keys, room: str, subject: str) -> None:
             while file and not file.wipe_log():
                 if time.monotonic() > deadline:
                     raise VaultError(
-                        f"{room}/{subject}: the key is destroyed; a log is still read and is emptied"
+                        f"{files.name}/{subject}: the key is destroyed; a log is still read and is emptied"
                         " when the destruction is asked again or the hub starts",
                         503,
                     )

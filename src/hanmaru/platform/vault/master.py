@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from hanmaru.platform.vault.crypto import KEY_BYTES, Key
+from hanmaru.platform.vault.disk import sync_folder
 from hanmaru.platform.vault.errors import VaultError
 
 FILE: Final = "master.key"
@@ -80,12 +81,3 @@ def _read(path: Path) -> Key:
     if magic != _MAGIC or len(secret) != KEY_BYTES:
         raise VaultError(f"{path} is not a master key file", 500)
     return Key(id, secret)
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush a folder, so that a file made, renamed or removed in it stays so after a power failure."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

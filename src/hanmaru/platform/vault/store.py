@@ -8,15 +8,17 @@ what is derived from the records knows how far it has read.
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from hanmaru.platform.vault import blobs
 from hanmaru.platform.vault.crypto import Key, place
 from hanmaru.platform.vault.database import Database
-from hanmaru.platform.vault.errors import VaultError, altered
+from hanmaru.platform.vault.errors import VaultError, altered, gone
+from hanmaru.platform.vault.files import Room
 from hanmaru.platform.vault.keys import Keys, Version
 
 MOST_BYTES: Final = 2**20
@@ -33,6 +35,9 @@ CREATE TABLE IF NOT EXISTS record(
   subject TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, key INTEGER NOT NULL,
   seq INTEGER NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY(subject, kind, id)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS record_seq ON record(seq);
+CREATE TABLE IF NOT EXISTS blob(
+  subject TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, key INTEGER NOT NULL, file TEXT NOT NULL,
+  PRIMARY KEY(subject, kind, id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS written(seq INTEGER NOT NULL);
 INSERT INTO written SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM written);
 """
@@ -43,6 +48,7 @@ ON r.subject = json_extract(w.value, '$[0]') AND r.kind = json_extract(w.value, 
 AND r.id = json_extract(w.value, '$[2]')
 """
 
+_BLOB = "SELECT key, file FROM blob WHERE subject = ? AND kind = ? AND id = ?"
 _AFTER = "SELECT subject, kind, id, version, key, seq, sealed FROM record WHERE seq > ? ORDER BY seq LIMIT ?"
 
 Document = Mapping[str, Any]
@@ -73,13 +79,22 @@ class Row(NamedTuple):
         return Address(self.subject, self.kind, self.id)
 
 
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A blob that is being written under a version of its subject's key."""
+
+    address: Address
+    key: int
+    writer: blobs.Writer
+
+
 class Store:
     """The encrypted records of one room. For use from threads; every call reads or writes files."""
 
-    def __init__(self, path: Path, room: str, keys: Keys) -> None:
+    def __init__(self, files: Room, keys: Keys) -> None:
         """Open a room's file, making it on first use."""
-        self.room, self.keys = room, keys
-        self.db = Database(path, _SCHEMA)
+        self.files, self.room, self.keys = files, files.name, keys
+        self.db = Database(files.records, _SCHEMA)
 
     def close(self) -> None:
         """Close the file."""
@@ -163,10 +178,61 @@ class Store:
             return [id for (id,) in rows]
 
     def erase(self, subject: str) -> None:
-        """Delete a subject and its records; on return no file of the room's holds them. None there is no error."""
+        """Delete a subject and its rows; none there is no error."""
         with self.db.write() as db:
             db.execute("DELETE FROM record WHERE subject = ?", (subject,))
+            db.execute("DELETE FROM blob WHERE subject = ?", (subject,))
             db.execute("DELETE FROM subject WHERE subject = ?", (subject,))
+
+    def begin_blob(self, address: Address) -> Blob:
+        """Begin a blob under the subject's key; raises VaultError 404 for a subject not there."""
+        version = self.key_versions([address.subject])[address.subject]
+        key = self.keys.get(self.room, address.subject, version)
+        return Blob(address, version, blobs.Writer(self.files.blobs(address.subject), key, self.blob_place(address)))
+
+    def end_blob(self, blob: Blob) -> None:
+        """Put a finished blob in the place of the one that is there.
+
+        Raises VaultError 409 when the subject's key was destroyed or rotated meanwhile.
+        """
+        blob.writer.finish()
+        try:
+            with self.db.write() as db:
+                row = db.execute("SELECT key FROM subject WHERE subject = ?", (blob.address.subject,)).fetchone()
+                if row != (blob.key,):
+                    raise VaultError(f"the key of {self.room}/{blob.address.subject} changed meanwhile; try again", 409)
+                old = db.execute(_BLOB, blob.address).fetchone()
+                row = (*blob.address, blob.key, blob.writer.path.name)
+                db.execute("INSERT OR REPLACE INTO blob VALUES(?, ?, ?, ?, ?)", row)
+        except BaseException:
+            blob.writer.abandon()
+            raise
+        if old:
+            (blob.writer.path.parent / old[1]).unlink(missing_ok=True)
+
+    def has_blob(self, address: Address) -> bool:
+        """Return whether there is a blob."""
+        return self._blob(address) is not None
+
+    def read_blob(self, address: Address) -> Iterator[bytes]:
+        """Yield a blob's bytes in chunks, each verified; raises VaultError as `blobs.read` does."""
+        what = f"the blob {self.room}/{'/'.join(address)}"
+        for last in (False, True):
+            if (row := self._blob(address)) is None:
+                raise gone(self.room, address.subject)
+            key = self.keys.get(self.room, address.subject, row[0])
+            path = self.files.blobs(address.subject) / row[1]
+            if path.exists() or last:  # else it was replaced since: look again
+                yield from blobs.read(path, key, self.blob_place(address), what)
+                return
+
+    def _blob(self, address: Address) -> tuple[int, str] | None:
+        with self.db.read() as db:
+            return db.execute(_BLOB, address).fetchone()
+
+    def blob_place(self, address: Address) -> str:
+        """Return what a blob is authenticated together with."""
+        return place("blob", self.room, *address)
 
     def opened(self, row: Row, keys: Mapping[Version, Key]) -> dict[str, Any]:
         """Return a row's document; raises VaultError when it is not what was put there."""

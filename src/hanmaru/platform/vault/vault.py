@@ -116,7 +116,7 @@ class Vault:
         """The records' file, opened on first use; blocks then."""
         with self._opening:
             if self._store is None:
-                self._store = Store(self.files.records, self.name, self.vaults.keys)
+                self._store = Store(self.files, self.vaults.keys)
             return self._store
 
     @property
