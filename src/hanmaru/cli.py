@@ -183,11 +183,18 @@ def _jobs() -> typer.Typer:
     return jobs_app(lambda: make_jobs(settings, installed(city_document(settings)["services"])))
 
 
+def _service() -> typer.Typer:
+    from hanmaru.scaffold.cli import app
+
+    return app
+
+
 ELSEWHERE: dict[str, tuple[str, Callable[[], typer.Typer | Callable[..., None]]]] = {
     "city": ("Make and inspect the city that the demo runs.", _city),
     "ingest": ("Bring a file into the hub.", _ingest),
     "policy": ("Check the policies, and say why they decide as they do.", _policy),
     "jobs": ("See the durable workflows, and stop them.", _jobs),
+    "service": ("Begin a service of your own, and see which are installed.", _service),
     "connect": ("Run the configured connectors without the rest of the hub.", _connect),
 }
 """Commands that other packages define, as (help, how to load it): loaded when they are used."""
