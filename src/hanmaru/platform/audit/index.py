@@ -83,6 +83,18 @@ class Page(msgspec.Struct, frozen=True):
     behind: int
 
 
+def instant(text: str) -> int:
+    """Return a date or time that somebody typed as microseconds since 1970; one without a zone is UTC.
+
+    Raises ValueError that says how to write one.
+    """
+    try:
+        time = datetime.fromisoformat(text)
+        return ((time if time.tzinfo else time.replace(tzinfo=UTC)) - _EPOCH) // timedelta(microseconds=1)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{text!r} is no time; write 2026-11-23 or 2026-11-23T09:30:00+09:00") from None
+
+
 def micros(at: str) -> int:
     """Return an RFC 3339 time as microseconds since 1970. Raises ValueError for another text or one without zone."""
     time = datetime.fromisoformat(at)
@@ -125,9 +137,9 @@ class Index:
         lines = 0
         with self._open() as db:
             for name in chains(self.folder):
-                while most is None or lines < most:
+                while (most is None or lines < most) and self._behind(db, name):
                     taken, size = self._batch(db, name)
-                    if not taken and not size:
+                    if not size:
                         break
                     lines += taken
                     progress(size)
@@ -187,10 +199,10 @@ class Index:
             raise
         return db
 
-    def _behind(self, db: sqlite3.Connection) -> int:
+    def _behind(self, db: sqlite3.Connection, *names: str) -> int:
         at = {name: (number, byte) for name, number, byte in db.execute("SELECT name, segment, byte FROM chains")}
         behind = 0
-        for name in chains(self.folder):
+        for name in names or chains(self.folder):
             number, byte = at.get(name, (1, 0))
             with suppress(FileNotFoundError):
                 behind -= byte
@@ -224,7 +236,9 @@ class Index:
         taken = 0
         with suppress(FileNotFoundError), path.open("rb") as file:
             file.seek(byte)
-            while len(lines) < BATCH_LINES and (line := file.readline()).endswith(b"\n"):
+            while len(lines) < BATCH_LINES and (line := file.readline(LINE_BYTES + 1)):
+                if len(line) <= LINE_BYTES and not line.endswith(b"\n"):
+                    break  # it is being written
                 lines.append(line)
                 taken += len(line)
         return lines, taken
@@ -279,9 +293,8 @@ class Index:
             limit(f"{key}.at < ?", query.until)
         if query.before is not None:
             at, chain, seq = _cursor(query.before)
-            limit(
-                f"({key}.at, {key}.chain, {key}.seq) < (?, (SELECT id FROM chains WHERE name = ?), ?)", at, chain, seq
-            )
+            limit("(r.at, r.chain, r.seq) < (?, (SELECT id FROM chains WHERE name = ?), ?)", at, chain, seq)
+            limit(f"{key}.at <= ?", at)
         sql = f"""
             SELECT r.at, c.name, r.seq, r.segment, r.byte FROM {source} JOIN chains c ON c.id = r.chain
             {"WHERE " + " AND ".join(where) if where else ""}

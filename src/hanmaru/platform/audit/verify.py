@@ -17,8 +17,9 @@ from hanmaru.platform.audit.seal import Head, TrailError, genuine, private_key, 
 from hanmaru.platform.audit.walk import Finding, Walker
 
 MOST_FINDINGS = 1000
-BESIDE = frozenset({"public.pem", "index.db", "index.db-wal", "index.db-shm", "verified.json"})
+BESIDE = frozenset({"public.pem", "index.db", "index.db-wal", "index.db-shm", "verified.json", "verify.lock"})
 """What lies beside the chains: the public key and what can be made again from them."""
+DRAFTS = (".public.pem.", "verified.json.")
 IN_FLIGHT_S = 0.2
 STEP_LINES = 1000
 
@@ -177,7 +178,7 @@ def _strangers(folder: Path, sizes: Mapping[str, Mapping[Path, int]], findings: 
                 findings.about(f"{name}/{path.name}", "does not belong to the audit trail")
     if folder.is_dir():
         for path in sorted(folder.iterdir()):
-            if path.is_file() and path.name not in BESIDE and not path.name.startswith(".public.pem."):
+            if path.is_file() and path.name not in BESIDE and not path.name.startswith(DRAFTS):
                 findings.about(path.name, "does not belong to the audit trail")
 
 
