@@ -175,6 +175,16 @@ def _policy() -> typer.Typer:
 
 
 def _jobs() -> typer.Typer:
+def _audit() -> typer.Typer:
+    from hanmaru.platform.audit.cli import audit_app
+
+    def where(data: Path | None) -> tuple[Path, Path]:
+        settings = _settings(data)
+        return settings.data, settings.keys_folder
+
+    return audit_app(where)
+
+
     from hanmaru.composition import city_document, make_jobs
     from hanmaru.platform.jobs.cli import jobs_app
     from hanmaru.platform.services import installed
@@ -208,6 +218,7 @@ def make_app(arguments: Sequence[str]) -> typer.Typer:
     def hanmaru(  # pyright: ignore[reportUnusedFunction] - registered by the decorator
         _version: Annotated[
             bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    "audit": ("Verify, search and export the audit trail.", _audit),
         ] = False,
     ) -> None:
         """Hanmaru, an open smart-city data hub (NGSI-LD) and the city services that live on it.
