@@ -7,14 +7,17 @@ from typing import Any
 import msgspec
 import pytest
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from hanmaru.edge import on_problem
 from hanmaru.hub.api.subscriptions import routes
 from hanmaru.hub.local import Hub, open_hub
 from hanmaru.hub.model import DEFAULT_VOCAB
+from hanmaru.hub.owners import HIDDEN, LOST, Owners
 from hanmaru.hub.subscriptions import KIND, decode
-from hanmaru.platform.policy import Caller
+from hanmaru.platform.access import Access, Area, Grant
+from hanmaru.platform.policy import Caller, caller_of
 from hanmaru.platform.problems import Problem
 from tests.asgi import Answer, ask
 from tests.hub.notifying import EVERYTHING, document, room
@@ -33,13 +36,22 @@ async def hub(tmp_path: Path) -> AsyncGenerator[Hub]:
 @pytest.fixture
 def api(hub: Hub) -> Ask:
     """Ask the subscription routes as a caller of some role."""
-    app = Starlette(routes=routes(hub), exception_handlers={Problem: on_problem})
+
+    def may_manage(request: Request, owner: str) -> bool:
+        return caller_of(request).name == "manager"
+
+    app = Starlette(routes=routes(hub, may_manage), exception_handlers={Problem: on_problem})
 
     async def call(
-        method: str, path: str = "", body: Any = None, role: Any = "admin", headers: dict[str, str] | None = None
+        method: str,
+        path: str = "",
+        body: Any = None,
+        role: Any = "admin",
+        headers: dict[str, str] | None = None,
+        name: str = "somebody",
     ) -> Answer:
         async def identified(scope: Scope, receive: Receive, send: Send) -> None:
-            await app({**scope, "caller": Caller("somebody", (role,))}, receive, send)
+            await app({**scope, "caller": Caller(name, (role,))}, receive, send)
 
         given = {"content-type": "application/json", **(headers or {})}
         return await ask(
@@ -254,13 +266,51 @@ async def test_a_deleted_subscription_is_gone(api: Ask) -> None:
     assert (await api("GET", f"/{FULL['id']}")).status == 404
 
 
-async def test_a_reader_sees_subscriptions_without_their_secrets_and_changes_none(api: Ask) -> None:
+async def test_a_subscription_is_there_for_its_owner(api: Ask) -> None:
     await api("POST", body=FULL)
-    shown = (await api("GET", f"/{FULL['id']}", role="reader")).json()
+    one = f"/{FULL['id']}"
+    assert (await api("GET", one, name="other")).status == 404
+    assert (await api("PATCH", one, {"isActive": False}, name="other")).status == 404
+    assert (await api("DELETE", one, name="other")).status == 404
+    listed = await api("GET", "?count=true", name="other")
+    assert (listed.json(), listed.headers["ngsild-results-count"]) == ([], "0")
+    assert (await api("GET", one)).json()["isActive"] is True
+    assert (await api("PATCH", one, {"isActive": False}, role="reader")).status == 403
+
+
+async def test_who_manages_subscriptions_pauses_and_deletes_those_of_others(api: Ask) -> None:
+    await api("POST", body=FULL)
+    one = f"/{FULL['id']}"
+    (shown,) = (await api("GET", name="manager")).json()
     assert shown["notification"]["endpoint"]["receiverInfo"] == [{"key": "Authorization"}]
-    assert b"secret" not in (await api("GET", role="reader")).body
-    for method, path in (("POST", ""), ("PATCH", f"/{FULL['id']}"), ("DELETE", f"/{FULL['id']}")):
-        assert (await api(method, path, FULL, role="reader")).status == 403
+    elsewhere = {"notification": {"endpoint": {"uri": "http://manager.example/"}}}
+    assert (await api("PATCH", one, elsewhere, name="manager")).status == 403
+    assert (await api("PATCH", one, {"type": "Subscription", "isActive": False}, name="manager")).status == 204
+    mine = (await api("GET", one)).json()
+    assert (mine["status"], mine["notification"]["endpoint"]["uri"]) == ("paused", ENDPOINT)
+    assert mine["notification"]["endpoint"]["receiverInfo"][0]["value"] == "Bearer secret"
+    assert (await api("DELETE", one, name="manager")).status == 204
+
+
+async def test_a_subscription_without_rights_says_so(api: Ask, hub: Hub) -> None:
+    hub.owners = Owners(fresh_s=0)
+    may: list[Access] = [EVERYTHING]
+    hub.rights = lambda owner, tenant: may[0] if may else None
+    await api("POST", body=FULL)
+
+    async def shown() -> tuple[str, str | None, str]:
+        subscription = (await api("GET", f"/{FULL['id']}")).json()
+        n = subscription["notification"]
+        return subscription["status"], n.get("status"), n.get("lastErrorReason", "")
+
+    assert await shown() == ("active", None, "")
+    may[0] = Access(grants=(Grant(types=frozenset({DEFAULT_VOCAB + "Bus"})),))
+    assert await shown() == ("paused", "failed", HIDDEN)
+    may.clear()
+    assert await shown() == ("paused", "failed", LOST)
+    assert (await api("POST", body=document(ENDPOINT))).status == 403
+    may.append(EVERYTHING)
+    assert await shown() == ("active", None, "")
 
 
 async def test_the_subscriber_keeps_the_access_it_had(api: Ask, hub: Hub) -> None:
@@ -268,3 +318,20 @@ async def test_the_subscriber_keeps_the_access_it_had(api: Ask, hub: Hub) -> Non
     kept = decode(await hub.store.get_document(KIND, "sejong", FULL["id"]) or b"")
     assert (kept.owner, kept.access.tenant, kept.access.write) == ("somebody", "sejong", True)
     assert kept.watched == (DEFAULT_VOCAB + "temperature",)
+
+
+async def test_a_subscription_stored_before_accesses_were_unions_keeps_its_bounds(api: Ask, hub: Hub) -> None:
+    await api("POST", body=FULL)
+    stored = msgspec.json.decode(await hub.store.get_document(KIND, "", FULL["id"]) or b"")
+    stored["access"] = {
+        "tenant": "",
+        "types": ["urn:x:Room"],
+        "scopes": ["/Sejong"],
+        "attributes": None,
+        "area": {"geometry": "{}"},
+        "write": True,
+    }
+    bounds = Grant(frozenset({"urn:x:Room"}), ("/Sejong",), None, Area("{}"))
+    assert decode(msgspec.json.encode(stored)).access == Access("", (bounds,), True)
+    stored["access"] = {"tenant": "", "types": None, "scopes": None, "attributes": None, "area": None, "write": False}
+    assert decode(msgspec.json.encode(stored)).access == Access()

@@ -20,12 +20,15 @@ from msgspec.structs import replace as _replace
 
 from hanmaru.hub.contexts import Contexts
 from hanmaru.hub.ledger import Ledger
-from hanmaru.hub.matching import Matcher
+from hanmaru.hub.matching import Matcher, Watch
 from hanmaru.hub.notifications import Item, Parcel, decode_parcel, render, terms_of
+from hanmaru.hub.owners import Owners
 from hanmaru.hub.sender import Outcome, Sender
 from hanmaru.hub.stores.base import Delivery, Store
 from hanmaru.hub.subscriptions import Subscription
 from hanmaru.hub.times import micros, now
+from hanmaru.hub.visibility import fingerprint
+from hanmaru.platform.access import Access
 from hanmaru.platform.egress import EVERYWHERE, Egress
 from hanmaru.platform.problems import Problem
 from hanmaru.platform.telemetry import metrics
@@ -65,21 +68,30 @@ class Limits:
 class Courier:
     """What every lane needs to deliver: the way out, the way to write down, and who subscribes."""
 
-    def __init__(self, store: Store, contexts: Contexts, matcher: Matcher, ledger: Ledger, limits: Limits) -> None:
+    def __init__(
+        self, store: Store, contexts: Contexts, owners: Owners, matcher: Matcher, ledger: Ledger, limits: Limits
+    ) -> None:
         """Open the HTTP client."""
-        self.store, self.contexts, self.matcher, self.ledger, self.limits = store, contexts, matcher, ledger, limits
+        self.store, self.contexts, self.owners, self.matcher = store, contexts, owners, matcher
+        self.ledger, self.limits = ledger, limits
         self.sender = Sender(per_endpoint=limits.per_endpoint, ssl=limits.ssl, egress=limits.egress)
         self.held = self._waiting = 0
         self.loading = asyncio.Semaphore(4)
 
-    async def notify(self, subscription: Subscription, items: Sequence[Item], id: str) -> Outcome:
-        """Try once to deliver a notification, and count it."""
+    async def notify(self, subscription: Subscription, access: Access, items: Sequence[Item], id: str) -> Outcome:
+        """Try once to deliver a notification of items that were made for an access, and count it."""
+
+        def due() -> bool:
+            return self.owners.access(subscription) == access
+
         endpoint = subscription.notification.endpoint
         timeout_s = endpoint.timeout / 1000 if endpoint.timeout else self.limits.timeout_s
         try:
             terms = await terms_of(subscription, self.contexts)
             headers, body = render(subscription, terms, items, id, now())
-            outcome = await self.sender.send(endpoint.uri, headers, body, timeout_s)
+            outcome = await self.sender.send(endpoint.uri, headers, body, timeout_s, due)
+            if outcome.verdict == "outdated":
+                return outcome
         except Problem as problem:
             outcome = Outcome("failed", problem.detail or problem.title)
         except Exception as error:
@@ -144,7 +156,8 @@ class Lane:
             self._wake.clear()
             self._not_before = 0.0
         watch = self._courier.matcher.get(self._key)
-        if watch is None or watch.subscription.status(now()) != "active":
+        access = self._courier.owners.access(watch.subscription) if watch else None
+        if watch is None or access is None or watch.subscription.status(now()) != "active":
             self._courier.settle([delivery.id for delivery in self._queue])
             self._release()
             return
@@ -154,11 +167,11 @@ class Lane:
             await self._pause(wait_s)
             return
         if subscription.throttling_s is None:
-            await self._deliver(subscription, *self._one())
+            await self._deliver(subscription, access, *self._one(watch, access))
         else:
             if self._queue[0].id > self._turn:
                 self._turn = self._newest
-            await self._deliver(subscription, *await self._merged(subscription))
+            await self._deliver(subscription, access, *await self._merged(watch, access))
 
     def _throttle_s(self, subscription: Subscription) -> float:
         """Return how long to wait for the next notification; what waited when a turn began all belongs to it."""
@@ -167,12 +180,12 @@ class Lane:
             return 0.0
         return micros(last) / 1e6 + subscription.throttling_s - time.time()
 
-    def _one(self) -> tuple[list[Delivery], Parcel, list[Item]]:
+    def _one(self, watch: Watch, access: Access) -> tuple[list[Delivery], Parcel, list[Item]]:
         delivery = self._pop()
         parcel = _parcel(delivery)
-        return [delivery], parcel, parcel.items
+        return [delivery], parcel, _visible(parcel, watch, access)
 
-    async def _merged(self, subscription: Subscription) -> tuple[list[Delivery], Parcel, list[Item]]:
+    async def _merged(self, watch: Watch, access: Access) -> tuple[list[Delivery], Parcel, list[Item]]:
         """Take everything that waits, the latest state of each entity only."""
         taken: list[Delivery] = []
         latest: dict[str, Item] = {}
@@ -181,9 +194,9 @@ class Lane:
             delivery = self._pop()
             parcel = _parcel(delivery)
             taken.append(replace(delivery, doc=b""))
-            if parcel.last > subscription.since:
+            if parcel.last > watch.subscription.since:
                 parcels[1:] = [_replace(parcel, items=[])]
-                for item in parcel.items:
+                for item in _visible(parcel, watch, access):
                     latest.pop(item.entity.id, None)
                     latest[item.entity.id] = item
             if not self._queue and self._behind:
@@ -192,16 +205,19 @@ class Lane:
         return taken, _replace(last, first=first.first, at=first.at), list(latest.values())
 
     async def _deliver(
-        self, subscription: Subscription, taken: list[Delivery], parcel: Parcel, items: list[Item]
+        self, subscription: Subscription, access: Access, taken: list[Delivery], parcel: Parcel, items: list[Item]
     ) -> None:
         courier, limits = self._courier, self._courier.limits
         ids = [delivery.id for delivery in taken]
         overdue = time.time() - parcel.at / 1e6 > limits.give_up_s
-        if parcel.last <= subscription.since or (overdue and self._failures):
+        if not items or parcel.last <= subscription.since or (overdue and self._failures):
             courier.settle(ids)
             return
         id = notification_id(subscription, parcel)
-        outcome = await courier.notify(subscription, items, id)
+        outcome = await courier.notify(subscription, access, items, id)
+        if outcome.verdict == "outdated":
+            self._again(ids[0])
+            return
         if outcome.verdict != "failed":
             self._failures = 0
             courier.settle(ids)
@@ -214,9 +230,13 @@ class Lane:
             courier.settle(ids)
         else:
             courier.ledger.again(replace(taken[0], due=int(self._not_before * 1e6), attempts=self._failures))
-            self._release()
-            self._read, self._behind = ids[0] - 1, True
+            self._again(ids[0])
             await self._pause(self._not_before - time.time())
+
+    def _again(self, first: int) -> None:
+        """Leave to the store what was taken from it, from a delivery on."""
+        self._release()
+        self._read, self._behind = first - 1, True
 
     async def _load(self) -> None:
         newest, courier = self._newest, self._courier
@@ -261,6 +281,13 @@ def _parcel(delivery: Delivery) -> Parcel:
     except msgspec.MsgspecError:  # one that cannot be read must not stop the others
         log.exception("delivery cannot be read", subscription=delivery.subscription)
         return NOTHING
+
+
+def _visible(parcel: Parcel, watch: Watch, access: Access) -> list[Item]:
+    """Return what of a parcel may be sent: all of it, unless other things were visible when it was made."""
+    if parcel.seen == fingerprint(access):
+        return parcel.items
+    return [item for old in parcel.items if (item := watch.reduced(old, access)) is not None]
 
 
 def notification_id(subscription: Subscription, parcel: Parcel) -> str:

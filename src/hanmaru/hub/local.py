@@ -16,6 +16,7 @@ from hanmaru.hub.compact import View
 from hanmaru.hub.contexts import Contexts
 from hanmaru.hub.geometry import GeoQuery
 from hanmaru.hub.model import LOCATION, Change, Entity
+from hanmaru.hub.owners import Owners, Rights
 from hanmaru.hub.query import EntityQuery, TemporalQuery, parse_q, parse_types
 from hanmaru.hub.stores.base import Store
 from hanmaru.hub.terms import CORE_TERMS
@@ -29,12 +30,22 @@ POLL_S = 0.02
 
 
 class Hub:
-    """A store and the contexts kept in it."""
+    """A store, the contexts kept in it, and what the owners of its subscriptions may see."""
 
     def __init__(self, store: Store) -> None:
         """Put a hub on an open store."""
         self.store = store
         self.contexts = Contexts(store)
+        self.owners = Owners()
+
+    @property
+    def rights(self) -> Rights | None:
+        """What asks what an owner of subscriptions may see now; without it, what it might when it wrote them."""
+        return self.owners.rights
+
+    @rights.setter
+    def rights(self, rights: Rights | None) -> None:
+        self.owners.rights = rights
 
     def client(self, access: Access) -> "LocalClient":
         """Return the hub as one caller sees it."""

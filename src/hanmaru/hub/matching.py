@@ -8,6 +8,8 @@ from typing import Any
 from hanmaru.hub.geometry import bounds
 from hanmaru.hub.index import Row, entity_rows
 from hanmaru.hub.model import Change
+from hanmaru.hub.notifications import Item
+from hanmaru.hub.owners import Owners
 from hanmaru.hub.query import (
     Node,
     compile_pattern,
@@ -18,6 +20,7 @@ from hanmaru.hub.query import (
     parse_q,
     parse_scopes,
     parse_types,
+    terms_of,
 )
 from hanmaru.hub.subscriptions import ANY_TYPE, DEFAULT_TRIGGERS, Subscription
 from hanmaru.hub.visibility import Attributes, attributes_of, matching, only, shapes_of
@@ -76,7 +79,7 @@ class _Selector:
 class Watch:
     """A subscription with everything compiled that matching needs."""
 
-    __slots__ = ("_box", "_q", "_scopes", "_selectors", "_triggers", "_watched", "subscription")
+    __slots__ = ("_asked", "_box", "_q", "_scopes", "_selectors", "_triggers", "_watched", "subscription")
 
     def __init__(self, subscription: Subscription) -> None:
         """Compile a subscription."""
@@ -88,6 +91,9 @@ class Watch:
         self._watched = frozenset(subscription.watched)
         self._box = subscription.geo.box() if subscription.geo else None
         self._q = parse_q(subscription.q.text, subscription.q.terms()) if subscription.q else None
+        self._asked = {term.attribute for term in terms_of(self._q)}
+        if subscription.geo:
+            self._asked.add(subscription.geo.attribute)
         self._scopes = parse_scopes(subscription.scope_q) if subscription.scope_q else None
         self._selectors = tuple(
             _Selector(
@@ -118,12 +124,12 @@ class Watch:
                 for type in names_of(selector.types):
                     yield from (("type", tenant, type, name) for name in attributes)
 
-    def fires(self, occurrence: Occurrence) -> bool:
-        """Whether the change is to be notified; of whether the subscription is active the caller takes care."""
+    def fires(self, occurrence: Occurrence, access: Access) -> bool:
+        """Whether the change is to be notified to who may see so much; that it is active the caller takes care of."""
         s, change = self.subscription, occurrence.change
         if change.seq <= s.since or change.tenant != s.tenant or s.interval_s is not None:
             return False
-        if not self._selected(change) or not (matched := occurrence.matched(s.access)):
+        if not self._selected(change) or not (matched := occurrence.matched(access)):
             return False
         visible = attributes_of(matched)
         if not self._triggered(occurrence, visible):
@@ -133,6 +139,27 @@ class Watch:
         if self._q is not None and not matches(self._q, occurrence.rows(visible)):
             return False
         return s.geo is None or self._in_place(occurrence, visible)
+
+    def reduced(self, item: Item, access: Access) -> Item | None:
+        """Return what of an item, kept for who might see more or other, may still be sent; None when nothing may.
+
+        It is decided by what the item holds: who might not see where an entity is gets it for its place no more.
+        """
+        matched, deleted = matching(access, item.entity), item.entity.deleted_at is not None
+        visible = attributes_of(matched)
+        if not matched or (visible is not None and self._watched and visible.isdisjoint(self._watched)):
+            return None
+        entity = only(item.entity, visible)
+        if deleted:  # its values are not kept
+            if visible is not None and not visible.issuperset(self._asked):
+                return None
+        elif self._q is not None and not matches(self._q, entity_rows(entity)):
+            return None
+        elif (geo := self.subscription.geo) is not None:
+            shapes = shapes_of(entity, geo.attribute)
+            if not shapes or not geo.matches(shapes).any():
+                return None
+        return Item(entity, {n: i for n, i in item.gone.items() if visible is None or n in visible})
 
     def _triggered(self, occurrence: Occurrence, visible: Attributes) -> bool:
         triggers, kind = self._triggers, occurrence.change.kind
@@ -179,15 +206,16 @@ def _meet(a: Box, b: Box) -> bool:
 
 def concerns(subscription: Subscription, change: Change) -> bool:
     """Whether a change is to be notified to a subscription."""
-    return Watch(subscription).fires(Occurrence(change))
+    return Watch(subscription).fires(Occurrence(change), subscription.access)
 
 
 class Matcher:
     """Subscriptions by what they watch; ``evaluations`` counts how many were asked about a change so far."""
 
-    def __init__(self) -> None:
-        """Start without subscriptions."""
+    def __init__(self, owners: Owners | None = None) -> None:
+        """Start without subscriptions; ``owners`` tells what each may show."""
         self.evaluations = 0
+        self._owners = owners or Owners()
         self._watches: dict[Key, Watch] = {}
         self._buckets: dict[tuple[str, ...], dict[Key, Watch]] = {}
 
@@ -227,7 +255,8 @@ class Matcher:
             if members := self._buckets.get(bucket):
                 asked.update(members)
         self.evaluations += len(asked)
-        return [watch for watch in asked.values() if watch.fires(occurrence)]
+        sees = self._owners.access
+        return [w for w in asked.values() if (access := sees(w.subscription)) and w.fires(occurrence, access)]
 
     def _buckets_of(self, occurrence: Occurrence) -> Iterable[tuple[str, ...]]:
         tenant, entity = occurrence.change.tenant, occurrence.change.entity

@@ -28,12 +28,16 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Parcel(msgspec.Struct, frozen=True):
-    """What a stored delivery holds: items of changes ``first`` to ``last``, put together at ``at`` (microseconds)."""
+    """What a stored delivery holds: items of changes ``first`` to ``last``, put together at ``at`` (microseconds).
+
+    ``seen`` is the fingerprint of the access that the items were made for.
+    """
 
     first: int
     last: int
     at: int
     items: list[Item]
+    seen: str = ""
 
 
 decode_parcel = msgspec.json.Decoder(Parcel).decode
@@ -51,9 +55,10 @@ def item_of(change: Change, access: Access, *, removed: bool) -> Item:
     return Item(entity, {n: i for n, i in change.gone.items() if visible is None or n in visible})
 
 
-def encode_parcel(first: int, last: int, at: int, items: Sequence[bytes]) -> bytes:
+def encode_parcel(first: int, last: int, at: int, items: Sequence[bytes], seen: str) -> bytes:
     """Return a `Parcel` of encoded items."""
-    return _encode({"first": first, "last": last, "at": at, "items": [msgspec.Raw(item) for item in items]})
+    raw = [msgspec.Raw(item) for item in items]
+    return _encode({"first": first, "last": last, "at": at, "items": raw, "seen": seen})
 
 
 def encode_item(item: Item) -> bytes:

@@ -23,6 +23,7 @@ from hanmaru.hub.periodic import repeat
 from hanmaru.hub.stores.base import Delivery
 from hanmaru.hub.subscriptions import KIND, decode
 from hanmaru.hub.times import now
+from hanmaru.hub.visibility import fingerprint
 from hanmaru.platform.access import Access
 from hanmaru.platform.problems import Problem
 
@@ -48,6 +49,7 @@ class _Bundle:
 
     first: int
     last: int
+    seen: str
     size: int = 0
     ids: set[str] = field(default_factory=set[str])
     items: list[bytes] = field(default_factory=list[bytes])
@@ -58,9 +60,9 @@ class Notifier:
 
     def __init__(self, hub: Hub, *, retention_s: float, limits: Limits) -> None:
         """Make a notifier that has not begun."""
-        self._store, self._contexts = hub.store, hub.contexts
+        self._store, self._contexts, self._owners = hub.store, hub.contexts, hub.owners
         self._retention_s, self._limits = retention_s, limits
-        self.matcher = Matcher()
+        self.matcher = Matcher(hub.owners)
         self._ledger = Ledger(hub.store)
         self._documents: dict[Key, bytes] = {}
         self._version = -1
@@ -71,7 +73,7 @@ class Notifier:
 
     async def run(self) -> None:
         """Notify until cancelled."""
-        self._courier = Courier(self._store, self._contexts, self.matcher, self._ledger, self._limits)
+        self._courier = Courier(self._store, self._contexts, self._owners, self.matcher, self._ledger, self._limits)
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 await self._begin()
@@ -130,20 +132,23 @@ class Notifier:
         size = 0
 
         def close(key: Key, bundle: _Bundle) -> None:
-            deliveries.append(Delivery(*key, encode_parcel(bundle.first, bundle.last, at, bundle.items), at))
+            deliveries.append(
+                Delivery(*key, encode_parcel(bundle.first, bundle.last, at, bundle.items, bundle.seen), at)
+            )
 
         for number, change in enumerate(changes):
             encoded: dict[tuple[Access, bool], bytes] = {}
             for watch in self.matcher.firing(Occurrence(change)):
                 subscription = watch.subscription
-                if subscription.status(instant) != "active":
+                access = self._owners.access(subscription)
+                if access is None or subscription.status(instant) != "active":
                     continue
-                raw = _item(change, watch, encoded)
+                raw, seen = _item(change, access, watch.shows_removed, encoded), fingerprint(access)
                 bundle = open_bundles.get(subscription.key)
-                if bundle is None or _full(bundle, change.entity.id):
+                if bundle is None or bundle.seen != seen or _full(bundle, change.entity.id):
                     if bundle is not None:
                         close(subscription.key, bundle)
-                    bundle = open_bundles[subscription.key] = _Bundle(change.seq, change.seq)
+                    bundle = open_bundles[subscription.key] = _Bundle(change.seq, change.seq, seen)
                 bundle.last = change.seq
                 bundle.size += len(raw)
                 bundle.ids.add(change.entity.id)
@@ -228,9 +233,8 @@ class Notifier:
             await self._store.trim(before)
 
 
-def _item(change: Change, watch: Watch, encoded: dict[tuple[Access, bool], bytes]) -> bytes:
+def _item(change: Change, access: Access, removed: bool, encoded: dict[tuple[Access, bool], bytes]) -> bytes:
     """Return what a subscriber may see of a change, encoded once for all who may see the same."""
-    access, removed = watch.subscription.access, watch.shows_removed
     raw = encoded.get((access, removed))
     if raw is None:
         raw = encoded[access, removed] = encode_item(item_of(change, access, removed=removed))

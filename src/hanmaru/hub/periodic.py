@@ -13,6 +13,7 @@ from hanmaru.hub.notifications import Item
 from hanmaru.hub.query import EntityQuery, parse_q, parse_scopes, parse_types
 from hanmaru.hub.subscriptions import ANY_TYPE, Selector, Subscription
 from hanmaru.hub.times import micros, now
+from hanmaru.platform.access import Access
 
 log = structlog.get_logger()
 
@@ -32,11 +33,8 @@ async def repeat(subscription: Subscription, courier: Courier) -> None:
             return
         started = time.time()
         try:
-            async for page in _pages(subscription, courier):
-                id = f"urn:ngsi-ld:Notification:{uuid4()}"
-                outcome = await courier.notify(subscription, [Item(entity) for entity in page], id)
-                if outcome.verdict != "delivered":
-                    break
+            if (access := courier.owners.access(subscription)) is not None:
+                await _notify(subscription, access, courier)
         except Exception:
             log.exception("periodic notification failed", subscription=subscription.id)
         last = courier.ledger.status(subscription).last_notification
@@ -44,14 +42,22 @@ async def repeat(subscription: Subscription, courier: Courier) -> None:
             await asyncio.sleep(interval_s)
 
 
-async def _pages(subscription: Subscription, courier: Courier) -> AsyncIterator[Sequence[Entity]]:
+async def _notify(subscription: Subscription, access: Access, courier: Courier) -> None:
+    async for page in _pages(subscription, access, courier):
+        id = f"urn:ngsi-ld:Notification:{uuid4()}"
+        outcome = await courier.notify(subscription, access, [Item(entity) for entity in page], id)
+        if outcome.verdict != "delivered":
+            break
+
+
+async def _pages(subscription: Subscription, access: Access, courier: Courier) -> AsyncIterator[Sequence[Entity]]:
     """Yield the entities in pages, each entity once."""
     seen: set[str] = set()
     for selector in subscription.entities:
         offset = 0
         while True:
             query = _query(subscription, selector, offset)
-            page = (await courier.store.query(subscription.access, query)).entities
+            page = (await courier.store.query(access, query)).entities
             fresh = [entity for entity in page if entity.id not in seen]
             if len(subscription.entities) > 1:
                 seen.update(entity.id for entity in fresh)

@@ -320,6 +320,17 @@ def names_of(node: Node | None) -> frozenset[str]:
             return frozenset()
 
 
+def terms_of(node: Node | None) -> list[Term]:
+    """Return the comparisons of a ``q`` tree."""
+    match node:
+        case Term():
+            return [node]
+        case And(parts) | Or(parts):
+            return [term for part in parts for term in terms_of(part)]
+        case _:
+            return []
+
+
 def holds(node: Node, leaf: Callable[[Any], bool]) -> bool:
     """Evaluate a tree whose leaves ``leaf`` decides."""
     match node:

@@ -1,7 +1,7 @@
 """One attempt to deliver a notification over HTTP, and what to make of its outcome."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ssl import SSLContext
@@ -19,9 +19,12 @@ MAX_OPEN = 256
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an attempt: ``failed`` is worth trying again, not before ``wait_s``; ``refused`` is not."""
+    """What became of an attempt: ``failed`` is worth trying again, not before ``wait_s``; ``refused`` is not.
 
-    verdict: Literal["delivered", "failed", "refused"]
+    ``outdated`` was not attempted, as it was no longer to be sent when its turn came.
+    """
+
+    verdict: Literal["delivered", "failed", "refused", "outdated"]
     reason: str = ""
     wait_s: float = 0.0
 
@@ -49,9 +52,16 @@ class Sender:
         """Close every connection."""
         await self._session.close()
 
-    async def send(self, uri: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> Outcome:
-        """POST a notification; redirects are not followed and an answer's body is thrown away."""
+    async def send(
+        self, uri: str, headers: Mapping[str, str], body: bytes, timeout_s: float, due: Callable[[], bool] | None = None
+    ) -> Outcome:
+        """POST a notification; redirects are not followed and an answer's body is thrown away.
+
+        ``due`` is asked when its turn has come, which may be long after the call.
+        """
         async with self._slot(uri), self._open:
+            if due is not None and not due():
+                return Outcome("outdated")
             try:
                 return await self._post(uri, headers, body, timeout_s)
             except aiohttp.ServerDisconnectedError:

@@ -93,8 +93,8 @@ class Notification(msgspec.Struct, frozen=True, omit_defaults=True):
 class Subscription(msgspec.Struct, frozen=True, omit_defaults=True):
     """A subscription as it is stored.
 
-    Changes up to ``since`` in the outbox are none of its business. ``access`` is what its last writer, ``owner``, could
-    see when writing it; ``context`` is that request's @context.
+    Changes up to ``since`` in the outbox are none of its business. ``access`` is what its ``owner`` could see when last
+    writing it, which counts where the hub cannot ask what that is now; ``context`` is that request's @context.
     """
 
     id: str

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any
 
 from msgspec.structs import replace
@@ -51,6 +52,20 @@ def _contains(outer: Grant, inner: Grant) -> bool:
     return outer.area in (None, inner.area) and all(
         mine is None or (theirs is not None and set(mine).issuperset(theirs)) for mine, theirs in pairs
     )
+
+
+def fingerprint(access: Access) -> str:
+    """Return a short text that accesses to the same have in common."""
+    return _fingerprint(grants_of(access))
+
+
+@lru_cache(maxsize=4_096)
+def _fingerprint(grants: tuple[Grant, ...]) -> str:
+    def listed(names: Iterable[str] | None) -> list[str] | None:
+        return None if names is None else sorted(names)
+
+    parts = sorted(repr((listed(g.types), g.scopes, listed(g.attributes), g.area)) for g in grants)
+    return blake2b("\n".join(parts).encode(), digest_size=12).hexdigest()
 
 
 def attributes_of(grants: Iterable[Grant]) -> Attributes:

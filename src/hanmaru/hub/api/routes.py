@@ -7,8 +7,8 @@ from hanmaru.hub.local import Hub
 from hanmaru.platform.policy import GuardedRoute
 
 
-def routes(hub: Hub) -> list[GuardedRoute]:
-    """Return the routes, with their full paths.
+def routes(hub: Hub, may_manage: subscriptions.MayManage | None = None) -> list[GuardedRoute]:
+    """Return the routes, with their full paths. ``may_manage`` says who may see and pause others' subscriptions.
 
     The standard writes ``entities/{entityId}/attrs/``, clients write both: a final slash after a fixed name is welcome.
     The name of an attribute is never empty, so that such a path is not taken for that of an attribute.
@@ -17,7 +17,7 @@ def routes(hub: Hub) -> list[GuardedRoute]:
         *entities.routes(hub),
         *batch.routes(hub),
         *temporal.routes(hub),
-        *subscriptions.routes(hub),
+        *subscriptions.routes(hub, may_manage),
         *discovery.routes(hub),
         *contexts.routes(hub),
     ]

@@ -1,5 +1,6 @@
 """Subscriptions over HTTP (ETSI GS CIM 009, 5.8 and 6.10, 6.11): create, list, retrieve, update, delete."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ from starlette.responses import Response
 from hanmaru.hub import subscriptions
 from hanmaru.hub.api.request import (
     MAX_LIMIT,
+    Call,
     counts,
     integer,
     location,
@@ -39,21 +41,49 @@ from hanmaru.hub.subscriptions import (
 )
 from hanmaru.hub.terms import TermMap
 from hanmaru.hub.times import now
+from hanmaru.platform.access import Access
 from hanmaru.platform.policy import GuardedRoute, caller_of
-from hanmaru.platform.problems import already_exists, bad_request, not_found
+from hanmaru.platform.problems import Problem, already_exists, bad_request, not_found
 
 BASE = "/ngsi-ld/v1/subscriptions"
+MANAGED = frozenset({"isActive", "expiresAt"})
+"""What others than its owner may change of a subscription, which goes on with its owner's rights."""
 
 
-def routes(hub: Hub) -> list[GuardedRoute]:
-    """Return the routes, with their full paths."""
+MayManage = Callable[[Request, str], bool]
+"""Whether a request's caller may see and change the subscriptions of an owner other than itself."""
+
+
+def routes(hub: Hub, may_manage: MayManage | None = None) -> list[GuardedRoute]:
+    """Return the routes, with their full paths. A subscription is there for its owner and for who ``may_manage`` it."""
     store = hub.store
 
-    async def found(tenant: str, id: str) -> Subscription:
-        document = await store.get_document(KIND, tenant, check_uri(id, "The subscription id"))
-        if document is None:
+    def own(request: Request, subscription: Subscription) -> bool:
+        return subscription.owner == caller_of(request).name
+
+    def permitted(request: Request, subscription: Subscription) -> bool:
+        return own(request, subscription) or (may_manage is not None and may_manage(request, subscription.owner))
+
+    async def found(request: Request, tenant: str) -> Subscription:
+        id = check_uri(request.path_params["id"], "The subscription id")
+        document = await store.get_document(KIND, tenant, id)
+        if document is None or not permitted(request, subscription := decode(document)):
             raise not_found(f"There is no subscription {id}.")
-        return decode(document)
+        return subscription
+
+    def shown(request: Request, subscription: Subscription, status: Status, terms: TermMap) -> dict[str, Any]:
+        sys_attrs = "sysAttrs" in options(request.query_params)
+        trouble, secrets = hub.owners.trouble(subscription), own(request, subscription)
+        return show(subscription, terms, status, now(), sys_attrs=sys_attrs, secrets=secrets, trouble=trouble)
+
+    def access_of(call: Call, owner: str) -> Access:
+        """Return what a subscription of the caller may show."""
+        if hub.rights is None:
+            return call.access
+        access = hub.owners.sees(hub.rights, owner, call.access.tenant)
+        if access is None:
+            raise Problem(403, "Not permitted", "You may see nothing here, so there is nothing to subscribe to.")
+        return access
 
     async def status_of(subscription: Subscription) -> Status:
         document = await store.get_document(STATUS_KIND, *subscription.key)
@@ -64,7 +94,8 @@ def routes(hub: Hub) -> list[GuardedRoute]:
         """Create a subscription; 409 where there is one of that id."""
         call = await read(request, hub, body=True)
         members = require_body_object(call)
-        made = subscriptions.parse(members, call.terms, call.access, caller_of(request).name, now(), await store.head())
+        owner = caller_of(request).name
+        made = subscriptions.parse(members, call.terms, access_of(call, owner), owner, now(), await store.head())
         if made.jsonld_context is not None:
             await hub.contexts.resolve(made.jsonld_context)
         if not await store.put_document(KIND, made.tenant, made.id, encode(made), create=True):
@@ -79,33 +110,32 @@ def routes(hub: Hub) -> list[GuardedRoute]:
         count = counts(call.params)
         if limit == 0 and not count:
             raise bad_request("limit=0 goes with count=true only.")
-        every = await store.documents(KIND, call.access.tenant)
-        page = [decode(document.doc) for _, document in every[offset : offset + limit]]
-        instant, sys_attrs = now(), "sysAttrs" in options(call.params)
-        shown = [
-            show(s, call.terms, await status_of(s), instant, sys_attrs=sys_attrs, secrets=call.access.write)
-            for s in page
-        ]
+        documents = await store.documents(KIND, call.access.tenant)
+        every = [s for _, document in documents if permitted(request, s := decode(document.doc))]
+        page = every[offset : offset + limit]
         more = limit > 0 and offset + limit < len(every)
         headers = paged(call, limit, offset, len(page), len(every) if count else None, more=more)
-        return respond(call, shown, headers=headers)
+        return respond(call, [shown(request, s, await status_of(s), call.terms) for s in page], headers=headers)
 
     async def retrieve(request: Request) -> Response:
         """Return a subscription with what became of its notifications."""
         call = await read(request, hub)
-        subscription = await found(call.access.tenant, request.path_params["id"])
-        status = await status_of(subscription)
-        sys_attrs = "sysAttrs" in options(call.params)
-        shown = show(subscription, call.terms, status, now(), sys_attrs=sys_attrs, secrets=call.access.write)
-        return respond(call, shown)
+        subscription = await found(request, call.access.tenant)
+        return respond(call, shown(request, subscription, await status_of(subscription), call.terms))
 
     async def update(request: Request) -> Response:
-        """Change a subscription: each member given replaces the old one, ``urn:ngsi-ld:null`` removes it."""
+        """Change a subscription: each member given replaces the old one, ``urn:ngsi-ld:null`` removes it.
+
+        Who may manage others' subscriptions pauses, resumes and ends them.
+        """
         call = await read(request, hub, body=True)
         fragment = require_body_object(call)
-        old = await found(call.access.tenant, request.path_params["id"])
-        owner, head = caller_of(request).name, await store.head()
-        new = subscriptions.patched(old, fragment, call.terms, call.access, owner, now(), head)
+        old = await found(request, call.access.tenant)
+        if not own(request, old) and not fragment.keys() <= MANAGED | {"id", "type", "@context"}:
+            detail = f"Of another's subscription you may change {', '.join(sorted(MANAGED))}, or delete it."
+            raise Problem(403, "Not permitted", detail)
+        access = access_of(call, old.owner) if own(request, old) else old.access
+        new = subscriptions.patched(old, fragment, call.terms, access, old.owner, now(), await store.head())
         if new.jsonld_context is not None:
             await hub.contexts.resolve(new.jsonld_context)
         await store.put_document(KIND, new.tenant, new.id, encode(new))
@@ -114,10 +144,9 @@ def routes(hub: Hub) -> list[GuardedRoute]:
     async def delete(request: Request) -> Response:
         """Delete a subscription; what still waits for delivery is not delivered."""
         call = await read(request, hub)
-        tenant, id = call.access.tenant, check_uri(request.path_params["id"], "The subscription id")
-        if not await store.delete_document(KIND, tenant, id):
-            raise not_found(f"There is no subscription {id}.")
-        await store.delete_document(STATUS_KIND, tenant, id)
+        subscription = await found(request, call.access.tenant)
+        await store.delete_document(KIND, *subscription.key)
+        await store.delete_document(STATUS_KIND, *subscription.key)
         return nothing(call)
 
     one = BASE + "/{id:path}"
@@ -131,9 +160,19 @@ def routes(hub: Hub) -> list[GuardedRoute]:
 
 
 def show(
-    subscription: Subscription, terms: TermMap, status: Status, now: str, *, sys_attrs: bool, secrets: bool
+    subscription: Subscription,
+    terms: TermMap,
+    status: Status,
+    now: str,
+    *,
+    sys_attrs: bool,
+    secrets: bool,
+    trouble: str = "",
 ) -> dict[str, Any]:
-    """Return a subscription as JSON; without ``secrets`` the values of receiverInfo are left out."""
+    """Return a subscription as JSON; without ``secrets`` the values of receiverInfo are left out.
+
+    ``trouble`` says why it cannot notify, whatever became of its notifications before.
+    """
     s, compact = subscription, terms.compact
     geo = s.geo
     shown: dict[str, Any] = {
@@ -154,9 +193,9 @@ def show(
         "localOnly": s.local_only,
         "isActive": s.is_active,
         "expiresAt": s.expires_at,
-        "status": s.status(now),
+        "status": "paused" if trouble and s.status(now) == "active" else s.status(now),
         "jsonldContext": s.jsonld_context or (s.context if isinstance(s.context, str) else None),
-        "notification": _show_notification(s.notification, terms, status, secrets),
+        "notification": _show_notification(s.notification, terms, status, secrets, trouble),
     }
     if sys_attrs:
         shown |= {"createdAt": s.created_at, "modifiedAt": s.modified_at}
@@ -203,8 +242,9 @@ def _show_geo(geo: GeoQuery, terms: TermMap) -> dict[str, Any]:
     return shown if geo.attribute == LOCATION else {**shown, "geoproperty": terms.compact(geo.attribute)}
 
 
-def _show_notification(n: Notification, terms: TermMap, status: Status, secrets: bool) -> dict[str, Any]:
-    endpoint = n.endpoint
+def _show_notification(n: Notification, terms: TermMap, status: Status, secrets: bool, trouble: str) -> dict[str, Any]:
+    endpoint, reason = n.endpoint, trouble or status.reason
+    attempted = status.last_notification is not None
     headers = [{"key": key, "value": value} if secrets else {"key": key} for key, value in endpoint.receiver_info]
     return _given(
         {
@@ -222,12 +262,12 @@ def _show_notification(n: Notification, terms: TermMap, status: Status, secrets:
                     "receiverInfo": headers,
                 }
             ),
-            "status": None if status.last_notification is None else "failed" if status.reason else "ok",
+            "status": "failed" if reason else "ok" if attempted else None,
             "timesSent": status.sent or None,
             "timesFailed": status.failed or None,
             "lastNotification": status.last_notification,
             "lastSuccess": status.last_success,
             "lastFailure": status.last_failure,
-            "lastErrorReason": status.reason,
+            "lastErrorReason": reason,
         }
     )

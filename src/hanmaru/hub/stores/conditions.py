@@ -11,7 +11,7 @@ from typing import Any
 from hanmaru.hub.geometry import GeoQuery
 from hanmaru.hub.index import FALSE, TRUE
 from hanmaru.hub.model import LOCATION, encode
-from hanmaru.hub.query import And, EntityQuery, Has, Node, Or, Scalar, Span, Term, names_of, scope_pattern
+from hanmaru.hub.query import And, EntityQuery, Has, Node, Or, Scalar, Span, Term, names_of, scope_pattern, terms_of
 from hanmaru.hub.visibility import Attributes, area_query
 from hanmaru.platform.access import Area, Grant
 
@@ -72,17 +72,6 @@ def texts_of(query: EntityQuery, grants: Sequence[Grant]) -> set[str]:
     if query.geo:
         texts.add(query.geo.attribute)
     return texts
-
-
-def terms_of(node: Node | None) -> list[Term]:
-    """Return the comparisons of a ``q`` tree."""
-    match node:
-        case Term():
-            return [node]
-        case And(parts) | Or(parts):
-            return [term for part in parts for term in terms_of(part)]
-        case _:
-            return []
 
 
 def conjuncts(node: Node | None) -> list[Node]:
