@@ -54,6 +54,7 @@ def up(
 
     settings = load(host=host, port=port, data=data, store=store, web_workers=web_workers, city=city, demo=demo)
     logs.set_up("supervisor", format=settings.log.format, level=settings.log.level)
+    _finish_restore(settings)
     city_document(settings)  # what cannot work is said here, not by a worker
     connectors_of(settings)
     draw_map(settings)
@@ -174,7 +175,6 @@ def _policy() -> typer.Typer:
     )
 
 
-def _jobs() -> typer.Typer:
 def _audit() -> typer.Typer:
     from hanmaru.platform.audit.cli import audit_app
 
@@ -185,12 +185,25 @@ def _audit() -> typer.Typer:
     return audit_app(where)
 
 
+def _jobs() -> typer.Typer:
     from hanmaru.composition import city_document, make_jobs
     from hanmaru.platform.jobs.cli import jobs_app
     from hanmaru.platform.services import installed
 
     settings = _settings(None)
     return jobs_app(lambda: make_jobs(settings, installed(city_document(settings)["services"])))
+
+
+def _backup() -> Callable[..., None]:
+    from hanmaru.backup.cli import backup_command
+
+    return backup_command
+
+
+def _restore() -> Callable[..., None]:
+    from hanmaru.backup.cli import restore_command
+
+    return restore_command
 
 
 def _service() -> typer.Typer:
@@ -200,9 +213,12 @@ def _service() -> typer.Typer:
 
 
 ELSEWHERE: dict[str, tuple[str, Callable[[], typer.Typer | Callable[..., None]]]] = {
+    "backup": ("Back up the data folder, also while the hub runs.", _backup),
+    "restore": ("Put a backup in the place of the data, also while the hub runs.", _restore),
     "city": ("Make and inspect the city that the demo runs.", _city),
     "ingest": ("Bring a file into the hub.", _ingest),
     "policy": ("Check the policies, and say why they decide as they do.", _policy),
+    "audit": ("Verify, search and export the audit trail.", _audit),
     "jobs": ("See the durable workflows, and stop them.", _jobs),
     "service": ("Begin a service of your own, and see which are installed.", _service),
     "connect": ("Run the configured connectors without the rest of the hub.", _connect),
@@ -218,7 +234,6 @@ def make_app(arguments: Sequence[str]) -> typer.Typer:
     def hanmaru(  # pyright: ignore[reportUnusedFunction] - registered by the decorator
         _version: Annotated[
             bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
-    "audit": ("Verify, search and export the audit trail.", _audit),
         ] = False,
     ) -> None:
         """Hanmaru, an open smart-city data hub (NGSI-LD) and the city services that live on it.
@@ -255,6 +270,8 @@ def main() -> None:
 
 def _explain(error: Exception) -> int:
     """Print an error as one line and return the exit status; wrong usage and configuration are 2, the rest 1."""
+    from hanmaru.platform.logs import masked
+
     usage = getattr(error, "exit_code", 1) == 2 or type(error).__name__ == "ConfigError"
     if isinstance(error, typer.Abort):
         message = "cancelled"
@@ -264,6 +281,7 @@ def _explain(error: Exception) -> int:
         message = str(error) or type(error).__name__
     if not _meant_for_reading(error):
         message = f"{type(error).__name__}: {message} (HANMARU_DEBUG=1 shows where)"
+    message = masked(message)
     hint = "" if not usage or type(error).__name__ == "ConfigError" else "; see hanmaru --help"
     print(f"hanmaru: {' '.join(message.split()).rstrip('.')}{hint}", file=sys.stderr)
     return 2 if usage else 1
@@ -281,10 +299,20 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _finish_restore(settings: "Settings") -> None:
+    """Carry out a restore that was decided and then interrupted."""
+    if (settings.data / "run" / "restore.json").exists():
+        from hanmaru.backup.swap import finish
+
+        finish(settings)
+
+
 def _settings(data: Path | None) -> "Settings":
     from hanmaru.config import load
 
-    return load(data=data)
+    settings = load(data=data)
+    _finish_restore(settings)
+    return settings
 
 
 def _accounts(data: Path | None) -> "Accounts":

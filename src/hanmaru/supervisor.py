@@ -5,7 +5,6 @@ It imports nothing heavy and does no work of its own, so there is little in it t
 
 import asyncio
 import errno
-import fcntl
 import os
 import shutil
 import signal
@@ -20,6 +19,8 @@ from typing import Literal
 import msgspec
 import structlog
 
+from hanmaru.backup.archive import BackupError
+from hanmaru.backup.swap import held, order_path, swap
 from hanmaru.config import Settings
 from hanmaru.tls import Certificate
 from hanmaru.worker import Order
@@ -27,6 +28,7 @@ from hanmaru.worker import Order
 log = structlog.get_logger()
 
 BACK_OFF_S = (0.1, 0.5, 1, 2, 4)
+ORDER_POLL_S = 0.5
 FAST_S = 10
 """A worker that lived for less has crashed fast; one such crash more than `BACK_OFF_S` has entries is too many.
 
@@ -131,26 +133,26 @@ async def supervise(settings: Settings, on_ready: Callable[[list[socket.socket]]
         Certificate(settings.tls)
     run = settings.data / "run"
     run.mkdir(parents=True, exist_ok=True)
-    with (run / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StartError(f"another hub runs on {settings.data}; choose another folder with --data") from None
+    with held(settings.data) as alone:
+        if not alone:
+            raise StartError(f"another hub runs on {settings.data}; choose another folder with --data")
+        swap(settings)
         sockets = listen(settings.host, settings.port)
         try:
             _count_together(run / "metrics")
             plain = settings.model_dump_json()
             workers = [Worker("web", f"web-{n + 1}", plain, sockets) for n in range(settings.web_workers)]
             workers.append(Worker("engine", "engine", plain, []))
-            await _keep(workers, sockets, settings.limits.stop_s, lambda: on_ready(sockets))
+            await _keep(workers, sockets, settings, lambda: on_ready(sockets))
         finally:
             for listening in sockets:
                 listening.close()
 
 
 async def _keep(
-    workers: list[Worker], sockets: list[socket.socket], stop_s: float, on_ready: Callable[[], None]
+    workers: list[Worker], sockets: list[socket.socket], settings: Settings, on_ready: Callable[[], None]
 ) -> None:
+    """Keep the workers running until a signal; stop them for as long as restored data is swapped in."""
     stopping, forced = asyncio.Event(), asyncio.Event()
 
     def stop() -> None:
@@ -159,19 +161,45 @@ async def _keep(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop)
-    running = [asyncio.create_task(worker.run(stopping), name=worker.name) for worker in workers]
 
     async def announce() -> None:
         for worker in workers:
             await worker.ready.wait()
         on_ready()
 
-    announcing, asked = asyncio.create_task(announce()), asyncio.create_task(stopping.wait())
-    await asyncio.wait([asked, *running], return_when=asyncio.FIRST_COMPLETED)
-    announcing.cancel()
-    stopping.set()
-    for listening in sockets:
-        listening.close()
+    async def ordered() -> None:
+        while not order_path(settings.data).exists():  # noqa: ASYNC110 - another process writes it
+            await asyncio.sleep(ORDER_POLL_S)
+
+    announcing = asyncio.create_task(announce())
+    while True:
+        ending = asyncio.Event()
+        running = [asyncio.create_task(worker.run(ending), name=worker.name) for worker in workers]
+        asked, restore = asyncio.create_task(stopping.wait()), asyncio.create_task(ordered())
+        await asyncio.wait([asked, restore, *running], return_when=asyncio.FIRST_COMPLETED)
+        again = restore.done() and not asked.done() and not any(task.done() for task in running)
+        for task in (asked, restore):
+            task.cancel()
+        ending.set()
+        if not again:
+            announcing.cancel()
+            stopping.set()
+            for listening in sockets:
+                listening.close()
+        await _end(workers, running, settings.limits.stop_s, forced)
+        if not again:
+            return
+        log.info("restoring data")
+        try:
+            await asyncio.to_thread(swap, settings)
+        except BackupError as error:
+            if order_path(settings.data).exists():
+                raise
+            log.error("data not restored", reason=str(error))
+
+
+async def _end(workers: list[Worker], running: list[asyncio.Task[None]], stop_s: float, forced: asyncio.Event) -> None:
+    """Stop the workers, by force after ``stop_s`` seconds or when ``forced``; raise what one of them ended with."""
     for worker in workers:
         worker.signal(signal.SIGTERM)
     force = asyncio.create_task(forced.wait())
