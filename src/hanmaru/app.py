@@ -15,12 +15,12 @@ from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
 from hanmaru import openapi
+from hanmaru.banner import demo_made, open_accounts
 from hanmaru.composition import city_document, open_hub, open_locks, service_context
 from hanmaru.config import Settings
 from hanmaru.edge import Edge, on_http_exception, on_problem
 from hanmaru.hub.client import HubClient
 from hanmaru.platform import identity, policy_routes, shell, telemetry
-from hanmaru.platform.accounts import Accounts, demo_accounts
 from hanmaru.platform.audit.trail import Trail
 from hanmaru.platform.i18n import preferred
 from hanmaru.platform.jobs.api import routes as jobs_routes
@@ -32,9 +32,8 @@ from hanmaru.platform.services import Context, Service, installed
 
 def create_app(settings: Settings, worker: str = "web") -> Starlette:
     """Return the ASGI application; its routes are there once its lifespan has begun, which opens the hub."""
-    accounts = Accounts(settings.data) if settings.auth == "on" else None
-    demo = tuple(demo_accounts(settings.data)) if settings.demo and accounts else ()
-    who = identity.Identity(accounts, demo)
+    accounts = open_accounts(settings) if settings.auth == "on" else None
+    who = identity.Identity(accounts, public_url=settings.public_url, idle_s=settings.session_idle_minutes * 60)
     edges: list[Edge] = []
     limits, workers = settings.limits, settings.web_workers if settings.auth == "on" else 0
     streams = share(limits.streams, workers) if workers else 0
@@ -65,6 +64,7 @@ def create_app(settings: Settings, worker: str = "web") -> Starlette:
             audit = closing.enter_context(Trail(settings.data, settings.keys_folder, worker))
             locks = closing.enter_context(open_locks(settings, services, audit))
             app.state.door = Door(locks.policy, audit, settings.audit_reads)
+            who.audit, who.demo = audit, tuple(demo_made(settings))
             app.router.routes[:] = [
                 *hub.routes(),
                 *identity.routes(who),

@@ -3,20 +3,46 @@
 import socket
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from hanmaru.config import Settings
-from hanmaru.platform.accounts import DemoAccount, demo_accounts
+from hanmaru.platform.accounts import ROLES, Accounts, DemoAccount, demo_accounts, setup_link
+from hanmaru.platform.services import installed
 
 WIDE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - shown, not bound
 
 
+def open_accounts(settings: Settings) -> Accounts:
+    """Return the accounts of the data folder; the city's name is no password."""
+    return Accounts(settings.data, settings.keys_folder, context=[Path(settings.city).stem])
+
+
 def demo_made(settings: Settings) -> list[DemoAccount]:
-    """Return the demo's accounts, made at the first start; none without the demo or with login off."""
-    return demo_accounts(settings.data) if settings.demo and settings.auth == "on" else []
+    """Return the demo's accounts, one for each role, made at the first start; none otherwise or with login off."""
+    if not settings.demo or settings.auth == "off":
+        return []
+    from hanmaru.composition import city_document
+
+    services = installed(city_document(settings)["services"])
+    roles = dict.fromkeys([*ROLES, *(role for service in services for role in service.roles)])
+    return demo_accounts(settings.data, list(roles), settings.keys_folder)
 
 
-def announce(settings: Settings, sockets: Sequence[socket.socket], accounts: Sequence[DemoAccount]) -> None:
-    """Print where the hub answers and how to sign in, in English and Korean."""
+def first_token(settings: Settings) -> str | None:
+    """Return the token of a link to make the first account with, an administrator's; None where there are accounts."""
+    if settings.auth == "off":
+        return None
+    accounts = open_accounts(settings)
+    try:
+        return None if accounts.all() else accounts.setup_token(None, ["admin"])
+    finally:
+        accounts.close()
+
+
+def announce(
+    settings: Settings, sockets: Sequence[socket.socket], accounts: Sequence[DemoAccount], token: str | None = None
+) -> None:
+    """Print where the hub answers and how to sign in, in English and Korean; ``token`` makes the first account."""
     scheme = "https" if settings.tls.certificate else "http"
     address = _address(scheme, settings.host, sockets[0].getsockname()[1])
     lines = [
@@ -31,8 +57,9 @@ def announce(settings: Settings, sockets: Sequence[socket.socket], accounts: Seq
     if settings.auth == "off":
         lines += ["", "  WARNING  Login is off: whoever reaches this machine's loopback address may change everything."]
         lines += ["  경고  로그인이 꺼져 있습니다. 이 컴퓨터의 모든 사용자가 모든 데이터를 바꿀 수 있습니다."]
-    elif not accounts:
-        lines += ["", "    Add an account: hanmaru user add NAME --role admin      위 명령으로 계정을 만드세요."]
+    elif token:
+        lines += ["", "  Make the first account here (good once, for 24 hours):   첫 계정 만들기 (한 번, 24시간):"]
+        lines += [f"    {setup_link(settings.public_url or address, token)}"]
     print(*lines, "", sep="\n", flush=True)
     if settings.auth == "off":
         print("hanmaru: WARNING: login is off (HANMARU_AUTH=off)", file=sys.stderr, flush=True)

@@ -174,6 +174,8 @@ class Settings(BaseSettings):
     connectors: tuple[dict[str, Any], ...] = ()
     history_days: float | None = Field(default=None, gt=0)
     auth: Literal["on", "off"] = "on"
+    public_url: str | None = None
+    session_idle_minutes: int = Field(default=60, ge=1, le=720)
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     otel_endpoint: str | None = None
@@ -207,6 +209,20 @@ class Settings(BaseSettings):
         if value != "sqlite" and not value.startswith(("sqlite:///", "postgresql://")):
             raise ValueError("give 'sqlite', a sqlite:///path or a postgresql://user@host/database address")
         return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _an_origin(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if (
+            parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or value.rstrip("/") != parts.scheme + "://" + parts.netloc
+        ):
+            raise ValueError("public_url is https://host or https://host:port, without a path")
+        return value.rstrip("/").lower()
 
     @model_validator(mode="after")
     def _open_only_at_home(self) -> Self:

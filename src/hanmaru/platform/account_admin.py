@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from hanmaru.platform.account_routes import instant
-from hanmaru.platform.accounts import Account, AccountError
+from hanmaru.platform.accounts import Account, AccountError, setup_link
 from hanmaru.platform.identity import Identity, Known
 from hanmaru.platform.policy import GuardedRoute, caller_of, guard, policy_of
 from hanmaru.platform.problems import Problem, not_found
@@ -94,7 +94,7 @@ def routes(identity: Identity) -> list[BaseRoute]:
         identity.note(request.scope, "account.remove", caller_of(request), account=account.name)
         return Response(status_code=204)
 
-    async def setup_link(request: Request) -> Response:
+    async def new_link(request: Request) -> Response:
         """Return a one-time link, good for a day, by which the account's person chooses a new password."""
         known, account = _named(identity, request)
         token = await _do(known.accounts.setup_token, account.name)
@@ -105,15 +105,10 @@ def routes(identity: Identity) -> list[BaseRoute]:
     return [
         GuardedRoute("/api/accounts", accounts, permission="accounts.read"),
         GuardedRoute("/api/accounts", add, permission=MANAGE, methods=["POST"]),
-        GuardedRoute(f"{one}/setup-link", setup_link, permission=MANAGE, methods=["POST"]),
+        GuardedRoute(f"{one}/setup-link", new_link, permission=MANAGE, methods=["POST"]),
         GuardedRoute(one, change, permission="accounts.lock", methods=["PATCH"]),
         GuardedRoute(one, remove, permission=MANAGE, methods=["DELETE"]),
     ]
-
-
-def setup_link(base: str, token: str) -> str:
-    """Return a set-up link; the token is in the fragment, which browsers send nowhere and nobody logs."""
-    return f"{base.rstrip('/')}/setup#{token}"
 
 
 def _link(identity: Identity, request: Request, token: str) -> str:

@@ -14,7 +14,7 @@ from hanmaru.platform.accounts import Account, AccountError
 from hanmaru.platform.factors import FactorError, qr_svg, totp_uri
 from hanmaru.platform.identity import Identity, Known
 from hanmaru.platform.passwords import PasswordError
-from hanmaru.platform.policy import GuardedRoute, caller_of
+from hanmaru.platform.policy import ANYONE, GuardedRoute, caller_of
 from hanmaru.platform.problems import Problem, not_found
 from hanmaru.platform.sessions import Session
 from hanmaru.platform.signin import answer, read, refused
@@ -169,6 +169,8 @@ def routes(identity: Identity) -> list[BaseRoute]:
 
 def _me(identity: Identity, request: Request) -> tuple[Known, Account]:
     known, caller = identity.with_login(), caller_of(request)
+    if caller is ANYONE:
+        raise Problem(401, "Sign in first", "Send HTTP Basic credentials or sign in at /.")
     account = known.accounts.find(caller.name) if caller.kind == "person" else None
     if account is None:
         raise not_found("You have no account here.")

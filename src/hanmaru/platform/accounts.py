@@ -257,6 +257,11 @@ class Accounts:
         return self._accounts
 
 
+def setup_link(base: str, token: str) -> str:
+    """Return a set-up link; the token is in the fragment, which browsers send nowhere and nobody logs."""
+    return f"{base.rstrip('/')}/setup#{token}"
+
+
 def demo_accounts(folder: Path, roles: Sequence[str] = ROLES, keys: Path | None = None) -> list[DemoAccount]:
     """Return the demo's accounts of a data folder, one for each role, making them at the first start.
 
@@ -265,24 +270,32 @@ def demo_accounts(folder: Path, roles: Sequence[str] = ROLES, keys: Path | None 
     path = folder / DEMO_FILE
     accounts = Accounts(folder, keys)
     try:
-        demo = [DemoAccount(**entry) for entry in json.loads(path.read_text("utf-8"))] if path.exists() else []
-        missing = [role for role in roles if role not in {entry.role for entry in demo}]
-        if missing:
-            demo += [DemoAccount(role, passwords.generate(), role) for role in missing]
+        entries: list[dict[str, str]] = json.loads(path.read_text("utf-8")) if path.exists() else []
+        before = json.dumps(entries)
+        there = {entry["role"] for entry in entries}
+        new = [role for role in roles if role not in there]
+        entries += [{"name": role, "password": passwords.generate(), "role": role} for role in new]
+        for entry in entries:
+            account = accounts.find(entry["name"])
+            if account is None:
+                accounts.add(entry["name"], entry["password"], entry["role"])
+                account = accounts.find(entry["name"])
+            if "hash" not in entry and accounts.verify(account, entry["password"]):
+                entry["hash"] = account.hash or "" if account else ""
+        if json.dumps(entries) != before:
             with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-                json.dump([{"name": e.name, "password": e.password, "role": e.role} for e in demo], file)
-        for entry in demo:
-            if not accounts.find(entry.name):
-                accounts.add(entry.name, entry.password, entry.role)
-        return [entry for entry in demo if entry.role in roles and _untouched(accounts, entry)]
+                json.dump(entries, file)
+        return [
+            DemoAccount(entry["name"], entry["password"], entry["role"])
+            for entry in entries
+            if entry["role"] in roles and _untouched(accounts.find(entry["name"]), entry.get("hash"))
+        ]
     finally:
         accounts.close()
 
 
-def _untouched(accounts: Accounts, entry: DemoAccount) -> bool:
-    account = accounts.find(entry.name)
-    usable = account is not None and not account.locked and not account.second_factor
-    return usable and accounts.verify(account, entry.password)
+def _untouched(account: Account | None, hash: str | None) -> bool:
+    return account is not None and account.hash == hash and not account.locked and not account.second_factor
 
 
 def _insert(
