@@ -233,6 +233,7 @@ def _line(found: Found) -> str:
         *([f"for {entry.purpose!r}"] if entry.purpose else []),
         *([f"about {' '.join(entry.subjects)}"] if entry.subjects else []),
         *([f"from {entry.where}"] if entry.where else []),
+        *(f"{name}={value}" for name, value in entry.detail.items()),
         f"[{entry.chain} {entry.seq}]",
     ]
     return "  ".join("".join(c if c.isprintable() else "�" for c in part) for part in parts)
@@ -246,7 +247,8 @@ def _size(folder: Path) -> int:
 def _bar(title: str) -> Generator[tuple[Callable[[int, int], None], Callable[..., None]]]:
     """Show a progress bar on standard error; gives a function to tell it done and total, and one to advance it."""
     columns = (TextColumn(title), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=None)
 
         def tell(done: int, total: int) -> None:

@@ -25,7 +25,7 @@ from hanmaru.platform.audit.walk import Finding
 Format = Literal["jsonl", "csv"]
 ANCHOR = ".anchor.json"
 COLUMNS = (*Entry.__struct_fields__, "previous", "hash", "record")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@")
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -79,7 +79,10 @@ def selected(folder: Path, query: Query, progress: Callable[[int], None] = lambd
 
 
 def row(line: Line) -> list[str]:
-    """Return a line's cells for CSV, none of which a spreadsheet takes for a formula."""
+    """Return a line's cells for CSV: each on one line, and none that a spreadsheet takes for a formula.
+
+    The last one, ``record``, has the record exactly.
+    """
     entry = line.entry
     cells = [
         *(str(entry.seq), entry.at, entry.chain, entry.who, entry.action, entry.what, entry.decision, entry.purpose),
@@ -88,7 +91,8 @@ def row(line: Line) -> list[str]:
         msgspec.json.encode(entry.detail).decode() if entry.detail else "",
         *(line.previous.decode(errors="replace"), line.hash.decode(errors="replace"), line.body.decode()),
     ]
-    return [f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells]
+    plain = ("".join(c if c.isprintable() else " " for c in cell) for cell in cells[:-1])
+    return [*(f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in plain), cells[-1]]
 
 
 def rendered(lines: Iterator[Line], format: Format) -> Iterator[bytes]:
@@ -164,7 +168,7 @@ def check_export(path: Path, key: Ed25519PublicKey) -> list[Finding]:
             byte += len(raw)
     records = number - (stated.format == "csv")
     if digest.hexdigest() != stated.sha256:
-        what = f"not the file that was exported: it has {records} records, {stated.records} were exported"
+        what = f"not the file that was exported: {records} records are in it, {stated.records} were exported"
         findings.append(Finding(path.name, 0, 0, what))
     return findings
 
