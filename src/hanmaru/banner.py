@@ -43,15 +43,14 @@ def announce(
     settings: Settings, sockets: Sequence[socket.socket], accounts: Sequence[DemoAccount], token: str | None = None
 ) -> None:
     """Print where the hub answers and how to sign in, in English and Korean; ``token`` makes the first account."""
-    scheme = "https" if settings.tls.certificate else "http"
-    address = _address(scheme, settings.host, sockets[0].getsockname()[1])
+    here = address(settings, sockets[0].getsockname()[1])
     lines = [
         "",
         "  Hanmaru is up. Stop it with ctrl-C.      한마루가 시작되었습니다. 종료: ctrl-C",
         "",
-        f"    map and centre  지도와 관제 화면   {address}/",
-        f"    NGSI-LD         데이터 허브        {address}/ngsi-ld/v1/",
-        f"    HTTP reference  인터페이스 문서    {address}/docs",
+        f"    map and centre  지도와 관제 화면   {here}/",
+        f"    NGSI-LD         데이터 허브        {here}/ngsi-ld/v1/",
+        f"    HTTP reference  인터페이스 문서    {here}/docs",
     ]
     lines += [f"    demo account    데모 계정          {a.name} / {a.password}" for a in accounts]
     if settings.auth == "off":
@@ -59,12 +58,13 @@ def announce(
         lines += ["  경고  로그인이 꺼져 있습니다. 이 컴퓨터의 모든 사용자가 모든 데이터를 바꿀 수 있습니다."]
     elif token:
         lines += ["", "  Make the first account here (good once, for 24 hours):   첫 계정 만들기 (한 번, 24시간):"]
-        lines += [f"    {setup_link(settings.public_url or address, token)}"]
+        lines += [f"    {setup_link(settings.public_url or here, token)}"]
     print(*lines, "", sep="\n", flush=True)
     if settings.auth == "off":
         print("hanmaru: WARNING: login is off (HANMARU_AUTH=off)", file=sys.stderr, flush=True)
 
 
-def _address(scheme: str, host: str, port: int) -> str:
-    shown = WIDE.get(host, host)
+def address(settings: Settings, port: int) -> str:
+    """Return where a browser on this machine finds the hub."""
+    scheme, shown = "https" if settings.tls.certificate else "http", WIDE.get(settings.host, settings.host)
     return f"{scheme}://[{shown}]:{port}" if ":" in shown else f"{scheme}://{shown}:{port}"

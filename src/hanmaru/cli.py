@@ -4,28 +4,26 @@ Exit status 0 is done, 1 failed, 2 wrong usage. An error is one line on standard
 traceback.
 """
 
-import getpass
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, contextmanager
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from hanmaru.config import Settings
-    from hanmaru.platform.accounts import Accounts
+    from hanmaru.platform.accounts_cli import Office
 
 HELP = {"help_option_names": ["-h", "--help"]}
 
 Data = Annotated[Path | None, typer.Option(help="Folder of everything that is kept.  [default: data]")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-
-users = typer.Typer(no_args_is_help=True, help="Manage the accounts that may sign in.", context_settings=HELP)
 
 
 def up(
@@ -45,7 +43,7 @@ def up(
     """
     import asyncio
 
-    from hanmaru.banner import announce, demo_made
+    from hanmaru.banner import announce, demo_made, first_token
     from hanmaru.composition import city_document, connectors_of
     from hanmaru.config import load
     from hanmaru.platform import logs
@@ -58,8 +56,8 @@ def up(
     city_document(settings)  # what cannot work is said here, not by a worker
     connectors_of(settings)
     draw_map(settings)
-    accounts = demo_made(settings)
-    asyncio.run(supervise(settings, lambda sockets: announce(settings, sockets, accounts)))
+    accounts, token = demo_made(settings), first_token(settings)
+    asyncio.run(supervise(settings, lambda sockets: announce(settings, sockets, accounts, token)))
 
 
 def config(json_: Json = False) -> None:
@@ -77,58 +75,31 @@ def config(json_: Json = False) -> None:
             print(f"{name} = {json.dumps(value, ensure_ascii=False)}")
 
 
-@users.command("add")
-def add_user(
-    name: Annotated[str, typer.Argument(help="The account's name.")],
-    role: Annotated[Literal["admin", "reader"], typer.Option(help="What the account may do.")] = "reader",
-    password_stdin: Annotated[bool, typer.Option(help="Read the password from standard input.")] = False,
-    data: Data = None,
-    json_: Json = False,
-) -> None:
-    """Add an account, asking for its password.
+def _user() -> typer.Typer:
+    from hanmaru.platform.accounts_cli import accounts_app
 
-    Example: hanmaru user add kim --role reader
-    """
-    accounts = _accounts(data)
-    accounts.add(name, _password(password_stdin), role)
-    _say({"name": name, "roles": [role]}, f"added {name} as {role}", json_)
+    return accounts_app(_office)
 
 
-@users.command("password")
-def set_password(
-    name: Annotated[str, typer.Argument(help="The account's name.")],
-    password_stdin: Annotated[bool, typer.Option(help="Read the password from standard input.")] = False,
-    data: Data = None,
-    json_: Json = False,
-) -> None:
-    """Change an account's password and end its sessions.
+@contextmanager
+def _office(data: Path | None) -> "Generator[Office]":
+    from hanmaru.banner import address, open_accounts
+    from hanmaru.composition import city_document, make_policy
+    from hanmaru.platform.accounts_cli import Office
+    from hanmaru.platform.audit.trail import Trail
+    from hanmaru.platform.services import installed
 
-    Example: hanmaru user password kim
-    """
-    _accounts(data).set_password(name, _password(password_stdin))
-    _say({"name": name}, f"changed the password of {name}", json_)
-
-
-@users.command("remove")
-def remove_user(
-    name: Annotated[str, typer.Argument(help="The account's name.")], data: Data = None, json_: Json = False
-) -> None:
-    """Remove an account and end its sessions.
-
-    Example: hanmaru user remove kim
-    """
-    _accounts(data).remove(name)
-    _say({"name": name}, f"removed {name}", json_)
-
-
-@users.command("list")
-def list_users(data: Data = None, json_: Json = False) -> None:
-    """List the accounts.
-
-    Example: hanmaru user list --json
-    """
-    found = [{"name": account.name, "roles": account.caller.roles} for account in _accounts(data).all()]
-    _say(found, "\n".join(f"{a['name']}  {' '.join(a['roles'])}" for a in found), json_)
+    settings = _settings(data)
+    with (
+        Trail(settings.data, settings.keys_folder, "command-line") as audit,
+        closing(open_accounts(settings)) as accounts,
+    ):
+        yield Office(
+            accounts,
+            audit,
+            lambda: make_policy(settings, installed(city_document(settings)["services"])).roles,
+            settings.public_url or address(settings, settings.port),
+        )
 
 
 def _city() -> typer.Typer:
@@ -213,6 +184,7 @@ def _service() -> typer.Typer:
 
 
 ELSEWHERE: dict[str, tuple[str, Callable[[], typer.Typer | Callable[..., None]]]] = {
+    "user": ("Manage the accounts that may sign in.", _user),
     "backup": ("Back up the data folder, also while the hub runs.", _backup),
     "restore": ("Put a backup in the place of the data, also while the hub runs.", _restore),
     "city": ("Make and inspect the city that the demo runs.", _city),
@@ -243,7 +215,6 @@ def make_app(arguments: Sequence[str]) -> typer.Typer:
 
     app.command()(up)
     app.command()(config)
-    app.add_typer(users, name="user")
     for name, (help, load) in ELSEWHERE.items():
         if arguments[:1] != [name]:
             app.command(name, help=help)(lambda: None)
@@ -313,25 +284,6 @@ def _settings(data: Path | None) -> "Settings":
     settings = load(data=data)
     _finish_restore(settings)
     return settings
-
-
-def _accounts(data: Path | None) -> "Accounts":
-    from hanmaru.platform.accounts import Accounts
-
-    return Accounts(_settings(data).data)
-
-
-def _password(from_stdin: bool) -> str:
-    if from_stdin or not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\r\n")
-    password = getpass.getpass("Password: ")
-    if getpass.getpass("Again: ") != password:
-        raise typer.BadParameter("the two passwords differ")
-    return password
-
-
-def _say(result: Any, text: str, as_json: bool) -> None:
-    print(json.dumps(result, ensure_ascii=False) if as_json else text)
 
 
 def _flat(table: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -9,7 +9,16 @@ import pytest
 
 from tests.running import COMMAND, environment
 
-COMMANDS = ["up", "config", "user add", "user list", "user remove", "user password"]
+COMMANDS = [
+    "up",
+    "config",
+    "user add",
+    "user list",
+    "user remove",
+    "user password",
+    "user setup-link",
+    "user reset-factors",
+]
 
 
 def hanmaru(*arguments: str, cwd: Path, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
@@ -75,13 +84,20 @@ def test_a_misspelt_setting_is_wrong_usage(tmp_path: Path) -> None:
 
 
 def test_accounts_are_added_listed_and_removed(tmp_path: Path) -> None:
-    added = hanmaru("user", "add", "kim", "--role", "admin", "--json", cwd=tmp_path, stdin="long enough\n")
-    assert json.loads(added.stdout) == {"name": "kim", "roles": ["admin"]}
+    added = hanmaru("user", "add", "lee", "--role", "admin", "--json", cwd=tmp_path, stdin="writes things\n")
+    assert json.loads(added.stdout) == {"name": "lee", "roles": ["admin"]}
+    both = ("--role", "writer", "--role", "auditor")
+    assert hanmaru("user", "add", "kim", *both, cwd=tmp_path, stdin="reads things\n").returncode == 0
     assert hanmaru("user", "password", "kim", cwd=tmp_path, stdin="short\n").returncode == 1
-    assert hanmaru("user", "list", cwd=tmp_path).stdout == "kim  admin\n"
-    assert json.loads(hanmaru("user", "list", "--json", cwd=tmp_path).stdout) == [{"name": "kim", "roles": ["admin"]}]
+    assert hanmaru("user", "list", cwd=tmp_path).stdout == "kim  writer auditor\nlee  admin\n"
+    link = hanmaru("user", "setup-link", "kim", cwd=tmp_path, PUBLIC_URL="https://hub.city.example")
+    assert link.stdout.startswith("https://hub.city.example/setup#")
+    assert hanmaru("user", "reset-factors", "kim", cwd=tmp_path).returncode == 0
     assert hanmaru("user", "remove", "kim", cwd=tmp_path).returncode == 0
-    assert json.loads(hanmaru("user", "list", "--json", cwd=tmp_path).stdout) == []
+    last = hanmaru("user", "remove", "lee", cwd=tmp_path)
+    assert last.stderr == "hanmaru: 'lee' is the last administrator; make another one first\n"
+    listed = hanmaru("user", "list", "--json", cwd=tmp_path)
+    assert json.loads(listed.stdout) == [{"name": "lee", "roles": ["admin"]}]
 
 
 def test_the_version_is_told(tmp_path: Path) -> None:
