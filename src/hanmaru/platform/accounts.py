@@ -109,11 +109,12 @@ class Accounts:
         """
         account = self.find(name)
         if account is None:
-            self._add(self.usable(name), None, roles, provider=True)
+            self._add(self.usable(name, provider=True), None, roles, provider=True)
         elif not account.provider:
             raise AccountError(f"the name {name!r} belongs to a built-in account")
         elif set(account.roles) != set(roles):
-            self.set_roles(name, roles)
+            with self.file.write(changes=True) as db:  # the provider's word holds for the last administrator, too
+                _give(db, account, roles)
         found = self.find(name)
         assert found
         return found
@@ -138,8 +139,7 @@ class Accounts:
         with self.file.write(changes=True) as db:
             if "admin" not in roles:
                 self._keep_an_admin(account)
-            db.execute("UPDATE account SET roles = ? WHERE name = ?", (" ".join(_roles(roles)), account.name))
-            db.execute("DELETE FROM session WHERE name = ?", (account.name,))
+            _give(db, account, roles)
 
     def set_locked(self, name: str, locked: bool) -> None:
         """Lock an account, ending its sessions, or unlock it; raises AccountError for the last administrator's."""
@@ -172,10 +172,19 @@ class Accounts:
         passwords.check(password, (*self._context, name))
         return self._hasher.hash(password)
 
-    def usable(self, name: str) -> str:
-        """Return a new account's name as it is kept; raises AccountError for one that cannot be had."""
+    def usable(self, name: str, *, provider: bool = False) -> str:
+        """Return a new account's name as it is kept; raises AccountError for one that cannot be had.
+
+        Only a name that the provider gives (``oidc:…``) may hold a colon, so that it is never a built-in one.
+        """
         name = unicodedata.normalize("NFC", name)
-        if not name or ":" in name or not name.isprintable() or name != name.strip() or len(name) > LONGEST_NAME:
+        if (
+            not name
+            or (":" in name and not provider)
+            or not name.isprintable()
+            or name != name.strip()
+            or len(name) > LONGEST_NAME
+        ):
             raise AccountError(f"an account's name is printable text without a colon, at most {LONGEST_NAME} long")
         if self.find(name):
             raise AccountError(f"there is already an account {name!r}")
@@ -296,6 +305,11 @@ def demo_accounts(folder: Path, roles: Sequence[str] = ROLES, keys: Path | None 
 
 def _untouched(account: Account | None, hash: str | None) -> bool:
     return account is not None and account.hash == hash and not account.locked and not account.second_factor
+
+
+def _give(db: sqlite3.Connection, account: Account, roles: Sequence[str]) -> None:
+    db.execute("UPDATE account SET roles = ? WHERE name = ?", (" ".join(_roles(roles)), account.name))
+    db.execute("DELETE FROM session WHERE name = ?", (account.name,))
 
 
 def _insert(

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import re
 import time
-from base64 import urlsafe_b64encode
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -188,10 +188,8 @@ class Provider:
         }
         headers = {"accept": "application/json"}
         if client.client_secret and "client_secret_basic" in metadata.token_endpoint_auth_methods_supported:
-            import aiohttp
-
-            auth = aiohttp.BasicAuth(quote_plus(client.client_id), quote_plus(client.client_secret))
-            headers["authorization"] = auth.encode()
+            pair = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"  # RFC 6749, section 2.3.1
+            headers["authorization"] = "Basic " + b64encode(pair.encode()).decode()
         elif client.client_secret:
             form["client_secret"] = client.client_secret
         raw = await self._fetch("POST", metadata.token_endpoint, data=form, headers=headers)

@@ -95,8 +95,8 @@ server.on('request', async (request, response) => {
     if (hostile.rotate || hostile.redirect_uris) await start(provider.issuer)
     response.end('{}')
   } else {
-    if (request.url === '/token' && Object.keys(hostile).length) tampering(response)
     if (hostile.down) return response.writeHead(503).end()
+    if (request.url === '/token' && Object.keys(hostile).length) tampering(response)
     if (hostile.issuer && request.url === '/.well-known/openid-configuration') {
       return response.setHeader('content-type', 'application/json').end(JSON.stringify({ issuer: hostile.issuer }))
     }
