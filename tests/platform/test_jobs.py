@@ -395,7 +395,7 @@ async def test_the_page_sees_workflows_and_may_cancel_them(jobs: Jobs, engine: E
     assert shown["waiting_for"]["topic"] == "decision"
     assert shown["published"] == {"case": "c-7"}
     details = (await asked(f"/workflows/{id}")).json()
-    assert [step["name"] for step in details["steps"]] == ["ask"]
+    assert (details["status"], [step["name"] for step in details["steps"]]) == ("waiting", ["ask"])
     assert [plan["name"] for plan in (await asked("/schedules")).json()["schedules"]] == ["clock.seconds"]
     assert (await asked("/workflows", roles=("reader",))).status == 403
     assert (await asked(f"/workflows/{id}/cancel", "POST", ("auditor",))).status == 403

@@ -24,10 +24,9 @@ _QUERY = [
 ]
 
 
-class Details(msgspec.Struct, frozen=True):
+class Details(State, frozen=True, kw_only=True):
     """A workflow with the steps that have ended."""
 
-    workflow: State
     steps: list[Step]
 
 
@@ -54,7 +53,8 @@ def routes(jobs: Jobs, zone: str = "UTC") -> list[BaseRoute]:
     async def workflow(request: Request) -> Response:
         """Show a workflow with the steps it has taken."""
         id = request.path_params["id"]
-        return _json(Details(await _asked(jobs.state(id)), await _asked(jobs.steps(id))))
+        state = await _asked(jobs.state(id))
+        return _json(Details(**msgspec.structs.asdict(state), steps=await _asked(jobs.steps(id))))
 
     async def cancel(request: Request) -> Response:
         """Cancel a workflow: no step of it begins any more. 409 when it has ended."""
