@@ -274,7 +274,9 @@ def _finish_restore(settings: "Settings") -> None:
     """Carry out a restore that was decided and then interrupted."""
     if (settings.data / "run" / "restore.json").exists():
         from hanmaru.backup.swap import finish
+        from hanmaru.platform import logs
 
+        logs.set_up("restore", level="warning")
         finish(settings)
 
 

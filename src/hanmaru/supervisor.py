@@ -192,6 +192,7 @@ async def _keep(
         log.info("restoring data")
         try:
             await asyncio.to_thread(swap, settings)
+            log.info("data restored")
         except BackupError as error:
             if order_path(settings.data).exists():
                 raise

@@ -14,6 +14,7 @@ from hanmaru.backup.restore import restore
 from hanmaru.backup.swap import finish
 from hanmaru.backup.take import take
 from hanmaru.config import Settings, load
+from hanmaru.platform import logs
 
 Data = Annotated[Path | None, typer.Option(help="Folder of everything that is kept.  [default: data]")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -66,6 +67,7 @@ def restore_command(
     Example: hanmaru restore /mnt/backup/hanmaru-monday.tar
     """
     settings = load(data=data)
+    logs.set_up("restore", level="warning")
     with _bar("Restoring") as begin:
         restored = restore(settings, source, begin=begin)
     manifest = restored.manifest

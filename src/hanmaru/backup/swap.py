@@ -111,7 +111,6 @@ def swap(settings: Settings) -> None:
     path.unlink()
     sync_folder(path.parent)
     shutil.rmtree(new, ignore_errors=True)
-    log.info("data restored", before=str(old))
 
 
 def stays(name: str, stay: Iterable[str]) -> bool:
