@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -47,7 +48,7 @@ a day.
 
 async def keep_savings(context: Context[HubClient]) -> None:
     """Estimate every building's savings each hour, and at once where somebody changes what they are measured by."""
-    desk = Desk(context)
+    desk = Desk(context.hub, context.data_dir, ZoneInfo(str(context.city["zone"])))
     seen = await context.hub.head()
     async with aclosing(_asked(context.hub, seen)) as asked:
         coming = asyncio.ensure_future(anext(asked))
@@ -82,11 +83,10 @@ async def _asked(hub: HubClient, seen: int) -> AsyncGenerator[frozenset[str]]:
 class Desk:
     """Reads, computes and writes for one city."""
 
-    def __init__(self, context: Context[HubClient]) -> None:
-        """Work with a service's context; readings are kept in its folder."""
-        self._hub = context.hub
-        self._ledger = Ledger(context.data_dir)
-        self._zone = ZoneInfo(str(context.city["zone"]))
+    def __init__(self, hub: HubClient, folder: Path, zone: ZoneInfo) -> None:
+        """Work on a hub; readings are kept in the folder, and hours are those of the zone."""
+        self._hub, self._zone = hub, zone
+        self._ledger = Ledger(folder)
         self._days_off = korean_holidays()
         self._whole: dict[str, float] = {}
 

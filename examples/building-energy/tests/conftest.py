@@ -1,0 +1,5 @@
+"""Fixtures for every test."""
+
+from worlds import steel
+
+__all__ = ["steel"]
