@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hanmaru.platform.audit.trail import Trail
 from hanmaru.platform.cedar import Policy
+from hanmaru.platform.handover import Handover
 from hanmaru.platform.jobs import declared
 from hanmaru.platform.jobs.client import Jobs, url_of
 from hanmaru.platform.trust import Locks
@@ -18,8 +19,10 @@ def locked(folder: Path, policies: Sequence[Path] = ()) -> Generator[Locks]:
     data, keys, policy = folder / "data", folder / "keys", Policy(policies)
     with Trail(data, keys, "test") as trail:
         vaults, jobs = Vaults(data, keys, trail, policy), Jobs(url_of(data, "sqlite"), declared([]))
+        handover = Handover(data, vaults, trail, policy, jobs)
         try:
-            yield Locks(policy, trail, vaults, jobs)
+            yield Locks(policy, trail, vaults, jobs, handover)
         finally:
+            handover.close()
             jobs.close()
             vaults.close()

@@ -16,12 +16,13 @@ from starlette.types import ASGIApp
 
 from hanmaru import openapi
 from hanmaru.banner import demo_made, open_accounts
-from hanmaru.composition import city_document, open_hub, open_locks, service_context
+from hanmaru.composition import city_document, open_gates, open_hub, open_locks, service_context
 from hanmaru.config import Settings
 from hanmaru.edge import Edge, on_http_exception, on_problem
 from hanmaru.hub.client import HubClient
 from hanmaru.platform import identity, policy_routes, shell, telemetry
 from hanmaru.platform.audit.trail import Trail
+from hanmaru.platform.handover.api import routes as handover_routes
 from hanmaru.platform.i18n import preferred
 from hanmaru.platform.jobs.api import routes as jobs_routes
 from hanmaru.platform.limits import Limited, Rate, share
@@ -65,14 +66,17 @@ def create_app(settings: Settings, worker: str = "web") -> Starlette:
             locks = closing.enter_context(open_locks(settings, services, audit))
             app.state.door = Door(locks.policy, audit, settings.audit_reads)
             who.audit, who.demo = audit, tuple(demo_made(settings))
+            gates = closing.enter_context(open_gates(settings, who, audit))
             app.router.routes[:] = [
                 *hub.routes(),
                 *identity.routes(who),
+                *gates,
                 *service_routes(
                     services, lambda service: service_context(settings, service, hub.client, city, locks, closing)
                 ),
                 *policy_routes.routes(services),
                 *jobs_routes(locks.jobs, city["zone"]),
+                *handover_routes(locks.handover),
                 *shell.routes(services, city),
             ]
             app.router.routes += own_routes(app.router.routes, hub.client)

@@ -1,7 +1,7 @@
 """What a worker runs: the hub opened as the settings say, the city as plain data, and the engine's background work."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from hanmaru.prepare import map_folder
 
 if TYPE_CHECKING:
     from hanmaru.connectors.sources import Connector
+    from hanmaru.platform.identity import Identity
     from hanmaru.platform.jobs.client import Jobs
 
 
@@ -100,26 +101,55 @@ def engine_jobs(settings: Settings, hub: OpenHub, closing: AsyncExitStack) -> li
     for service in services:
         run = [(task.name, partial(task.run, contexts[service.name])) for task in service.tasks]
         jobs += [Job(f"{service.name}: {name}", task) for name, task in run]
-    if locks.jobs.known.workflows:
-        from hanmaru.platform.jobs.client import url_of
-        from hanmaru.platform.jobs.engine import run_jobs
+    from hanmaru.platform.handover import ROOM
+    from hanmaru.platform.jobs.client import url_of
+    from hanmaru.platform.jobs.engine import run_jobs
 
-        url = url_of(settings.data, settings.store_url)
-        jobs.append(Job("workflows", partial(run_jobs, url, locks.jobs, contexts.__getitem__, city["zone"])))
-    return jobs
+    url = url_of(settings.data, settings.store_url)
+    of_room = {ROOM: locks.handover, **contexts}.__getitem__
+    return [*jobs, Job("workflows", partial(run_jobs, url, locks.jobs, of_room, city["zone"]))]
+
+
+@contextmanager
+def open_gates(settings: Settings, who: "Identity", audit: Audit) -> Generator[list[BaseRoute]]:
+    """Let machines in by key or token, and people through the OpenID Connect provider, for as long as the block lasts.
+
+    Gives the routes for it; ``who`` learns whom it will know by them.
+    """
+    from hanmaru.platform import clients, oauth
+    from hanmaru.platform.bearer import Bearer
+    from hanmaru.platform.machines import Machines
+
+    with ExitStack() as stack:
+        machines = stack.enter_context(closing(Machines(settings.data)))
+        who.authenticators, who.own_credentials = [Bearer(machines, audit)], oauth.OWN_CREDENTIALS
+        routes = [*oauth.routes(machines, audit, settings.public_url), *clients.routes(machines)]
+        if settings.oidc.issuer is not None and settings.auth == "on":
+            from hanmaru.platform import oidc, oidc_login
+            from hanmaru.platform.egress import Egress
+
+            client = oidc.Client(**settings.oidc.model_dump())
+            provider = oidc.Provider(client, Egress(settings.egress.allow))
+            logins = stack.enter_context(closing(oidc_login.Logins(settings.data)))
+            routes += oidc_login.routes(provider, logins, who)
+            who.oidc_title = client.title
+        yield routes
 
 
 @contextmanager
 def open_locks(settings: Settings, services: Sequence[Service[Any]], audit: Audit) -> Generator[Locks]:
     """Give policy, vaults and jobs for as long as the block lasts."""
+    from hanmaru.platform.handover import Handover
     from hanmaru.platform.vault import Vaults
 
     policy = make_policy(settings, services)
     vaults = Vaults(settings.data, settings.keys_folder, audit, policy)
     jobs = make_jobs(settings, services)
+    handover = Handover(settings.data, vaults, audit, policy, jobs, settings.handover_days)
     try:
-        yield Locks(policy, audit, vaults, jobs)
+        yield Locks(policy, audit, vaults, jobs, handover)
     finally:
+        handover.close()
         jobs.close()
         vaults.close()
 
@@ -140,11 +170,13 @@ def policy_folders(settings: Settings, services: Sequence[Service[Any]]) -> list
 
 def make_jobs(settings: Settings, services: Sequence[Service[Any]]) -> "Jobs":
     """Return the durable workflows of the services; nothing is opened before their first use."""
+    from hanmaru.platform import handover
     from hanmaru.platform.jobs import declared
     from hanmaru.platform.jobs.client import Jobs, url_of
 
     rooms = [(service.name, service.workflows, service.schedules) for service in services]
-    return Jobs(url_of(settings.data, settings.store_url), declared(rooms))
+    own = (handover.ROOM, handover.WORKFLOWS, handover.SCHEDULES)
+    return Jobs(url_of(settings.data, settings.store_url), declared([own, *rooms]))
 
 
 def connectors_of(settings: Settings) -> "Sequence[Connector]":

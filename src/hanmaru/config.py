@@ -173,6 +173,7 @@ class Settings(BaseSettings):
     audit_reads: bool = False
     connectors: tuple[dict[str, Any], ...] = ()
     history_days: float | None = Field(default=None, gt=0)
+    handover_days: float = Field(default=30, gt=0, le=366)
     auth: Literal["on", "off"] = "on"
     public_url: str | None = None
     session_idle_minutes: int = Field(default=60, ge=1, le=720)

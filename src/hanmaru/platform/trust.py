@@ -7,6 +7,7 @@ from hanmaru.platform.audit.record import Audit
 from hanmaru.platform.cedar import Policy
 
 if TYPE_CHECKING:
+    from hanmaru.platform.handover import Handover, RoomHandover
     from hanmaru.platform.jobs.client import Jobs, RoomJobs
     from hanmaru.platform.vault import Vault, Vaults
 
@@ -19,6 +20,7 @@ class Trust:
     audit: Audit
     vault: "Vault"
     jobs: "RoomJobs"
+    handover: "RoomHandover"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,9 @@ class Locks:
     audit: Audit
     vaults: "Vaults"
     jobs: "Jobs"
+    handover: "Handover"
 
     def of(self, room: str) -> Trust:
         """Return a room's share."""
-        return Trust(self.policy, self.audit, self.vaults.room(room), self.jobs.room(room))
+        rooms = self.vaults.room(room), self.jobs.room(room), self.handover.room(room)
+        return Trust(self.policy, self.audit, *rooms)
