@@ -117,9 +117,13 @@ class Writer:
             self._tar.close()
             self._file.flush()
             os.fsync(self._file.fileno())
-            self._file.close()
         else:
             sync_tree(self._path)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file:
+            self._file.close()
 
     def _add(self, name: str, source: Hashing, size: int) -> None:
         if self._tar:

@@ -69,16 +69,16 @@ def take(
         target.parent.mkdir(parents=True, exist_ok=True)
         copies.mkdir(mode=0o700)
         progress = begin(sum(_size(path) for path in files.all()))
-        writer = Writer(part, tar=tar, progress=progress)
-        at = datetime.now(UTC)
-        _copy(writer, files, copies)
-        if hub == "postgresql":
-            dump = copies / postgres.DUMP
-            postgres.dump(settings.store_url, dump)
-            _add(writer, postgres.DUMP, dump)
-        _copy_last(writer, files, copies)
-        manifest = Manifest(FORMAT, version("hanmaru"), at, hub, tuple(writer.members))
-        writer.finish(manifest)
+        with closing(Writer(part, tar=tar, progress=progress)) as writer:
+            at = datetime.now(UTC)
+            _copy(writer, files, copies)
+            if hub == "postgresql":
+                dump = copies / postgres.DUMP
+                postgres.dump(settings.store_url, dump)
+                _add(writer, postgres.DUMP, dump)
+            _copy_last(writer, files)
+            manifest = Manifest(FORMAT, version("hanmaru"), at, hub, tuple(writer.members))
+            writer.finish(manifest)
         part.rename(target)
         sync_folder(target.parent)
         return manifest
@@ -134,7 +134,7 @@ def _copy(writer: Writer, files: _Files, copies: Path) -> None:
             _add(writer, files.name(path), path)
 
 
-def _copy_last(writer: Writer, files: _Files, copies: Path) -> None:
+def _copy_last(writer: Writer, files: _Files) -> None:
     for path in files.all():
         if files.name(path).partition("/")[0] == AUDIT:
             _add(writer, files.name(path), path)
