@@ -114,10 +114,16 @@ class Trail:
         future: asyncio.Future[None] = loop.create_future()
         with self._lock:
             self._append(record)
+            first = not self._waiters or self._waiters[-1][0] is not loop
             self._waiters.append((loop, future))
+        if first:
+            # Once the loop has run everybody who is ready: what they commit shares one sync.
+            loop.call_soon(self._rouse)
+        await future
+
+    def _rouse(self) -> None:
         self._urgent.set()
         self._wake.set()
-        await future
 
     def close(self) -> None:
         """Put everything on disk, sign and seal it, and let the chain go."""
@@ -125,8 +131,7 @@ class Trail:
             if self._closing:
                 return
             self._closing = True
-        self._urgent.set()
-        self._wake.set()
+        self._rouse()
         self._thread.join()
         for fd in (self._file, self._head, self._held):
             os.close(fd)
