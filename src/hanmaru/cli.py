@@ -158,11 +158,20 @@ def _audit() -> typer.Typer:
 
 def _jobs() -> typer.Typer:
     from hanmaru.composition import city_document, make_jobs
+    from hanmaru.platform.audit.trail import Trail
     from hanmaru.platform.jobs.cli import jobs_app
+    from hanmaru.platform.jobs.client import Jobs
     from hanmaru.platform.services import installed
 
-    settings = _settings(None)
-    return jobs_app(lambda: make_jobs(settings, installed(city_document(settings)["services"])))
+    def open(data: Path | None) -> Jobs:
+        settings = _settings(data)
+        return make_jobs(settings, installed(city_document(settings)["services"]))
+
+    def trail(data: Path | None) -> Trail:
+        settings = _settings(data)
+        return Trail(settings.data, settings.keys_folder, "command-line")
+
+    return jobs_app(open, trail)
 
 
 def _backup() -> Callable[..., None]:

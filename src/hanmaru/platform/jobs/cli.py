@@ -2,26 +2,32 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 import typer
 
+from hanmaru.platform.audit.record import Audit, Record
 from hanmaru.platform.jobs.client import Jobs, State
 
 T = TypeVar("T")
 
 Id = Annotated[str, typer.Argument(help="The workflow's id, as the list shows it.")]
+Data = Annotated[Path | None, typer.Option(help="Folder of everything that is kept.  [default: data]")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
-def jobs_app(open: Callable[[], Jobs]) -> typer.Typer:
-    """Return the commands over the jobs that ``open`` gives."""
+def jobs_app(
+    open: Callable[[Path | None], Jobs], trail: Callable[[Path | None], AbstractContextManager[Audit]]
+) -> typer.Typer:
+    """Return the commands over the jobs and the audit trail of a data folder, None meaning the configured one."""
     app = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 
-    def asked(question: Callable[[Jobs], Awaitable[T]]) -> T:
+    def asked(data: Path | None, question: Callable[[Jobs], Awaitable[T]]) -> T:
         async def ask() -> T:
-            jobs = open()
+            jobs = open(data)
             try:
                 return await question(jobs)
             finally:
@@ -34,37 +40,45 @@ def jobs_app(open: Callable[[], Jobs]) -> typer.Typer:
         status: Annotated[str, typer.Option(help="Only those queued, running, waiting, done, failed …")] = "",
         name: Annotated[str, typer.Option(help="Only this workflow, as room.name.")] = "",
         limit: Annotated[int, typer.Option(help="How many, newest first.")] = 50,
+        data: Data = None,
         json: Json = False,
     ) -> None:
         """List workflows, newest first.
 
         Example: hanmaru jobs list --status waiting
         """
-        page = asked(lambda jobs: jobs.list(status=status, name=name, limit=limit))
+        page = asked(data, lambda jobs: jobs.list(status=status, name=name, limit=limit))
         _say(page.workflows, "\n".join(_line(state) for state in page.workflows) or "no workflows", json)
 
     @app.command("show")
-    def show(id: Id, json: Json = False) -> None:  # pyright: ignore[reportUnusedFunction]
+    def show(id: Id, data: Data = None, json: Json = False) -> None:  # pyright: ignore[reportUnusedFunction]
         """Show a workflow with the steps it has taken.
 
-        Example: hanmaru jobs show handover.01j9
+        Example: hanmaru jobs show handover.k5ij7gpqosw3dd4m
         """
 
         async def both(jobs: Jobs) -> Any:
             return await jobs.state(id), await jobs.steps(id)
 
-        state, steps = asked(both)
+        state, steps = asked(data, both)
         lines = [_line(state), *(f"  {step.ended or ''}  {step.name}  {step.outcome}" for step in steps)]
         lines += [f"  failed: {state.error}"] if state.error else []
         _say({"workflow": state, "steps": steps}, "\n".join(lines), json)
 
     @app.command("cancel")
-    def cancel(id: Id, json: Json = False) -> None:  # pyright: ignore[reportUnusedFunction]
-        """Cancel a workflow: no step of it begins any more.
+    def cancel(id: Id, data: Data = None, json: Json = False) -> None:  # pyright: ignore[reportUnusedFunction]
+        """Cancel a workflow: no step of it begins any more. The audit trail has it.
 
-        Example: hanmaru jobs cancel handover.01j9
+        Example: hanmaru jobs cancel handover.k5ij7gpqosw3dd4m
         """
-        state = asked(lambda jobs: jobs.cancel(id))
+
+        async def cancel(jobs: Jobs) -> State:
+            state = await jobs.state(id)
+            audit.record(Record("system:command-line", "jobs.manage", f"cancel {state.id}"))
+            return await jobs.cancel(id)
+
+        with trail(data) as audit:
+            state = asked(data, cancel)
         _say(state, f"cancelled {state.id}", json)
 
     return app

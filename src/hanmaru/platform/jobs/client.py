@@ -284,12 +284,16 @@ class Jobs:
 
         return self._state(await self._ask(cancel))
 
-    async def forget(self, before: datetime) -> None:
-        """Delete the workflows that had ended before an instant, with their steps."""
+    async def forget(self, before: datetime, prefix: str = "") -> None:
+        """Delete the workflows that had ended before an instant, with their steps; ``prefix`` limits them by id."""
 
         def delete(client: "DBOSClient") -> None:
             while old := client.list_workflows(
-                completed_before=before.isoformat(), limit=MOST_LISTED, load_input=False, load_output=False
+                completed_before=before.isoformat(),
+                workflow_id_prefix=prefix or None,
+                limit=MOST_LISTED,
+                load_input=False,
+                load_output=False,
             ):
                 client.delete_workflows([row.workflow_id for row in old])
 

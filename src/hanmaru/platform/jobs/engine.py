@@ -27,8 +27,8 @@ POLL_S = 0.5
 THREADS = 16
 MOST_ATTEMPTS = 1000
 """How often a workflow is taken up again after its process ended under it, before it is given up."""
-KEPT_DAYS = 90
-"""For how long a workflow that has ended is shown."""
+KEPT_DAYS, TICKS_KEPT_DAYS = 90, 2
+"""For how long a workflow that has ended is shown, and one that a schedule started."""
 
 
 async def run_jobs(url: str, jobs: Jobs, context_of: Callable[[str], Any], zone: str = "UTC") -> None:
@@ -157,7 +157,10 @@ async def _call(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
 
 async def _forget_old(jobs: Jobs) -> None:
     while True:
-        await jobs.forget(datetime.now(UTC) - timedelta(days=KEPT_DAYS))
+        now = datetime.now(UTC)
+        await jobs.forget(now - timedelta(days=KEPT_DAYS))
+        for schedule in jobs.known.schedules:
+            await jobs.forget(now - timedelta(days=TICKS_KEPT_DAYS), f"{schedule}@")
         await asyncio.sleep(3600)
 
 
