@@ -19,6 +19,7 @@ import typer
 if TYPE_CHECKING:
     from hanmaru.config import Settings
     from hanmaru.platform.accounts_cli import Office
+    from hanmaru.platform.machines_cli import Gate
 
 HELP = {"help_option_names": ["-h", "--help"]}
 
@@ -100,6 +101,28 @@ def _office(data: Path | None) -> "Generator[Office]":
             lambda: make_policy(settings, installed(city_document(settings)["services"])).roles,
             settings.public_url or address(settings, settings.port),
         )
+
+
+def _client() -> typer.Typer:
+    from hanmaru.platform.machines_cli import clients_app
+
+    return clients_app(_gate)
+
+
+@contextmanager
+def _gate(data: Path | None) -> "Generator[Gate]":
+    from hanmaru.composition import city_document, make_policy
+    from hanmaru.platform.audit.trail import Trail
+    from hanmaru.platform.machines import Machines
+    from hanmaru.platform.machines_cli import Gate
+    from hanmaru.platform.services import installed
+
+    settings = _settings(data)
+    with (
+        Trail(settings.data, settings.keys_folder, "command-line") as audit,
+        closing(Machines(settings.data)) as machines,
+    ):
+        yield Gate(machines, audit, lambda: make_policy(settings, installed(city_document(settings)["services"])).roles)
 
 
 def _city() -> typer.Typer:
@@ -194,6 +217,7 @@ def _service() -> typer.Typer:
 
 ELSEWHERE: dict[str, tuple[str, Callable[[], typer.Typer | Callable[..., None]]]] = {
     "user": ("Manage the accounts that may sign in.", _user),
+    "client": ("Manage the machines that may come in: OAuth 2 clients and API keys.", _client),
     "backup": ("Back up the data folder, also while the hub runs.", _backup),
     "restore": ("Put a backup in the place of the data, also while the hub runs.", _restore),
     "city": ("Make and inspect the city that the demo runs.", _city),

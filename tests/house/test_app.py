@@ -20,6 +20,9 @@ from tests.asgi import ask, started
 
 PUBLIC = {
     "GET /",
+    "GET /.well-known/oauth-authorization-server",
+    "POST /oauth2/revoke",
+    "POST /oauth2/token",
     "DELETE /api/session",
     "GET /api/session",
     "POST /api/session",

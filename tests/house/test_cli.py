@@ -18,6 +18,10 @@ COMMANDS = [
     "user password",
     "user setup-link",
     "user reset-factors",
+    "client add",
+    "client list",
+    "client rotate",
+    "client remove",
 ]
 
 
@@ -102,3 +106,37 @@ def test_accounts_are_added_listed_and_removed(tmp_path: Path) -> None:
 
 def test_the_version_is_told(tmp_path: Path) -> None:
     assert hanmaru("--version", cwd=tmp_path).stdout.startswith("hanmaru 0.")
+
+
+def test_a_machine_is_added_listed_rotated_and_removed(tmp_path: Path) -> None:
+    added = hanmaru("client", "add", "weather feed", "--role", "writer", "--key", "--json", cwd=tmp_path)
+    assert added.returncode == 0, added.stderr
+    made = json.loads(added.stdout)
+    assert made["secret"].startswith(f"hmk_{made['id']}_")
+    assert "weather feed  writer" in hanmaru("client", "list", cwd=tmp_path).stdout
+    rotated = hanmaru("client", "rotate", "weather feed", "--overlap-h", "0", cwd=tmp_path)
+    assert rotated.stdout.startswith("hmk_")
+    assert rotated.stdout.strip() != made["secret"]
+    assert hanmaru("client", "remove", made["id"], cwd=tmp_path).returncode == 0
+    assert json.loads(hanmaru("client", "list", "--json", cwd=tmp_path).stdout) == []
+    trail = hanmaru("audit", "search", "--json", cwd=tmp_path).stdout
+    assert all(action in trail for action in ("client.add", "client.rotate", "client.remove"))
+    assert made["secret"] not in trail
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "reason"),
+    [
+        (["add", "x", "--role", "emperor"], 2, "'emperor' is no role"),
+        (["add", "x", "--days", "0"], 1, "1 to 1825 days"),
+        (["remove", "x"], 1, "there is no machine 'x'"),
+        (["rotate", "x"], 1, "there is no machine 'x'"),
+    ],
+)
+def test_what_cannot_be_done_with_a_machine_is_one_line(
+    tmp_path: Path, arguments: list[str], status: int, reason: str
+) -> None:
+    done = hanmaru("client", *arguments, cwd=tmp_path)
+    assert done.returncode == status
+    assert reason in done.stderr
+    assert done.stderr.count("\n") == 1

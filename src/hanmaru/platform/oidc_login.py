@@ -143,7 +143,7 @@ class Logins:
         return Login(state, nonce, verifier, binding, redirect_uri, next)
 
 
-class Door:
+class LoginDesk:
     """The two routes."""
 
     def __init__(self, provider: Provider, logins: Logins, identity: Identity) -> None:
@@ -228,10 +228,10 @@ class Door:
 
 def routes(provider: Provider, logins: Logins, identity: Identity) -> list[BaseRoute]:
     """Return the routes that sign people in through the provider; ``identity`` audits them."""
-    door = Door(provider, logins, identity)
+    desk = LoginDesk(provider, logins, identity)
     return [
-        GuardedRoute(START, door.start, permission="public", name="oidc_start"),
-        GuardedRoute(CALLBACK, door.callback, permission="public", name="oidc_callback"),
+        GuardedRoute(START, desk.start, permission="public", name="oidc_start"),
+        GuardedRoute(CALLBACK, desk.callback, permission="public", name="oidc_callback"),
     ]
 
 
