@@ -1,4 +1,4 @@
-"""Backups of the wrapped keys, which expire, and what a data backup takes and a restore has to do.
+"""Backups of the wrapped keys, which expire, and the restore that never brings back what was destroyed.
 
 A key backup is a text file: a line that says when it was made, a line per wrapped key, and an HMAC-SHA-256 over both
 under a key derived from the master key. It is worth nothing without the master key, which is kept apart, and nothing
@@ -9,6 +9,7 @@ is destroyed.
 import base64
 import hmac
 import json
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,6 @@ import structlog
 from hanmaru.platform.vault import ledger
 from hanmaru.platform.vault.disk import replace
 from hanmaru.platform.vault.errors import VaultError
-from hanmaru.platform.vault.files import rooms
 from hanmaru.platform.vault.keys import INDEX, Keys
 
 log = structlog.get_logger()
@@ -56,8 +56,13 @@ def backup_keys(keys: Keys, folder: Path) -> Path:
 
     The hub remembers the folder: what is destroyed later is taken out of the backups in it.
     """
-    beside(keys, folder)
-    expire(folder)
+    with keys.exclusively():
+        _beside(keys, folder)
+        expire(folder)
+        return _back_up(keys, folder)
+
+
+def _back_up(keys: Keys, folder: Path) -> Path:
     made = datetime.now(UTC)
     with keys.db.read() as db:
         rows = db.execute(
@@ -72,6 +77,11 @@ def backup_keys(keys: Keys, folder: Path) -> Path:
 
 def beside(keys: Keys, folder: Path) -> None:
     """Put a copy of the ledger into a backup's folder, and remember the folder so that the copy is kept up."""
+    with keys.exclusively():
+        _beside(keys, folder)
+
+
+def _beside(keys: Keys, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with keys.db.write() as db:
         db.execute("INSERT OR IGNORE INTO folder VALUES(?)", (str(folder.absolute()),))
@@ -79,10 +89,10 @@ def beside(keys: Keys, folder: Path) -> None:
 
 
 def folders(keys: Keys) -> list[Path]:
-    """Return the remembered folders that are within reach now."""
+    """Return the remembered folders that are within reach now: there, and writable."""
     with keys.db.read() as db:
         paths = [Path(path) for (path,) in db.execute("SELECT path FROM folder")]
-    return [path for path in paths if path.is_dir()]
+    return [path for path in paths if path.is_dir() and os.access(path, os.W_OK)]
 
 
 def expire(folder: Path, at: datetime | None = None) -> list[Path]:
@@ -114,19 +124,25 @@ def restore_keys(keys: Keys, path: Path, ledgers: Sequence[Path] = (), at: datet
     The ledgers are the present one, the one beside the backup, and ``ledgers``. What they say is destroyed is taken
     out of the backup too. Returns how many keys came back; raises VaultError as `read_backup` does.
     """
-    backup = read_backup(keys, path, at)
-    destroyed = heed(keys, [path.parent / ledger.FILE, *ledgers])
-    back = [key for key in backup.keys if (key.room, key.subject) not in destroyed]
-    if len(back) < len(backup.keys):
-        _write(keys, path, backup.made, back)
-    with keys.db.write() as db:
-        before = db.total_changes
-        db.executemany("INSERT OR IGNORE INTO key VALUES(?, ?, ?, ?, ?, ?)", back)
-        return db.total_changes - before
+    with keys.exclusively():
+        backup = read_backup(keys, path, at)
+        destroyed = _heed(keys, [path.parent / ledger.FILE, *ledgers])
+        back = [key for key in backup.keys if (key.room, key.subject) not in destroyed]
+        if len(back) < len(backup.keys):
+            _write(keys, path, backup.made, back)
+        with keys.db.write() as db:
+            before = db.total_changes
+            db.executemany("INSERT OR IGNORE INTO key VALUES(?, ?, ?, ?, ?, ?)", back)
+            return db.total_changes - before
 
 
 def heed(keys: Keys, ledgers: Iterable[Path]) -> ledger.Destroyed:
     """Add what other ledgers say to the present one, and return what they say together."""
+    with keys.exclusively():
+        return _heed(keys, ledgers)
+
+
+def _heed(keys: Keys, ledgers: Iterable[Path]) -> ledger.Destroyed:
     own = keys.folder / ledger.FILE
     destroyed = ledger.read([own, *ledgers])
     ledger.add(own, destroyed)
@@ -134,7 +150,7 @@ def heed(keys: Keys, ledgers: Iterable[Path]) -> ledger.Destroyed:
 
 
 def forget_in_backups(keys: Keys, folder: Path, destroyed: ledger.Destroyed) -> None:
-    """Take destroyed subjects out of a folder's key backups."""
+    """Take destroyed subjects out of a folder's key backups; call it exclusively."""
     for path in folder.glob(PATTERN):
         try:
             backup, sound = _read(keys, path)
@@ -144,27 +160,6 @@ def forget_in_backups(keys: Keys, folder: Path, destroyed: ledger.Destroyed) -> 
         left = [key for key in backup.keys if (key.room, key.subject) not in destroyed]
         if len(left) < len(backup.keys):
             _write(keys, path, backup.made, left, sealed=sound)
-
-
-@dataclass(frozen=True, slots=True)
-class DataFiles:
-    """What a data backup takes of the vaults: databases, copied through SQLite, and files that never change."""
-
-    databases: list[Path]
-    files: list[Path]
-
-
-def data_files(data: Path) -> DataFiles:
-    """Return the vaults' files in a data folder that a backup takes; never keys, never a blind index.
-
-    Files are written whole under a new name and removed when they are replaced: copy them before the databases, and
-    again those that are new after.
-    """
-    found = DataFiles([], [])
-    for room in rooms(data):
-        found.databases.append(room.records)
-        found.files.extend(path for path in sorted(room.folder.rglob("*")) if path.is_file())
-    return found
 
 
 def _write(keys: Keys, path: Path, made: datetime, found: list[Wrapped], *, sealed: bool = True) -> None:

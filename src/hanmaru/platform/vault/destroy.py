@@ -6,6 +6,7 @@ destruction is finished when the vaults are next opened. Every step may be done 
 
 import shutil
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ from hanmaru.platform.vault import ledger
 from hanmaru.platform.vault.backup import folders, forget_in_backups
 from hanmaru.platform.vault.blind import BlindIndex
 from hanmaru.platform.vault.errors import VaultError
-from hanmaru.platform.vault.files import Room
+from hanmaru.platform.vault.files import Room, rooms
 from hanmaru.platform.vault.keys import Keys
 from hanmaru.platform.vault.store import Store
 
@@ -35,13 +36,29 @@ def finish(data: Path, keys: Keys) -> None:
         _carry_out(data, keys, room, subject)
 
 
+def replay(data: Path, keys: Keys, destroyed: Iterable[tuple[str, str]]) -> int:
+    """Destroy again what a restore brought back of subjects that were destroyed; return how many there were."""
+    back: set[tuple[str, str]] = set()
+    told = {*destroyed}
+    with keys.db.read() as db:
+        back.update({*db.execute("SELECT DISTINCT room, subject FROM key")} & told)
+    for room in rooms(data):
+        store = Store(room, keys)
+        back.update({(room.name, subject) for subject in store.all_subjects()} & told)
+        store.close()
+    for room, subject in sorted(back):
+        destroy(data, keys, room, subject)
+    return len(back)
+
+
 def _carry_out(data: Path, keys: Keys, room: str, subject: str) -> None:
     entry: ledger.Destroyed = {(room, subject): ledger.now()}
-    ledger.add(keys.folder / ledger.FILE, entry)
-    keys.destroy(room, subject)
-    for folder in folders(keys):
-        ledger.add(folder / ledger.FILE, entry)
-        forget_in_backups(keys, folder, entry)
+    with keys.exclusively():
+        ledger.add(keys.folder / ledger.FILE, entry)
+        keys.destroy(room, subject)
+        for folder in folders(keys):
+            ledger.add(folder / ledger.FILE, entry)
+            forget_in_backups(keys, folder, entry)
     erase(data, keys, room, subject)
     with keys.db.write() as db:
         db.execute("DELETE FROM destroying WHERE room = ? AND subject = ?", (room, subject))

@@ -1,7 +1,21 @@
 """Files that are whole or not there, also after a power failure."""
 
+import fcntl
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool = True) -> Generator[None]:
+    """Hold a lock file, against other processes and threads; raises BlockingIOError when it is not free at once."""
+    handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+    finally:
+        os.close(handle)
 
 
 def sync_file(path: Path) -> None:

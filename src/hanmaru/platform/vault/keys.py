@@ -10,12 +10,14 @@ import sqlite3
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import RLock
 from typing import Final
 
 from hanmaru.platform.vault.crypto import Key, place
 from hanmaru.platform.vault.database import Database
+from hanmaru.platform.vault.disk import locked
 from hanmaru.platform.vault.errors import VaultError, altered, gone
 from hanmaru.platform.vault.master import FILE as MASTER_FILE
 from hanmaru.platform.vault.master import MasterFile
@@ -23,6 +25,7 @@ from hanmaru.platform.vault.master import MasterFile
 FILE: Final = "keys.db"
 CACHED: Final = 10_000
 CACHED_S: Final = 60.0
+_LOCK: Final = "keys.lock"
 INDEX: Final = ""
 """In the place of a subject: the key of the room's blind index."""
 
@@ -43,8 +46,10 @@ Version = tuple[str, int]
 class Keys:
     """The keys folder of one hub. For use from threads; every call may read or write a file."""
 
-    def __init__(self, folder: Path, master: Path | None = None) -> None:
-        """Open the folder, making it and the master key on first use.
+    def __init__(self, folder: Path, *, make: bool = True) -> None:
+        """Open the folder, making it and (with ``make``) the master key on first use.
+
+        ``master.key`` may be a link to another disk.
 
         Raises VaultError when there are wrapped keys and no master key.
         """
@@ -53,11 +58,11 @@ class Keys:
         self._lock = RLock()
         self._cache: OrderedDict[tuple[str, str, int], tuple[Key, float]] = OrderedDict()
         self._generation = -1
-        self.master_file = MasterFile(master or folder / MASTER_FILE)
+        self.master_file = MasterFile((folder / MASTER_FILE).resolve())
         self._masters: dict[str, Key] = {}
         self._wrappers: dict[str, Key] = {}
         with self.db.write() as db:
-            self.current(db)
+            self.current(db, make=make)
 
     @staticmethod
     def exist(folder: Path) -> bool:
@@ -69,6 +74,10 @@ class Keys:
         self.forget()
         self.db.close()
 
+    def exclusively(self) -> AbstractContextManager[None]:
+        """Hold what destruction, key backup and restore do one after the other, in all processes; not reentrant."""
+        return locked(self.folder / _LOCK)
+
     def forget(self) -> None:
         """Forget the keys in memory."""
         with self._lock:
@@ -78,7 +87,7 @@ class Keys:
         """Make a key for each subject in one transaction; one that exists stays."""
         with self.db.write() as db:
             master, now = self.current(db), time.time()
-            by = self._wrappers[master]
+            by = self.wrapper(master)
             rows = [
                 (room, subject, version, now, master, wrap(by, Key.make(""), room, subject, version))
                 for subject in subjects
@@ -112,7 +121,7 @@ class Keys:
                     (json.dumps(lacking), room),
                 )
                 for subject, version, master, wrapped in rows:
-                    key = unwrap(self._wrapper(master), wrapped, room, subject, version)
+                    key = unwrap(self.wrapper(master), wrapped, room, subject, version)
                     found[subject, version] = key
                     self._cache[room, subject, version] = key, now + CACHED_S
                 while len(self._cache) > CACHED:
@@ -155,14 +164,14 @@ class Keys:
             if any(one in pages for one in wrapped):
                 db.execute("VACUUM")
 
-    def current(self, db: sqlite3.Connection) -> str:
+    def current(self, db: sqlite3.Connection, *, make: bool = True) -> str:
         """Return the id of the master key that wraps new keys; call it in a transaction of `db`."""
         row = db.execute("SELECT master FROM current").fetchone()
         if row is None:
-            master = self.master_file.load(make=True)
+            master = self.master_file.load(make=make)
             db.execute("INSERT INTO current VALUES(?)", (master.id,))
             row = (master.id,)
-        self._wrapper(row[0])
+        self.wrapper(row[0])
         return row[0]
 
     def current_master(self) -> str:
@@ -172,18 +181,21 @@ class Keys:
 
     def sealer(self, master: str) -> Key:
         """Return the key that seals key backups made under a master key; raises VaultError when that is not here."""
-        self._wrapper(master)
+        self.wrapper(master)
         return self._masters[master].derive("key-backup")
 
-    def _wrapper(self, master: str) -> Key:
-        """Return what a master key wraps with; the file is read again for one that is not known yet."""
-        if master not in self._wrappers:
-            for key in (self.master_file.load(make=False), self.master_file.next()):
-                if key:
-                    self._masters[key.id], self._wrappers[key.id] = key, key.derive("wrap")
-        if master not in self._wrappers:
-            raise VaultError(f"keys are wrapped by master key {master}, which {self.master_file.path} is not", 500)
-        return self._wrappers[master]
+    def wrapper(self, master: str) -> Key:
+        """Return what a master key wraps with; the file is read again for one that is not known yet.
+
+        Raises VaultError when the master key is not here.
+        """
+        for _ in range(2):  # twice, for a rotation may end between the look at one file and at the other
+            if master in self._wrappers:
+                return self._wrappers[master]
+            here: list[Key] = [key for key in (self.master_file.load(make=False), self.master_file.next()) if key]
+            self._masters = {key.id: key for key in here}
+            self._wrappers = {key.id: key.derive("wrap") for key in here}
+        raise VaultError(f"keys are wrapped by master key {master}, which {self.master_file.path} is not", 500)
 
 
 def _next_generation(db: sqlite3.Connection) -> None:

@@ -15,6 +15,7 @@ An engine that spills to a disk would write plaintext there: give it no folder t
 
 import asyncio
 import base64
+import secrets
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,22 +81,23 @@ async def scan(desk: "Desk", subject: str, wanted: Sequence[str] | None = None) 
 
 def of(store: Store, subject: str) -> "SubjectLake":
     """Return the tables of a subject of a room."""
-    return SubjectLake(store.keys, store.room, subject, store.files.lake(subject))
+    return SubjectLake(store, subject)
 
 
 class SubjectLake:
     """The encrypted tables of one subject. For use from threads; every call reads or writes files."""
 
-    def __init__(self, keys: Keys, room: str, subject: str, folder: Path) -> None:
-        """Name the subject and the folder of their tables."""
-        self._keys, self._room, self._subject, self._folder = keys, room, subject, folder
+    def __init__(self, store: Store, subject: str) -> None:
+        """Name the subject of a room."""
+        self._store, self._subject, self._keys, self._room = store, subject, store.keys, store.room
+        self._folder = store.files.lake(subject)
 
     def names(self) -> list[str]:
         """Return the tables' names, in order."""
         return sorted(path.name.removesuffix(SUFFIX) for path in self._folder.glob("*" + SUFFIX))
 
-    def write(self, name: str, table: "pa.Table", version: int) -> None:
-        """Write a table under a version of the subject's key."""
+    def write(self, name: str, table: "pa.Table", version: int, over: int | None = None) -> None:
+        """Write a table under a version of the subject's key; with ``over``, only over the file of that inode."""
         import pyarrow.parquet as pq
         from pyarrow.parquet.encryption import EncryptionConfiguration
 
@@ -109,14 +111,20 @@ class SubjectLake:
         )
         metadata = {**(table.schema.metadata or {}), _PLACE: self._place(name)}
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        new = self._folder / f"{name}.new"
+        new = self._folder / f"{name}.{secrets.token_hex(4)}.new"
         with _errors(self._what(name)):
             factory, connection = self._factory()
             seal = factory.file_encryption_properties(connection, how)
             pq.write_table(table.replace_schema_metadata(metadata), new, encryption_properties=seal)
         sync_file(new)
         new.chmod(0o600)
-        new.replace(self._folder / (name + SUFFIX))
+        try:
+            with self._store.holding(self._subject, version):
+                path = self._folder / (name + SUFFIX)
+                if over is None or (path.exists() and path.stat().st_ino == over):
+                    new.replace(path)
+        finally:
+            new.unlink(missing_ok=True)
         sync_folder(self._folder)
 
     def read(self, name: str, columns: Sequence[str] | None = None) -> "pa.Table":
@@ -155,15 +163,28 @@ class SubjectLake:
 
     def reseal(self, version: int) -> None:
         """Write the tables again that are not under a version of the key."""
-        wanted = f"{self._room}/{self._subject}/{version}"
         for name in self.names():
-            if wanted.encode() not in self._path(name).read_bytes():  # the file names the key that wraps its own
-                self.write(name, self.read(name), version)
+            if not self._is_under(name, version):
+                inode = self._path(name).stat().st_ino
+                self.write(name, self.read(name), version, over=inode)
 
-    def _factory(self) -> "tuple[pe.CryptoFactory, pe.KmsConnectionConfig]":
+    def resealed(self, version: int) -> bool:
+        """Return whether all tables are under a version of the key."""
+        return all(self._is_under(name, version) for name in self.names())
+
+    def _is_under(self, name: str, version: int) -> bool:
+        import pyarrow.parquet as pq
+
+        used: set[int] = set()
+        with _errors(self._what(name)):
+            factory, connection = self._factory(used)
+            pq.read_schema(self._path(name), decryption_properties=factory.file_decryption_properties(connection))
+        return used == {version}
+
+    def _factory(self, used: set[int] | None = None) -> "tuple[pe.CryptoFactory, pe.KmsConnectionConfig]":
         from pyarrow.parquet.encryption import CryptoFactory, KmsConnectionConfig
 
-        return CryptoFactory(_client(self._keys, self._room, self._subject)), KmsConnectionConfig()
+        return CryptoFactory(_client(self._keys, self._room, self._subject, used)), KmsConnectionConfig()
 
     def _path(self, name: str) -> Path:
         path = self._folder / (check("id", name) + SUFFIX)
@@ -205,8 +226,13 @@ def _errors(what: str) -> Generator[None]:
         raise altered(f"the table {what}") from None
 
 
-def _client(keys: Keys, room: str, subject: str) -> "Callable[[pe.KmsConnectionConfig], pe.KmsClient]":
-    """Return what makes Arrow's key service of a subject: it wraps and unwraps with their key and no other's."""
+def _client(
+    keys: Keys, room: str, subject: str, used: set[int] | None
+) -> "Callable[[pe.KmsConnectionConfig], pe.KmsClient]":
+    """Return what makes Arrow's key service of a subject: it wraps and unwraps with their key and no other's.
+
+    The versions of the key that a file asks for are added to ``used``.
+    """
     from pyarrow.parquet.encryption import KmsClient
 
     class Client(KmsClient):
@@ -223,6 +249,8 @@ def _client(keys: Keys, room: str, subject: str) -> "Callable[[pe.KmsConnectionC
             *whose, version = id.split("/")
             if whose != [room, subject] or not version.isdigit():
                 raise altered(f"a table of {room}/{subject}")
+            if used is not None:
+                used.add(int(version))
             return keys.get(room, subject, int(version)).derive(_KEY)
 
     return lambda _: Client()

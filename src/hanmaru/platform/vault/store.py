@@ -8,7 +8,8 @@ what is derived from the records knows how far it has read.
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -48,6 +49,12 @@ ON r.subject = json_extract(w.value, '$[0]') AND r.kind = json_extract(w.value, 
 AND r.id = json_extract(w.value, '$[2]')
 """
 
+_OLD = "SELECT subject, kind, id, version, key, seq, sealed FROM record WHERE subject = ? AND key != ? LIMIT ?"
+_UNDER_OTHER = """
+SELECT 1 FROM record WHERE subject = :subject AND key != :key
+UNION ALL SELECT 1 FROM blob WHERE subject = :subject AND key != :key LIMIT 1
+"""
+_RESEAL = "UPDATE record SET key = ?, sealed = ? WHERE subject = ? AND kind = ? AND id = ?"
 _BLOB = "SELECT key, file FROM blob WHERE subject = ? AND kind = ? AND id = ?"
 _AFTER = "SELECT subject, kind, id, version, key, seq, sealed FROM record WHERE seq > ? ORDER BY seq LIMIT ?"
 
@@ -115,6 +122,20 @@ class Store:
                 (kind, after, limit),
             )
             return [subject for (subject,) in rows]
+
+    def all_subjects(self) -> Iterator[str]:
+        """Yield every subject's pseudonym."""
+        with self.db.read() as db:
+            for (subject,) in db.execute("SELECT subject FROM subject"):
+                yield subject
+
+    def counts(self) -> dict[str, int]:
+        """Return how many subjects, records and blobs there are."""
+        with self.db.read() as db:
+            row = db.execute(
+                "SELECT (SELECT count(*) FROM subject), (SELECT count(*) FROM record), (SELECT count(*) FROM blob)"
+            ).fetchone()
+        return dict(zip(("subjects", "records", "blobs"), row, strict=True))
 
     def key_versions(self, subjects: Iterable[str]) -> dict[str, int]:
         """Return the version of the key that seals for each subject; raises VaultError 404 for one not there."""
@@ -190,18 +211,17 @@ class Store:
         key = self.keys.get(self.room, address.subject, version)
         return Blob(address, version, blobs.Writer(self.files.blobs(address.subject), key, self.blob_place(address)))
 
-    def end_blob(self, blob: Blob) -> None:
-        """Put a finished blob in the place of the one that is there.
+    def end_blob(self, blob: Blob, over: str | None = None) -> None:
+        """Put a finished blob in the place of the one that is there; with ``over``, only if that is its file.
 
         Raises VaultError 409 when the subject's key was destroyed or rotated meanwhile.
         """
         blob.writer.finish()
         try:
-            with self.db.write() as db:
-                row = db.execute("SELECT key FROM subject WHERE subject = ?", (blob.address.subject,)).fetchone()
-                if row != (blob.key,):
-                    raise VaultError(f"the key of {self.room}/{blob.address.subject} changed meanwhile; try again", 409)
+            with self.holding(blob.address.subject, blob.key) as db:
                 old = db.execute(_BLOB, blob.address).fetchone()
+                if over and (old is None or old[1] != over):
+                    return blob.writer.abandon()
                 row = (*blob.address, blob.key, blob.writer.path.name)
                 db.execute("INSERT OR REPLACE INTO blob VALUES(?, ?, ?, ?, ?)", row)
         except BaseException:
@@ -230,16 +250,70 @@ class Store:
         with self.db.read() as db:
             return db.execute(_BLOB, address).fetchone()
 
+    @contextmanager
+    def holding(self, subject: str, version: int) -> Generator[sqlite3.Connection]:
+        """Give a transaction in which a version of a subject's key is the one that seals, and stays so.
+
+        Raises VaultError 409 when it is not, because the key was destroyed or rotated.
+        """
+        with self.db.write() as db:
+            if db.execute("SELECT key FROM subject WHERE subject = ?", (subject,)).fetchone() != (version,):
+                raise VaultError(f"the key of {self.room}/{subject} changed meanwhile; try again", 409)
+            yield db
+
+    def adopt(self, subject: str, version: int) -> None:
+        """Seal by another version of a subject's key from here on; raises VaultError 404 for a subject not there."""
+        with self.db.write() as db:
+            self._key_versions(db, {subject})
+            db.execute("UPDATE subject SET key = ? WHERE subject = ?", (version, subject))
+
+    def reseal_records(self, subject: str, version: int, limit: int) -> None:
+        """Seal records again that are not under a version of the key, at most some in each transaction."""
+        while True:
+            with self.holding(subject, version) as db:
+                rows = [Row(*row) for row in db.execute(_OLD, (subject, version, limit))]
+                keys = self.keys.get_many(self.room, [(subject, row.key) for row in rows] + [(subject, version)])
+                for row in rows:
+                    plain, at = self._plain(row, keys), self.place(row.address, row.version)
+                    sealed = keys[subject, version].seal(plain, at)
+                    db.execute(_RESEAL, (version, sealed, *row.address))
+            if len(rows) < limit:
+                return
+
+    def reseal_blobs(self, subject: str, version: int) -> None:
+        """Write blobs again that are not under a version of the key."""
+        with self.db.read() as db:
+            which = "SELECT kind, id, file FROM blob WHERE subject = ? AND key != ?"
+            old = db.execute(which, (subject, version)).fetchall()
+        for kind, id, file in old:
+            address = Address(subject, kind, id)
+            blob = self.begin_blob(address)
+            try:
+                for part in self.read_blob(address):
+                    blob.writer.add(part)
+                self.end_blob(blob, over=file)
+            except BaseException:
+                blob.writer.abandon()
+                raise
+
+    def resealed(self, subject: str, version: int) -> bool:
+        """Return whether all records and blobs are under a version of the key."""
+        with self.db.read() as db:
+            return not db.execute(_UNDER_OTHER, {"subject": subject, "key": version}).fetchone()
+
     def blob_place(self, address: Address) -> str:
         """Return what a blob is authenticated together with."""
         return place("blob", self.room, *address)
 
     def opened(self, row: Row, keys: Mapping[Version, Key]) -> dict[str, Any]:
         """Return a row's document; raises VaultError when it is not what was put there."""
+        return msgspec.json.decode(self._plain(row, keys))
+
+    def _plain(self, row: Row, keys: Mapping[Version, Key]) -> bytes:
         plain = keys[row.subject, row.key].open(row.sealed, self.place(row.address, row.version))
         if plain is None:
             raise altered(f"record {self.room}/{row.subject}/{row.kind}/{row.id}")
-        return msgspec.json.decode(plain)
+        return plain
 
     def place(self, address: Address, version: int) -> str:
         """Return what a record is authenticated together with."""

@@ -5,6 +5,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import structlog
+
 from hanmaru.platform.audit.record import Audit
 from hanmaru.platform.problems import Problem
 from hanmaru.platform.vault import destroy
@@ -16,6 +18,8 @@ from hanmaru.platform.vault.store import Store
 
 if TYPE_CHECKING:
     from hanmaru.platform.vault.desk import Desk
+
+log = structlog.get_logger()
 
 
 class Who(Protocol):
@@ -38,22 +42,25 @@ class Allows(Protocol):
 class Vaults:
     """The vaults of one data folder, whose keys lie in another."""
 
-    def __init__(self, data: Path, keys: Path, audit: Audit, policy: Allows, master: Path | None = None) -> None:
+    def __init__(self, data: Path, keys: Path, audit: Audit, policy: Allows) -> None:
         """Name the folders. Where destructions were interrupted they are finished now, so this may block."""
         self.data, self.audit, self.policy = data, audit, policy
-        self._keys_folder, self._master = keys, master
+        self.keys_folder = keys
         self._keys: Keys | None = None
         self._rooms: dict[str, Vault] = {}
         self._opening = threading.Lock()
         if Keys.exist(keys):
-            destroy.finish(self.data, self.keys)
+            try:
+                destroy.finish(self.data, self.keys)
+            except VaultError as error:  # the city's other services start all the same
+                log.error("a destruction could not be finished", problem=str(error))
 
     @property
     def keys(self) -> Keys:
         """The keys, opened on first use; blocks then."""
         with self._opening:
             if self._keys is None:
-                self._keys = Keys(self._keys_folder, self._master)
+                self._keys = Keys(self.keys_folder)
             return self._keys
 
     def room(self, name: str) -> "Vault":
