@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute
 
 from hanmaru.platform.accounts import Account, AccountError
 from hanmaru.platform.factors import FactorError, qr_svg, totp_uri
-from hanmaru.platform.identity import Identity, Known
+from hanmaru.platform.identity import Identity, Known, host_of
 from hanmaru.platform.passwords import PasswordError
 from hanmaru.platform.policy import ANYONE, GuardedRoute, caller_of
 from hanmaru.platform.problems import Problem, not_found
@@ -91,7 +91,7 @@ def routes(identity: Identity) -> list[BaseRoute]:
         """Return a secret for an authenticator app, as text, address and QR code; it counts once confirmed."""
         known, me = _built_in(identity, request)
         secret = await _do(known.factors.offer_totp, me.name)
-        uri = totp_uri(me.name, secret)
+        uri = totp_uri(me.name, secret, host_of(dict(request.scope["headers"])))
         return answer({"secret": secret, "uri": uri, "qr": await asyncio.to_thread(qr_svg, uri)})
 
     async def confirm_totp(request: Request) -> Response:

@@ -178,11 +178,11 @@ def forget_recovery_without_factor(db: sqlite3.Connection, name: str) -> None:
         db.execute("DELETE FROM recovery WHERE name = ?", (name,))
 
 
-def totp_uri(name: str, secret: str, city: str = "") -> str:
-    """Return the ``otpauth:`` address that authenticator apps read."""
+def totp_uri(name: str, secret: str, host: str) -> str:
+    """Return the ``otpauth:`` address that authenticator apps read; ``host`` tells one hub's entry from another's."""
     from pyotp.totp import TOTP
 
-    return TOTP(secret, interval=STEP_S).provisioning_uri(name=name, issuer_name=f"{ISSUER} {city}".strip())
+    return TOTP(secret, interval=STEP_S).provisioning_uri(name=name, issuer_name=f"{ISSUER} {host}".strip())
 
 
 def qr_svg(text: str) -> str:

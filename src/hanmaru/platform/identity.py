@@ -99,9 +99,10 @@ class Identity:
             raise Problem(409, "Login is off", "There are no accounts while the hub runs with HANMARU_AUTH=off.")
         return self.known
 
-    async def sign_in(self, name: str, password: str, scope: Scope) -> Account:
+    async def sign_in(self, name: str, password: str, scope: Scope, *, basic: bool = False) -> Account:
         """Return the account whose name and password these are, its second factor not yet shown.
 
+        ``basic``: by HTTP Basic, where nothing follows that could be noted as signing in.
         Raises Problem 401 for wrong ones, 403 for a locked account and 429 after too many failures.
         """
         known, name = self.with_login(), unicodedata.normalize("NFC", name)
@@ -117,6 +118,8 @@ class Identity:
                 lambda done: (self._verifying.pop(digest, None), done.cancelled() or done.exception())
             )
         verified = await asyncio.shield(task)
+        if basic and not verified.second_factor:
+            self.note(scope, "session.start", verified, way="HTTP Basic", second_factor="no")
         self._verified[digest] = (verified, time.monotonic() + REMEMBER_S)
         self._verified.move_to_end(digest)
         while len(self._verified) > MOST_REMEMBERED:
@@ -278,7 +281,7 @@ class Identity:
         return Caller(session.account.name, session.account.roles, "person", session.second_factor)
 
     async def _basic(self, credential: bytes, scope: Scope) -> Caller:
-        account = await self.sign_in(*_basic(credential), scope)
+        account = await self.sign_in(*_basic(credential), scope, basic=True)
         if account.second_factor:
             detail = "This account has a second factor, which HTTP Basic cannot show: use an API key, or sign in at /."
             raise Problem(401, "Second factor needed", detail)
