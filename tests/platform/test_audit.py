@@ -325,9 +325,7 @@ def test_an_anchor_finds_even_who_rolled_back_data_and_keys(tmp_path: Path) -> N
     shutil.rmtree(data)
     shutil.copytree(tmp_path / "before", data)
     assert verify(data, data / "keys").ok
-    assert (
-        "records 3 to 4 are missing that anchor.json states" in grave(verify(data, data / "keys", anchors=[anchor]))[0]
-    )
+    assert f"records 3 to 4 are missing that {anchor} states" in grave(verify(data, data / "keys", anchors=[anchor]))[0]
     # An auditor elsewhere needs the trail, the anchor and the public key alone.
     public = tmp_path / "public.pem"
     shutil.copy(data / "audit/public.pem", public)
@@ -383,6 +381,20 @@ def test_cutting_sealed_records_is_remembered_by_a_writer_that_starts_afterwards
         with Trail(tmp_path, tmp_path / "keys", "web-1") as trail:
             trail.record(LOOK)
         assert "the record 3 that was sealed before was not found" in "\n".join(grave(check(tmp_path)))
+
+
+@pytest.mark.parametrize("end", [None, b"", b"x" * 512])
+def test_a_writer_that_finds_no_sealed_head_says_so_for_ever(tmp_path: Path, end: bytes | None) -> None:
+    with Trail(tmp_path, tmp_path / "keys", "web-1") as trail:
+        trail.record(LOOK)
+    head = tmp_path / "keys/audit/heads/web-1"
+    head.unlink()
+    if end is not None:
+        head.write_bytes(end)
+    assert not check(tmp_path).ok
+    with Trail(tmp_path, tmp_path / "keys", "web-1") as trail:
+        trail.record(LOOK)
+    assert "the sealed head was not found" in grave(check(tmp_path))[0]
 
 
 def test_a_forged_end_is_not_signed_by_a_writer_that_starts_afterwards(tmp_path: Path) -> None:

@@ -65,7 +65,8 @@ def routes(trail: TrailReader) -> list[GuardedRoute]:
     async def records(request: Request) -> Response:
         """Find audit records, newest first: {records, next, behind}; give next as before for the following page."""
         query = query_of(request.query_params)
-        if audit := audit_of(request):
+        audit = audit_of(request)
+        if audit and request.query_params:  # whom somebody looked for is more than that they looked
             asked = {name: value for name, value in request.query_params.items() if name != "subject"}
             subjects = (query.subject,) if query.subject else ()
             audit.record(record_of(request, "audit.search", subjects=subjects, detail=asked))

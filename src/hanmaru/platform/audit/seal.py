@@ -7,6 +7,7 @@ The private key (Ed25519, ``<keys>/audit/signing.key``) and the newest statement
 
 import os
 import secrets
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 HEAD_BYTES = 512
 """A sealed head's size on disk, one sector, padded with spaces: overwriting it in place leaves the old or the new."""
+
+AGAIN_S = 0.02
 
 
 class TrailError(OSError):
@@ -129,18 +132,23 @@ def head_path(keys: Path, chain: str) -> Path:
 def read_head(keys: Path, chain: str, key: Ed25519PublicKey) -> Head | None:
     """Return a chain's sealed head, None when there is none. Raises TrailError when it is not what was written."""
     path = head_path(keys, chain)
-    try:
-        written = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    with suppress(msgspec.DecodeError, UnicodeDecodeError):
-        sealed = msgspec.json.decode(written, type=SealedHead)
-        if (
-            sealed.encode() == written
-            and sealed.head.chain == chain
-            and genuine(key, sealed.head.message(), sealed.signature)
-        ):
-            return sealed.head
+    for last_try in (False, False, True):
+        try:
+            written = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        if not written:
+            return None  # its chain has not begun
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            sealed = msgspec.json.decode(written, type=SealedHead)
+            if (
+                sealed.encode() == written
+                and sealed.head.chain == chain
+                and genuine(key, sealed.head.message(), sealed.signature)
+            ):
+                return sealed.head
+        if not last_try:
+            time.sleep(AGAIN_S)  # it may be written just now
     raise TrailError(f"{path} was changed: it is not a head that this trail's key signed")
 
 

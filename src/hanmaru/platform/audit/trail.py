@@ -234,22 +234,19 @@ class Trail:
     def _continue(self, keys: Path) -> None:
         """Find the chain's end; where it is not what was sealed, or unfinished, say so in a ``recovered`` record."""
         existing = segments(self._chain)
-        lost = False
         try:
             sealed = read_head(keys, self.name, self._key.public_key())
         except TrailError:
-            # A new chain's head is an empty file until the first seal.
-            sealed, lost = None, bool(existing)
+            sealed = None
         self._seq, self._hash, self._size, self._number = 0, GENESIS, 0, 1
         if not existing:
-            lost = sealed is not None and sealed.seq > 0
             if sealed is None:
                 self._seal(0, GENESIS)
                 os.fsync(self._head)
                 sync_folder(head_path(keys, self.name).parent)
             self._file = _new_segment(self._chain, 1)
             sync_folder(self.folder)
-            if sealed and lost:
+            if sealed and sealed.seq:
                 self._recovered({"sealed": str(sealed.seq)})
             return
         path = existing[-1]
@@ -257,12 +254,12 @@ class Trail:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         self._size = os.fstat(self._file).st_size
         end = last_line(path)
-        if sealed and not lost and end[:64] == sealed.hash.encode() and end.endswith(b"\n"):
+        if sealed and end[:64] == sealed.hash.encode() and end.endswith(b"\n"):
             self._seq, self._hash = sealed.seq, end[:64]
             return
         detail = self._recover(existing, sealed)
-        if lost:
-            detail["sealed"] = "unknown"
+        if sealed is None:
+            detail["sealed"] = ""
         if detail:
             self._recovered(detail)
 

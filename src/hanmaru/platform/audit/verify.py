@@ -142,7 +142,7 @@ def _expected(
     for name in sorted({*names, *sealed} if keys else ()):
         assert keys
         try:
-            head = _head(keys, name, key)
+            head = read_head(keys, name, key)
         except TrailError as error:
             findings.about(f"heads/{name}", str(error))
             continue
@@ -152,18 +152,8 @@ def _expected(
             findings.about(f"heads/{name}", "missing: nothing says how far this chain had come")
     for path in anchors:
         for head in read_anchor(path, key).heads:
-            expected.setdefault(head.chain, {})[path.name] = head
+            expected.setdefault(head.chain, {})[str(path)] = head
     return expected
-
-
-def _head(keys: Path, name: str, key: Ed25519PublicKey) -> Head | None:
-    """Read a sealed head; one that is being written just now is read again."""
-    for _ in range(3):
-        try:
-            return read_head(keys, name, key)
-        except TrailError:
-            time.sleep(IN_FLIGHT_S / 4)
-    return read_head(keys, name, key)
 
 
 def _strangers(folder: Path, sizes: Mapping[str, Mapping[Path, int]], findings: _Findings) -> None:

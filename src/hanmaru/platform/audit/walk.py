@@ -173,9 +173,8 @@ class Walker:
             self._tell_rest()
         self.damage = self.unended = None
         if "sealed" in detail:
-            self._tell(
-                f"when the writer started again, the record {detail['sealed']} that was sealed before was not found"
-            )
+            sealed = f"the record {detail['sealed']} that was sealed before" if detail["sealed"] else "the sealed head"
+            self._tell(f"when the writer started again, {sealed} was not found")
 
     def _checkpoint(self, body: bytes) -> None:
         entry = msgspec.json.decode(body, type=Entry)
