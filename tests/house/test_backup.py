@@ -1,5 +1,6 @@
 """Backups of a real data folder, taken and restored under load, cut, forged, and killed in the middle."""
 
+import asyncio
 import hashlib
 import io
 import json
@@ -28,6 +29,8 @@ from hanmaru.backup import BackupError, finish, restore, take
 from hanmaru.backup.archive import read_manifest
 from hanmaru.backup.swap import restoring
 from hanmaru.config import Settings
+from hanmaru.platform.vault import Vaults
+from tests.platform.vaults import ALLOW, Caller, Kept
 from tests.running import COMMAND, Running, environment, running
 
 Tree = dict[str, bytes]
@@ -487,16 +490,17 @@ def test_a_hub_under_load_is_backed_up_and_restored_without_being_stopped(tmp_pa
 def test_accounts_come_back_and_everybody_signs_in_again(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
-    add = [COMMAND, "user", "add", "kim", "--role", "admin", "--password-stdin", "--data", str(data)]
     password = "an old and tired password"
-    subprocess.run(add, env=environment(), input=f"{password}\n", text=True, check=True, capture_output=True)
-    authorization = "Basic " + b64encode(f"kim:{password}".encode()).decode()
+    for name, role in (("kim", "admin"), ("lee", "reader")):
+        add = [COMMAND, "user", "add", name, "--role", role, "--password-stdin", "--data", str(data)]
+        subprocess.run(add, env=environment(), input=f"{password}\n", text=True, check=True, capture_output=True)
+    authorization = "Basic " + b64encode(f"lee:{password}".encode()).decode()
     archive = tmp_path / "a.tar"
     with running(data, SERVICES="") as hub:
         assert request(hub, "GET", "/ngsi-ld/v1/entities?type=T", authorization=authorization)[0] == 200
         command("backup", str(archive), "--data", str(data))
         subprocess.run(
-            [COMMAND, "user", "remove", "kim", "--data", str(data)], env=environment(), check=True, capture_output=True
+            [COMMAND, "user", "remove", "lee", "--data", str(data)], env=environment(), check=True, capture_output=True
         )
         assert request(hub, "GET", "/ngsi-ld/v1/entities?type=T", authorization=authorization)[0] == 401
         command("restore", str(archive), "--data", str(data))
@@ -518,3 +522,32 @@ def test_a_refused_restore_leaves_a_running_hub_alone(tmp_path: Path) -> None:
         assert done.stderr.strip().count("\n") == 0
         assert "is no backup" in done.stderr
         assert [worker.pid for worker in hub.workers()] == workers
+
+
+async def test_what_was_destroyed_after_a_backup_does_not_come_back(tmp_path: Path) -> None:
+    made = Settings(data=tmp_path / "data")
+    vaults = Vaults(made.data, made.keys_folder, Kept(), ALLOW)
+    desk = vaults.room("trace").at(Caller("investigator"), "contact tracing")
+    kept, destroyed = await desk.open_subject("case"), await desk.open_subject("case")
+    for subject in (kept, destroyed):
+        await desk.put(subject, "person", "p1", {"name": "김민준"})
+    await asyncio.to_thread(take, made, tmp_path / "backups" / "a.tar")
+    await desk.destroy(destroyed, "the case is closed")
+    await desk.put(kept, "person", "p1", {"name": "박서연"})
+    assert destroyed in (tmp_path / "backups" / "destroyed.log").read_text()
+    vaults.close()
+
+    done = await asyncio.to_thread(restore, made, tmp_path / "backups" / "a.tar")
+    vaults = Vaults(made.data, made.keys_folder, Kept(), ALLOW)
+    desk = vaults.room("trace").at(Caller("investigator"), "contact tracing")
+    assert await desk.get(kept, "person", "p1") == {"name": "김민준"}
+    assert await desk.subjects("case") == [kept]
+    vaults.close()
+    for path in (*made.data.rglob("*"), *(tmp_path / "backups").rglob("*")):
+        if path.is_file():
+            assert "김민준".encode() not in path.read_bytes(), path
+    with closing(sqlite3.connect(made.keys_folder / "keys.db")) as db:
+        subjects = {subject for (subject,) in db.execute("SELECT subject FROM key")}
+    assert kept in subjects
+    assert destroyed not in subjects
+    assert not list(done.before.rglob("*.index.db*"))

@@ -1,9 +1,10 @@
 """``hanmaru backup`` and ``hanmaru restore``."""
 
+import getpass
 import json
 import sys
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -41,6 +42,7 @@ def backup_command(
         raise BackupError("keys and data belong apart: give --keys a folder that is not beside the backup")
     with _bar("Backing up") as begin:
         manifest = take(settings, target, without_hub=without_hub, begin=begin)
+    _note(settings, "data.backup", target.name, {"files": str(len(manifest.files))})
     done = {
         "file": str(target.absolute()),
         "at": manifest.at.isoformat(),
@@ -71,6 +73,7 @@ def restore_command(
     with _bar("Restoring") as begin:
         restored = restore(settings, source, begin=begin)
     manifest = restored.manifest
+    _note(settings, "data.restore", source.name, {"taken": manifest.at.isoformat()})
     done = {
         "at": manifest.at.isoformat(),
         "files": len(manifest.files),
@@ -94,11 +97,21 @@ def _back_up_keys(settings: Settings, folder: Path | None) -> str | None:
 
     if not Keys.exist(settings.keys_folder):
         return None
-    keys = Keys(settings.keys_folder)
-    try:
+    with closing(Keys(settings.keys_folder, make=False)) as keys:
         return str(backup_keys(keys, folder))
-    finally:
-        keys.close()
+
+
+def _note(settings: Settings, action: str, what: str, detail: dict[str, str]) -> None:
+    """Write down who of this machine's users did it; without the trail's own key, as on a new machine, just say so."""
+    from hanmaru.platform.audit.record import Record
+    from hanmaru.platform.audit.seal import TrailError
+    from hanmaru.platform.audit.trail import Trail
+
+    try:
+        with Trail(settings.data, settings.keys_folder, "cli") as trail:
+            trail.record(Record("system:command-line", action, what, detail={"os_user": getpass.getuser(), **detail}))
+    except TrailError as error:
+        print(f"hanmaru: not on the audit trail: {error}", file=sys.stderr)
 
 
 @contextmanager

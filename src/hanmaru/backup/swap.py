@@ -10,7 +10,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Generator, Iterable, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -129,22 +129,19 @@ def _settle(settings: Settings, old: Path, ledgers: Sequence[Path]) -> None:
     What is encrypted is closed by the destruction of its key, there as everywhere; a blind index is not, so the old
     ones go.
     """
-    from hanmaru.platform.vault import backup
-    from hanmaru.platform.vault.destroy import erase
+    from hanmaru.platform.vault.backup import heed
+    from hanmaru.platform.vault.destroy import replay
     from hanmaru.platform.vault.keys import Keys
 
     for index in (old / "vaults").glob("*.index.db*"):
         index.unlink()
     if not Keys.exist(settings.keys_folder):
         return
-    keys = Keys(settings.keys_folder)
     try:
-        for room, subject in backup.heed(keys, ledgers):
-            erase(settings.data, keys, room, subject)
+        with closing(Keys(settings.keys_folder, make=False)) as keys:
+            replay(settings.data, keys, heed(keys, ledgers))
     except Problem as error:
         log.error("rests of destroyed subjects stay, closed for good without their keys", reason=str(error))
-    finally:
-        keys.close()
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from hanmaru.backup.archive import (
     sync_folder,
 )
 from hanmaru.config import Settings
+from hanmaru.platform.problems import Problem
 
 HUB = "hub.db"
 AUDIT = "audit"
@@ -79,6 +80,7 @@ def take(
             _copy_last(writer, files)
             manifest = Manifest(FORMAT, version("hanmaru"), at, hub, tuple(writer.members))
             writer.finish(manifest)
+        _leave_ledger(settings, target.parent)
         part.rename(target)
         sync_folder(target.parent)
         return manifest
@@ -208,6 +210,19 @@ def _last_line_end(file: int, size: int) -> int:
             return begin + found + 1
         end = begin
     return 0
+
+
+def _leave_ledger(settings: Settings, folder: Path) -> None:
+    """Let a copy of the ledger of destructions lie beside the backup, and be kept up from now on."""
+    from hanmaru.platform.vault.backup import beside
+    from hanmaru.platform.vault.keys import Keys
+
+    if Keys.exist(settings.keys_folder):
+        try:
+            with closing(Keys(settings.keys_folder, make=False)) as keys:
+                beside(keys, folder)
+        except Problem as error:
+            raise BackupError(f"the ledger of destructions cannot be copied beside the backup: {error}") from None
 
 
 def _hub(settings: Settings, without: bool) -> Literal["sqlite", "postgresql", "none"]:
