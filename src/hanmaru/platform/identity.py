@@ -39,6 +39,7 @@ log = structlog.get_logger()
 COOKIE, SECURE_COOKIE = "hanmaru_session", "__Host-hanmaru"
 REMEMBER_S = 300
 MOST_REMEMBERED = 4096
+MOST_VERIFYING = 100
 REFUSALS_NOTED_S = 60
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -103,7 +104,8 @@ class Identity:
         """Return the account whose name and password these are, its second factor not yet shown.
 
         ``basic``: by HTTP Basic, where nothing follows that could be noted as signing in.
-        Raises Problem 401 for wrong ones, 403 for a locked account and 429 after too many failures.
+        Raises Problem 401 for wrong ones, 403 for a locked account, 429 after too many failures and 503 while too many
+        passwords wait to be verified.
         """
         known, name = self.with_login(), unicodedata.normalize("NFC", name)
         digest = hashlib.blake2b(f"{name}\0{password}".encode(errors="surrogatepass"), key=self._key).digest()
@@ -113,6 +115,8 @@ class Identity:
             return remembered[0]
         task = self._verifying.get(digest)
         if task is None:
+            if len(self._verifying) >= MOST_VERIFYING:
+                raise Problem(503, "Busy", "Too many people are signing in. Try again soon.", retry_after_s=2)
             task = self._verifying[digest] = asyncio.create_task(self._verify(known, name, account, password, scope))
             task.add_done_callback(
                 lambda done: (self._verifying.pop(digest, None), done.cancelled() or done.exception())
