@@ -39,6 +39,14 @@ def test_defaults_are_small(tmp_path: Path) -> None:
         ("port = 70000", r"port: .* less than or equal to 65535 \(got 70000\)"),
         ("port", r"hanmaru.toml is not TOML: .*"),
         ('store = "mysql://x"', r"store: give 'sqlite', .*postgresql://"),
+        (
+            '[egress]\nallow = ["publik"]',
+            r"egress.allow: give loopback, private, public or networks such as 10.0.0.0/8",
+        ),
+        ('[oidc]\nissuer = "http://id.city.example"', r"oidc.issuer: give an https:// address"),
+        ('[oidc]\nissuer = "https://id.city.example?x"', r"oidc.issuer: give an address without"),
+        ('[oidc]\nissuer = "https://id.city.example"', r"oidc.client_id: an issuer needs the client_id"),
+        ('[oidc]\nscope = "profile"', r"oidc.scope: the word openid has to be in it"),
         ('auth = "off"\nhost = "0.0.0.0"', r"auth may be off on a loopback host only"),
     ],
 )
@@ -82,3 +90,17 @@ def test_secrets_are_masked_where_settings_are_shown(tmp_path: Path) -> None:
     told = shown(load())
     assert told["store"] == "postgresql://hub:***@db/hub"
     assert told["connectors"] == [{"kind": "mqtt", "password": "***"}]
+
+
+def test_roles_of_groups_are_the_users_own_words_and_the_clients_secret_is_shown_to_nobody(tmp_path: Path) -> None:
+    (tmp_path / "hanmaru.toml").write_text(
+        '[oidc]\nissuer = "https://id.city.example"\nclient_id = "hub"\nclient_secret = "hidden"\n'
+        '[oidc.roles]\n"/hub/admins" = "admin"\ncity-it = "reader"\n'
+    )
+    settings = load()
+    assert settings.oidc.roles == {"/hub/admins": "admin", "city-it": "reader"}
+    assert shown(settings)["oidc"]["client_secret"] == "***"
+    (tmp_path / "hanmaru.toml").write_text('[oidc]\nissuer = "http://id.city.example"\nclient_secret = "hidden"\n')
+    with pytest.raises(ConfigError) as refusal:
+        load()
+    assert "hidden" not in str(refusal.value)
