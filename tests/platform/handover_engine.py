@@ -16,7 +16,8 @@ from hanmaru.platform.audit.trail import Trail
 from hanmaru.platform.cedar import Policy
 from hanmaru.platform.handover import ROOM, SCHEDULES, WORKFLOWS, Handover
 from hanmaru.platform.jobs import declared
-from hanmaru.platform.jobs.client import Jobs, url_of
+from hanmaru.platform.jobs.client import Jobs
+from hanmaru.platform.jobs.database import url_of
 from hanmaru.platform.vault import Vaults
 
 POLICY = """

@@ -1,6 +1,7 @@
 """Hand-over between two rooms, with real policy, audit trail, vaults, and an engine that is killed on the way."""
 
 import asyncio
+import hashlib
 import os
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from hanmaru.platform.audit.lines import Entry, chains, segments
 from hanmaru.platform.cedar import Caller
 from hanmaru.platform.handover import Asked, Handover, Request
 from hanmaru.platform.handover.api import routes
-from hanmaru.platform.handover.handover import digest
+from hanmaru.platform.handover.carry import digest
 from hanmaru.platform.policy import Door
 from hanmaru.platform.problems import Problem
 from hanmaru.platform.vault import VaultError
@@ -147,6 +148,29 @@ async def test_the_whole_way_asked_approved_carried_read_and_audited_on_both_sid
     assert ("handover.read", "vault:trace", (done.copy,), "lee") in told
     assert {entry.purpose for entry in trail} == {PURPOSE}
     assert b"Gildong" not in everything(tmp_path)
+
+
+async def test_a_clip_goes_over_in_parts_and_with_the_rest_when_revoked(handover: Handover, ride: str) -> None:
+    clip = os.urandom(700_000)
+
+    async def parts() -> AsyncIterator[bytes]:
+        for start in range(0, len(clip), 100_000):
+            yield clip[start : start + 100_000]
+
+    await handover.vaults.room("ride").at(CHOI, "dispatch").put_blob(ride, "clip", "cctv7", parts())
+    request = await delivered(handover, ride, kinds=[], blobs=[("clip", "cctv7"), ("clip", "missing")])
+    trace = handover.room("trace")
+    got = b"".join([part async for part in await trace.read_blob(LEE, request.id, "clip", "cctv7", PURPOSE)])
+    assert got == clip
+    (provenance,) = await trace.read(LEE, request.id, PURPOSE)
+    (receipt,) = request.receipt
+    assert receipt.sha256 == hashlib.sha256(provenance["document"]["salt"].encode() + clip).hexdigest()
+    for kind, id, purpose, status in [("clip", "missing", PURPOSE, 404), ("clip", "cctv7", "curiosity", 403)]:
+        with pytest.raises(Problem) as refused:
+            await trace.read_blob(LEE, request.id, kind, id, purpose)
+        assert refused.value.status == status
+    await handover.revoke(PARK, request.id, "the cluster was none")
+    await has_no_key(handover, request)
 
 
 async def test_nobody_approves_their_own_request(handover: Handover, ride: str) -> None:

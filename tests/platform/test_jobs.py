@@ -17,14 +17,20 @@ from typing import Any
 import psutil
 import pytest
 from starlette.applications import Starlette
+from typer.testing import CliRunner
 
 from hanmaru.edge import on_problem
+from hanmaru.platform.audit.trail import Trail
 from hanmaru.platform.cedar import Caller
 from hanmaru.platform.jobs import JobError, Schedule, Workflow, declared
 from hanmaru.platform.jobs.api import routes
-from hanmaru.platform.jobs.client import Jobs, State, url_of
+from hanmaru.platform.jobs.cli import jobs_app
+from hanmaru.platform.jobs.client import Jobs
+from hanmaru.platform.jobs.database import url_of
+from hanmaru.platform.jobs.engine import run_jobs
 from hanmaru.platform.jobs.payload import checked
 from hanmaru.platform.jobs.schedules import plans, tick_after, tick_before
+from hanmaru.platform.jobs.states import State
 from hanmaru.platform.problems import Problem
 from tests.asgi import ask
 from tests.platform.jobs_engine import DAYS_3, rooms
@@ -264,6 +270,44 @@ async def test_nothing_of_an_exception_is_kept_but_its_type(jobs: Jobs, engine: 
     assert b"010-1234" not in kept
     assert "010-1234" not in engine.logged
     assert "step failed" in engine.logged
+
+
+@only_sqlite
+async def test_an_engine_may_end_and_begin_again_in_the_same_process(jobs: Jobs, engine: Engine, url: str) -> None:
+    id = await jobs.room("desk").start("approval", {"case": "c-8"})
+    for _ in range(2):
+        running = asyncio.create_task(run_jobs(url, jobs, lambda _room: engine.folder))
+        await until(jobs, id, "waiting")
+        await until(jobs, await jobs.room("clock").start("tick"), "done")
+        running.cancel()
+        await asyncio.wait([running])
+        assert running.cancelled()
+        assert await asyncio.to_thread(len, "the loop's threads are still there") > 0
+    assert (await jobs.state(id)).status == "waiting"
+    assert [line for line in engine.lines if "c-8" in line] == ["asked c-8"]
+
+
+@only_sqlite
+async def test_the_command_line_lists_shows_and_cancels_with_a_line_in_the_trail(engine: Engine, url: str) -> None:
+    jobs = Jobs(url, rooms())
+    id = await jobs.room("desk").start("approval", {"case": "c-9"}, id="c-9")
+    jobs.close()
+    folder = engine.folder
+    app = jobs_app(lambda _data: Jobs(url, rooms()), lambda _data: Trail(folder, folder / "keys", "command-line"))
+
+    def said(*arguments: str) -> str:
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    def run() -> None:
+        assert "queued     desk.approval  desk.c-9" in said("list")
+        assert json.loads(said("show", id, "--json"))["workflow"]["status"] == "queued"
+        assert said("cancel", id) == "cancelled desk.c-9\n"
+        assert json.loads(said("list", "--status", "cancelled", "--json"))[0]["id"] == id
+
+    await asyncio.to_thread(run)
+    assert b'"cancel desk.c-9"' in b"".join(path.read_bytes() for path in folder.glob("audit/*/*.log"))
 
 
 @only_sqlite

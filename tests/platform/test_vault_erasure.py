@@ -411,6 +411,20 @@ def test_a_destroyed_key_is_in_no_page_however_many_there_were(tmp_path: Path) -
     keys.close()
 
 
+def test_a_copy_that_was_left_in_a_page_is_found_and_overwritten(tmp_path: Path) -> None:
+    keys = Keys(tmp_path)
+    keys.make("trace", ["case-" + letter * 26 for letter in "abc"])
+    db = sqlite3.connect(tmp_path / "keys.db")
+    db.execute("PRAGMA secure_delete=OFF")
+    (wrapped,) = db.execute("DELETE FROM key WHERE subject LIKE 'case-b%' RETURNING wrapped").fetchone()
+    db.commit()
+    db.close()
+    assert wrapped in (tmp_path / "keys.db").read_bytes()
+    keys.scrub([wrapped])
+    assert wrapped not in (tmp_path / "keys.db").read_bytes()
+    keys.close()
+
+
 async def test_another_process_forgets_a_destroyed_key_at_once(city: City) -> None:
     case, _ = await built(city)
     here, there = Keys(city.keys), Keys(city.keys)

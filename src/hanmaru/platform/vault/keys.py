@@ -1,8 +1,8 @@
 """The keys of the vaults: one data key per subject, each wrapped by the master key, in a file of their own.
 
 ``keys.db`` never keeps a log after a commit (``journal_mode=TRUNCATE``, ``synchronous=EXTRA``) and overwrites what it
-deletes; where a page still holds a copy of a deleted key, which SQLite leaves when it moves rows between pages, the
-file is written anew. So a destroyed key is in no file of the folder when `Keys.destroy` returns.
+deletes. Destruction then looks through the file's pages, and where one still holds a copy of the deleted key the file
+is written anew: a destroyed key is in no file of the folder when `Keys.destroy` returns.
 """
 
 import json

@@ -113,10 +113,11 @@ def _rotate_subject(data: Path, keys: Keys, room: str, subject: str) -> None:
         except VaultError:
             keys.destroy(room, subject)  # destroyed since it was looked up: no key may stay
             raise
-        while not store.resealed(subject, new):
+        tables = lake.of(store, subject)
+        while not (store.resealed(subject, new) and tables.resealed(new)):
             store.reseal_records(subject, new, BATCH)
             store.reseal_blobs(subject, new)
-            lake.of(store, subject).reseal(new)
+            tables.reseal(new)
         keys.destroy(room, subject, below=new)
     finally:
         store.close()
