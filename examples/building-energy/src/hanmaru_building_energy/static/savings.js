@@ -66,7 +66,8 @@ export async function mount(element, shell) {
     const days = span ? result.days.slice(-span) : result.days;
     element.append(verdict(), spans());
     if (days.length) {
-      element.append(chart(days, "perDay", t("perDay"), [["baseline", "low", "high"], ["measured"]]));
+      const whole = result.days.filter((day) => day.share >= 0.9).slice(-(span || result.days.length)); // half a day is no low one
+      if (whole.length) element.append(chart(whole, "perDay", t("perDay"), [["baseline", "low", "high"], ["measured"]]));
       if (days.some((day) => day.saved != null)) element.append(chart(days.filter((day) => day.saved != null), "saved", t("saved"), [["saved", "savedLow", "savedHigh"]]));
       element.append(table(days));
     }
@@ -266,7 +267,6 @@ function round(low, high) {
   const ticks = [];
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; i++) ticks.push(i * step || 0); // no -0
   if (ticks.at(-1) < high) ticks.push(ticks.at(-1) + step);
-  if (ticks[0] > low) ticks.unshift(ticks[0] - step);
   return ticks;
 }
 
@@ -311,5 +311,5 @@ const STYLE = `
 .building-energy polygon.band { fill: var(--of); fill-opacity: 0.18; }
 .building-energy .told { min-height: 1.4em; }
 .building-energy .readings th[scope="row"] { font-weight: 400; }
-.building-energy .readings td { text-align: end; }
+.building-energy .readings td, .building-energy .readings thead th + th { text-align: end; }
 `;
