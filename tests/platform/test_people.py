@@ -112,6 +112,10 @@ async def test_a_passkey_is_added_and_signs_in_alone(app: Starlette) -> None:
     assert added.status == 201
     assert len(added.json()["recovery_codes"]) == 10
     assert (await lee.ask("POST", "/api/account/passkeys", sent)).status == 400
+    offered = (await lee.ask("POST", "/api/account/totp")).json()
+    second = await lee.ask("PUT", "/api/account/totp", {"code": app_code(offered["secret"])})
+    assert second.json() == {}  # the codes that came with the first factor stay good
+    assert (await lee.ask("DELETE", "/api/account/totp", {"password": LEE})).status == 204
     browser = Browser(app)
     needed = await browser.sign_in("lee", LEE)
     assert needed.json()["second_factor"] == ["passkey", "recovery"]

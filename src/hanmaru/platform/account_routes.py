@@ -100,7 +100,7 @@ def routes(identity: Identity) -> list[BaseRoute]:
         given = await read(request, Code, '{"code": …}')
         codes = await _do(known.factors.confirm_totp, me.name, given.code)
         await asyncio.to_thread(known.sessions.end_all, me.name, but=_digest(request))
-        return await _changed(identity, request, me, "account.totp.add", answer({"recovery_codes": codes}), shown=True)
+        return await _changed(identity, request, me, "account.totp.add", answer(_with_codes(codes)), shown=True)
 
     async def remove_totp(request: Request) -> Response:
         """Remove the authenticator app, confirmed by one's password; this ends one's other sessions."""
@@ -122,7 +122,7 @@ def routes(identity: Identity) -> list[BaseRoute]:
         given = await read(request, NewPasskey, '{"title": …, "credential": …}')
         party = identity.party(request)
         id, codes = await _do(known.passkeys.add, me, given.title, given.credential, party)
-        response = answer({"id": id, "title": given.title.strip(), "recovery_codes": codes}, 201)
+        response = answer({"id": id, "title": given.title.strip(), **_with_codes(codes)}, 201)
         return await _changed(identity, request, me, "account.passkey.add", response, shown=True)
 
     async def remove_passkey(request: Request) -> Response:
@@ -222,6 +222,11 @@ async def _changed(
         put = await identity.start_session(me, request, second_factor=second_factor, way="changed account")
         put(response)
     return response
+
+
+def _with_codes(codes: list[str]) -> dict[str, list[str]]:
+    """Return recovery codes as they are answered: only where there are new ones to write down."""
+    return {"recovery_codes": codes} if codes else {}
 
 
 def _session_document(session: Session, current: bool) -> dict[str, Any]:
