@@ -16,11 +16,14 @@ from starlette.types import ASGIApp
 
 from hanmaru import openapi
 from hanmaru.banner import demo_made, open_accounts
-from hanmaru.composition import city_document, open_gates, open_hub, open_locks, service_context
+from hanmaru.composition import city_document, open_hub, service_context
 from hanmaru.config import Settings
 from hanmaru.edge import Edge, on_http_exception, on_problem
 from hanmaru.hub.client import HubClient
+from hanmaru.locks import open_gates, open_locks, rights_of
 from hanmaru.platform import identity, policy_routes, shell, telemetry
+from hanmaru.platform.audit.api import routes as audit_routes
+from hanmaru.platform.audit.reader import TrailReader
 from hanmaru.platform.audit.trail import Trail
 from hanmaru.platform.handover.api import routes as handover_routes
 from hanmaru.platform.i18n import preferred
@@ -66,6 +69,8 @@ def create_app(settings: Settings, worker: str = "web") -> Starlette:
             locks = closing.enter_context(open_locks(settings, services, audit))
             app.state.door = Door(locks.policy, audit, settings.audit_reads)
             who.audit, who.demo = audit, tuple(demo_made(settings))
+            if accounts:
+                hub.keep_to(closing.enter_context(rights_of(settings, locks.policy)))
             gates = closing.enter_context(open_gates(settings, who, audit))
             app.router.routes[:] = [
                 *hub.routes(),
@@ -77,6 +82,7 @@ def create_app(settings: Settings, worker: str = "web") -> Starlette:
                 *policy_routes.routes(services),
                 *jobs_routes(locks.jobs, city["zone"]),
                 *handover_routes(locks.handover),
+                *audit_routes(TrailReader(settings.data, settings.keys_folder)),
                 *shell.routes(services, city),
             ]
             app.router.routes += own_routes(app.router.routes, hub.client)

@@ -85,7 +85,8 @@ def _user() -> typer.Typer:
 @contextmanager
 def _office(data: Path | None) -> "Generator[Office]":
     from hanmaru.banner import address, open_accounts
-    from hanmaru.composition import city_document, make_policy
+    from hanmaru.composition import city_document
+    from hanmaru.locks import make_policy
     from hanmaru.platform.accounts_cli import Office
     from hanmaru.platform.audit.trail import Trail
     from hanmaru.platform.services import installed
@@ -111,7 +112,8 @@ def _client() -> typer.Typer:
 
 @contextmanager
 def _gate(data: Path | None) -> "Generator[Gate]":
-    from hanmaru.composition import city_document, make_policy
+    from hanmaru.composition import city_document
+    from hanmaru.locks import make_policy
     from hanmaru.platform.audit.trail import Trail
     from hanmaru.platform.machines import Machines
     from hanmaru.platform.machines_cli import Gate
@@ -155,8 +157,9 @@ def _connect() -> Callable[..., None]:
 
 
 def _policy() -> typer.Typer:
-    from hanmaru.composition import city_document, policy_folders
+    from hanmaru.composition import city_document
     from hanmaru.hub.terms import CORE_TERMS
+    from hanmaru.locks import policy_folders
     from hanmaru.platform.policy_cli import make_app
     from hanmaru.platform.services import installed
 
@@ -180,7 +183,8 @@ def _audit() -> typer.Typer:
 
 
 def _jobs() -> typer.Typer:
-    from hanmaru.composition import city_document, make_jobs
+    from hanmaru.composition import city_document
+    from hanmaru.locks import make_jobs
     from hanmaru.platform.audit.trail import Trail
     from hanmaru.platform.jobs.cli import jobs_app
     from hanmaru.platform.jobs.client import Jobs

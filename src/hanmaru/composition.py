@@ -1,7 +1,7 @@
 """What a worker runs: the hub opened as the settings say, the city as plain data, and the engine's background work."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,27 +11,32 @@ from starlette.routing import BaseRoute
 
 from hanmaru.config import Settings, config_file
 from hanmaru.hub.client import HubClient
+from hanmaru.locks import open_locks, rights_of
 from hanmaru.platform.access import Access
-from hanmaru.platform.audit.record import Audit
 from hanmaru.platform.audit.trail import Trail
-from hanmaru.platform.cedar import Policy
+from hanmaru.platform.policy import caller_of, policy_of
 from hanmaru.platform.services import Context, Service, installed
 from hanmaru.platform.trust import Locks
 from hanmaru.prepare import map_folder
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
+
     from hanmaru.connectors.sources import Connector
-    from hanmaru.platform.identity import Identity
-    from hanmaru.platform.jobs.client import Jobs
+    from hanmaru.hub.owners import Rights
 
 
 @dataclass(frozen=True, slots=True)
 class OpenHub:
-    """An open hub: a client that sees and changes everything, its HTTP routes, its own background work."""
+    """An open hub: a client that sees and changes everything, its HTTP routes, its own background work.
+
+    `keep_to` makes its subscriptions show what their owners may see at the time.
+    """
 
     client: HubClient
     routes: Callable[[], Sequence[BaseRoute]]
     jobs: Sequence["Job"]
+    keep_to: Callable[["Rights"], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,16 @@ async def open_hub(settings: Settings) -> AsyncGenerator[OpenHub]:
         jobs = [Job("notifier", partial(notifier.run, hub, limits=Limits(egress=egress)))]
         if settings.kept_days is not None:
             jobs.append(Job("retention", partial(retention.run, hub, settings.kept_days * 86_400)))
-        yield OpenHub(hub.client(Access(write=True)), lambda: routes(hub), jobs)
+
+        def keep_to(rights: "Rights") -> None:
+            hub.rights = rights
+
+        yield OpenHub(hub.client(Access(write=True)), lambda: routes(hub, may_manage), jobs, keep_to)
+
+
+def may_manage(request: "Request", owner: str) -> bool:
+    """Whether the request's caller may see and pause the subscriptions of others."""
+    return policy_of(request).allows(caller_of(request), "subscriptions.manage")
 
 
 def city_document(settings: Settings) -> Mapping[str, Any]:
@@ -78,11 +92,23 @@ def city_document(settings: Settings) -> Mapping[str, Any]:
 
 def engine_jobs(settings: Settings, hub: OpenHub, closing: AsyncExitStack) -> list[Job]:
     """Return the background work of the engine worker; ``closing`` is closed after it and before the hub."""
+    from hanmaru.platform.audit.index import keep_index
+    from hanmaru.platform.handover import ROOM
+    from hanmaru.platform.jobs.database import url_of
+    from hanmaru.platform.jobs.engine import run_jobs
+    from hanmaru.platform.vault.upkeep import upkeep
+
     city = city_document(settings)
     services = installed(city["services"])
     audit = closing.enter_context(Trail(settings.data, settings.keys_folder, "engine"))
     locks = closing.enter_context(open_locks(settings, services, audit))
-    jobs = [*hub.jobs]
+    if settings.auth == "on":
+        hub.keep_to(closing.enter_context(rights_of(settings, locks.policy)))
+    jobs = [
+        *hub.jobs,
+        Job("audit index", partial(keep_index, settings.data)),
+        Job("vaults' upkeep", partial(upkeep, locks.vaults)),
+    ]
     if connectors := connectors_of(settings):
         from hanmaru.connectors.run import run_connectors
 
@@ -101,82 +127,9 @@ def engine_jobs(settings: Settings, hub: OpenHub, closing: AsyncExitStack) -> li
     for service in services:
         run = [(task.name, partial(task.run, contexts[service.name])) for task in service.tasks]
         jobs += [Job(f"{service.name}: {name}", task) for name, task in run]
-    from hanmaru.platform.handover import ROOM
-    from hanmaru.platform.jobs.client import url_of
-    from hanmaru.platform.jobs.engine import run_jobs
-
     url = url_of(settings.data, settings.store_url)
     of_room = {ROOM: locks.handover, **contexts}.__getitem__
     return [*jobs, Job("workflows", partial(run_jobs, url, locks.jobs, of_room, city["zone"]))]
-
-
-@contextmanager
-def open_gates(settings: Settings, who: "Identity", audit: Audit) -> Generator[list[BaseRoute]]:
-    """Let machines in by key or token, and people through the OpenID Connect provider, for as long as the block lasts.
-
-    Gives the routes for it; ``who`` learns whom it will know by them.
-    """
-    from hanmaru.platform import clients, oauth
-    from hanmaru.platform.bearer import Bearer
-    from hanmaru.platform.machines import Machines
-
-    with ExitStack() as stack:
-        machines = stack.enter_context(closing(Machines(settings.data)))
-        who.authenticators, who.own_credentials = [Bearer(machines, audit)], oauth.OWN_CREDENTIALS
-        routes = [*oauth.routes(machines, audit, settings.public_url), *clients.routes(machines)]
-        if settings.oidc.issuer is not None and settings.auth == "on":
-            from hanmaru.platform import oidc, oidc_login
-            from hanmaru.platform.egress import Egress
-
-            client = oidc.Client(**settings.oidc.model_dump())
-            provider = oidc.Provider(client, Egress(settings.egress.allow))
-            logins = stack.enter_context(closing(oidc_login.Logins(settings.data)))
-            routes += oidc_login.routes(provider, logins, who)
-            who.oidc_title = client.title
-        yield routes
-
-
-@contextmanager
-def open_locks(settings: Settings, services: Sequence[Service[Any]], audit: Audit) -> Generator[Locks]:
-    """Give policy, vaults and jobs for as long as the block lasts."""
-    from hanmaru.platform.handover import Handover
-    from hanmaru.platform.vault import Vaults
-
-    policy = make_policy(settings, services)
-    vaults = Vaults(settings.data, settings.keys_folder, audit, policy)
-    jobs = make_jobs(settings, services)
-    handover = Handover(settings.data, vaults, audit, policy, jobs, settings.handover_days)
-    try:
-        yield Locks(policy, audit, vaults, jobs, handover)
-    finally:
-        handover.close()
-        jobs.close()
-        vaults.close()
-
-
-def make_policy(settings: Settings, services: Sequence[Service[Any]]) -> Policy:
-    """Return the policy of the built-in files, the services' and the city's; raises PolicyError."""
-    from hanmaru.hub.terms import CORE_TERMS
-
-    actions = [name for service in services for name in service.permissions]
-    return Policy(policy_folders(settings, services), actions=actions, demo=settings.demo, expand=CORE_TERMS.expand)
-
-
-def policy_folders(settings: Settings, services: Sequence[Service[Any]]) -> list[Path]:
-    """Return the folders of policies beside the built-in one, the strongest last."""
-    folders = [service.policies for service in services if service.policies is not None]
-    return [*folders, *([settings.policies] if settings.policies is not None else [])]
-
-
-def make_jobs(settings: Settings, services: Sequence[Service[Any]]) -> "Jobs":
-    """Return the durable workflows of the services; nothing is opened before their first use."""
-    from hanmaru.platform import handover
-    from hanmaru.platform.jobs import declared
-    from hanmaru.platform.jobs.client import Jobs, url_of
-
-    rooms = [(service.name, service.workflows, service.schedules) for service in services]
-    own = (handover.ROOM, handover.WORKFLOWS, handover.SCHEDULES)
-    return Jobs(url_of(settings.data, settings.store_url), declared([own, *rooms]))
 
 
 def connectors_of(settings: Settings) -> "Sequence[Connector]":

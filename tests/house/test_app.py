@@ -1,5 +1,6 @@
 """The composed application: every route is guarded, and every installed service is on it."""
 
+from base64 import b64encode
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from hanmaru.app import create_app
 from hanmaru.config import Settings
 from hanmaru.hub.client import HubClient
 from hanmaru.platform import services
-from hanmaru.platform.policy import GuardedRoute, walk
+from hanmaru.platform.accounts import Accounts
+from hanmaru.platform.policy import Caller, GuardedRoute, walk
 from hanmaru.platform.services import Context, Service
 from tests.asgi import ask, started
 
@@ -78,6 +80,29 @@ async def test_nothing_is_answered_without_signing_in(app: Starlette) -> None:
             for method in route.methods or ():
                 answer = await ask(app, filled, method=method)
                 assert answer.status == 401, (method, filled)
+
+
+async def test_every_permission_is_an_action_that_some_role_has(app: Starlette) -> None:
+    policy = app.state.door.policy
+    asked = {route.permission for _, route in walk(app.routes) if isinstance(route, GuardedRoute)} - {"public"}
+    assert asked <= policy.actions
+    resources = ["", 'View::"everything"', 'Vault::"centre"']
+    for permission in asked:
+        kinds = [Caller("x", (role,), "person", second_factor=True) for role in policy.roles]
+        assert any(policy.allows(c, permission, r, "work") for c in kinds for r in resources), permission
+
+
+async def test_whoever_has_no_role_gets_no_further_than_their_own_account(app: Starlette, tmp_path: Path) -> None:
+    accounts = Accounts(tmp_path)
+    accounts.add("nobody", "seven horses over the river")
+    accounts.close()
+    headers = {"authorization": "Basic " + b64encode(b"nobody:seven horses over the river").decode()}
+    for path, route in walk(app.routes):
+        if isinstance(route, GuardedRoute) and route.permission not in ("public", "account"):
+            filled = path.replace("{", "").replace("}", "").replace(":path", "")
+            for method in route.methods or ():
+                answer = await ask(app, filled, method=method, headers=headers)
+                assert answer.status == 403, (method, filled)
 
 
 async def test_the_process_tells_how_it_is(app: Starlette) -> None:

@@ -222,6 +222,13 @@ class Machines:
         self._refresh()
         return self._machines.get(id)
 
+    def roles_of(self, caller_name: str) -> tuple[str, ...] | None:
+        """Return the roles of the machine that requests call so; None when it is gone or has expired."""
+        self._refresh()
+        now = time.time()
+        named = (m for m in self._machines.values() if m.caller_name == caller_name and now < m.expires)
+        return next((machine.roles for machine in named), None)
+
     def by_key(self, key: str) -> Machine:
         """Return whose API key this is; raises WrongSecret."""
         if not key.startswith(KEY):
