@@ -300,7 +300,9 @@ def problem_response(problem: Problem, scope: Scope) -> Response:
     response = Response(msgspec.json.encode(document), problem.status, media_type="application/problem+json")
     if problem.status == 401 and b"sec-fetch-site" not in dict(scope["headers"]):
         # A browser would ask for a password in a window of its own; it gets the sign-in page instead.
-        response.headers["www-authenticate"] = 'Basic realm="Hanmaru", charset="UTF-8"'
+        bearer = dict(scope["headers"]).get(b"authorization", b"")[:7].lower() == b"bearer "
+        basic = 'Basic realm="Hanmaru", charset="UTF-8"'
+        response.headers["www-authenticate"] = 'Bearer realm="Hanmaru", error="invalid_token"' if bearer else basic
     extra = problem.extra
     if "retry_after_s" in extra:
         response.headers["retry-after"] = str(extra["retry_after_s"])

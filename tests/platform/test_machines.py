@@ -275,6 +275,10 @@ async def test_an_expired_key_is_audited_under_its_name(
     answer = await by_key(app, issued.secret)
     assert answer.status == 401
     assert answer.json()["detail"] == "This secret has expired."
+    by_bearer = await ask(app, "/who", headers={"authorization": f"Bearer {issued.secret}"})
+    assert (
+        by_bearer.headers["www-authenticate"] == 'Bearer realm="Hanmaru", error="invalid_token"'
+    )  # RFC 6750, section 3
     assert trail.records[-1].who == "client:feed"
 
 

@@ -33,7 +33,7 @@ from hanmaru.platform.problems import Problem
 HUB = "hub.db"
 AUDIT = "audit"
 VAULTS = "vaults"
-FORGOTTEN = {"accounts.db": ("session", "setup"), "machines.db": ("token",)}
+FORGOTTEN = {"accounts.db": ("session", "setup"), "machines.db": ("token",), "oidc.db": ("login",)}
 """Tables that a copy has empty: who was signed in then is not signed in by a restore."""
 _DERIVED = (".index.db", "audit/index.db")
 _BESIDE = ("-wal", "-shm", "-journal")
