@@ -8,7 +8,8 @@ from hanmaru.platform.audit.trail import Trail
 from hanmaru.platform.cedar import Policy
 from hanmaru.platform.handover import Handover
 from hanmaru.platform.jobs import declared
-from hanmaru.platform.jobs.client import Jobs, url_of
+from hanmaru.platform.jobs.client import Jobs
+from hanmaru.platform.jobs.database import url_of
 from hanmaru.platform.trust import Locks
 from hanmaru.platform.vault import Vaults
 

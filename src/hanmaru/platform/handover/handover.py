@@ -6,12 +6,10 @@ its time is up. Each copy is a subject of its own, so that its end is the destru
 """
 
 import asyncio
-import hashlib
-import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,30 +17,28 @@ import msgspec
 
 from hanmaru.platform.audit.record import Audit, Record
 from hanmaru.platform.cedar import Caller, Policy
+from hanmaru.platform.handover import carry
+from hanmaru.platform.handover.carry import PROVENANCE, SYSTEM
 from hanmaru.platform.handover.requests import (
+    ANNEX,
     ENDED,
-    MOST_RECORDS,
     Asked,
     Book,
-    Receipt,
     Request,
     Requests,
     State,
+    check,
 )
 from hanmaru.platform.jobs import JobError, Schedule, Steps, Workflow
 from hanmaru.platform.policy import refusal
 from hanmaru.platform.problems import Problem
-from hanmaru.platform.vault.errors import VaultError, check
+from hanmaru.platform.vault.errors import VaultError
 
 if TYPE_CHECKING:
     from hanmaru.platform.jobs.client import Jobs
     from hanmaru.platform.vault import Desk, Vaults
 
 ROOM = "handover"
-SYSTEM = Caller("system:handover", ("handover",), "system")
-ANNEX = "-received"
-PROVENANCE = "handover"
-"""Kind and id of the record that says where a copy comes from."""
 MOST_DAYS = 30.0
 SWEEP_S = 60.0
 
@@ -70,7 +66,7 @@ class Handover:
 
         Raises Problem 400 for one that cannot be carried out, 403 when policy refuses.
         """
-        self._check(asked)
+        check(asked, self.most_days)
         facts = {"from": asked.giving, "basis": asked.legal_basis, "until": asked.until.isoformat()}
         what = f"vault:{asked.receiving}/handover"
         record = Record(
@@ -120,6 +116,28 @@ class Handover:
         Raises Problem 403 for another purpose than it was handed over for and when policy refuses ``vault.read`` on
         the receiving vault; 409 before delivery; 410 once its time is up.
         """
+        request, copy = await self._open(caller, id, purpose, where)
+        records = [(one.kind, one.id) for one in request.receipt if one.form == "record"]
+        addresses = [(PROVENANCE, PROVENANCE), *records]
+        found = await self.annex(request).get_many([(copy, *address) for address in addresses])
+        return [
+            {"kind": kind, "id": id, "document": document}
+            for (kind, id), document in zip(addresses, found, strict=True)
+        ]
+
+    async def read_blob(
+        self, caller: Caller, id: str, kind: str, blob: str, purpose: str, where: str = ""
+    ) -> AsyncIterator[bytes]:
+        """Return a file that was handed over, in parts; raises as `read` does, and Problem 404 when it was not."""
+        request, copy = await self._open(caller, id, purpose, where)
+        given = any((one.form, one.kind, one.id) == ("blob", kind, blob) for one in request.receipt)
+        parts = await self.annex(request).get_blob(copy, kind, blob) if given else None
+        if parts is None:
+            raise Problem(404, "Resource not found", "That file is not part of the hand-over.")
+        return parts
+
+    async def _open(self, caller: Caller, id: str, purpose: str, where: str) -> tuple[Request, str]:
+        """Ask all that is asked before a copy is read; return the request and the copy's pseudonym."""
         request = await self.get(id)
         subjects = (request.copy or request.subject,)
         what = f"vault:{request.receiving}/handover/{id}"
@@ -135,12 +153,7 @@ class Handover:
             raise Problem(410, "Gone", f"This hand-over is {request.state if request.state in ENDED else 'expired'}.")
         if request.state != "delivered" or request.copy is None:
             raise Problem(409, "Not delivered", f"This hand-over is {request.state}.")
-        addresses = [(PROVENANCE, PROVENANCE), *((one.kind, one.id) for one in request.receipt)]
-        found = await self._annex(request).get_many([(request.copy, *address) for address in addresses])
-        return [
-            {"kind": kind, "id": id, "document": document}
-            for (kind, id), document in zip(addresses, found, strict=True)
-        ]
+        return request, request.copy
 
     async def deliver(self, id: str) -> float:
         """Copy what an approved request asks for; once, however often it is called.
@@ -150,7 +163,7 @@ class Handover:
         request = await self.get(id)
         if request.state == "approved":
             try:
-                await self._copy(request)
+                await carry.copy(self, request)
             except VaultError as error:
                 if error.status not in (404, 410):
                     raise
@@ -182,50 +195,8 @@ class Handover:
         if request.state == "delivered" and request.until <= datetime.now(UTC):
             await self._end(id, "expired", SYSTEM.name, "its time is up")
 
-    async def _copy(self, request: Request) -> None:
-        source = self.vaults.room(request.giving).at(SYSTEM, request.purpose)
-        addresses = [(request.subject, kind, id) for kind, id in request.records]
-        for kind in request.kinds:
-            addresses += [(request.subject, kind, id) for id in await source.list(request.subject, kind)]
-        addresses = list(dict.fromkeys(addresses))
-        if len(addresses) > MOST_RECORDS:
-            raise VaultError(f"a hand-over takes at most {MOST_RECORDS} records", 404)
-        documents = await source.get_many(addresses) if addresses else []
-        found = [(kind, id, doc) for (_, kind, id), doc in zip(addresses, documents, strict=True) if doc is not None]
-        if not found:
-            raise VaultError("there is nothing to hand over", 404)
-        annex = self._annex(request)
-        # The subject's kind names the request, so that a second try finds what the first one made.
-        kind_of_copy = f"handover_{request.id}"
-        made = await annex.subjects(kind_of_copy)
-        copy = made[0] if made else await annex.open_subject(kind_of_copy)
-        try:
-            # Before anything is in it: whoever revokes from here on destroys it.
-            await asyncio.to_thread(self.book.move, request.id, ["approved"], "approved", SYSTEM.name, copy=copy)
-            salt = secrets.token_hex(16)
-            receipt = [Receipt(kind, id, digest(salt, document)) for kind, id, document in found]
-            provenance = {
-                "from": request.giving,
-                "handover": request.id,
-                "purpose": request.purpose,
-                "legal_basis": request.legal_basis,
-                "until": request.until.isoformat(),
-                "salt": salt,
-            }
-            records = [(copy, PROVENANCE, PROVENANCE, provenance), *((copy, *one) for one in found)]
-            await annex.put_many(records)
-            await self._tell(msgspec.structs.replace(request, copy=copy), "handover.deliver", SYSTEM.name)
-            text = msgspec.json.encode(receipt).decode()
-            await asyncio.to_thread(
-                self.book.move, request.id, ["approved"], "delivered", SYSTEM.name, copy=copy, receipt=text
-            )
-        except Problem as error:
-            if error.status == 409:  # it was revoked meanwhile
-                await annex.destroy(copy, "the hand-over was revoked")
-                return
-            raise
-
-    def _annex(self, request: Request) -> "Desk":
+    def annex(self, request: Request) -> "Desk":
+        """Return the desk at which the hub itself handles what is handed over by a request."""
         return self.vaults.room(request.receiving + ANNEX).at(SYSTEM, request.purpose)
 
     async def _end(
@@ -242,7 +213,7 @@ class Handover:
             if error.status == 409 and who == SYSTEM.name:
                 return  # somebody was quicker
             raise
-        await self._tell(request, f"handover.{state}", who, reason)
+        await self.tell(request, f"handover.{state}", who, reason)
         await self._destroy(request)
         if who != SYSTEM.name:
             with suppress(JobError):  # it may not have begun
@@ -250,7 +221,7 @@ class Handover:
 
     async def _destroy(self, request: Request) -> None:
         if request.copy is not None:
-            await self._annex(request).destroy(request.copy, f"the hand-over is {request.state}")
+            await self.annex(request).destroy(request.copy, f"the hand-over is {request.state}")
         await asyncio.to_thread(self.book.destroyed, request.id)
 
     async def _source_gone(self, request: Request) -> bool:
@@ -297,36 +268,13 @@ class Handover:
         if not decision.allowed:
             raise refusal(caller, action, decision.because)
 
-    async def _tell(self, request: Request, action: str, who: str, reason: str = "") -> None:
+    async def tell(self, request: Request, action: str, who: str, reason: str = "") -> None:
         """Audit on both sides: the giving room's subject, and its copy in the receiving room."""
         detail = {"reason": reason} if reason else {}
         sides = [(request.giving, request.subject), (request.receiving, request.copy or request.subject)]
         for room, subject in sides:
             what = f"vault:{room}/handover/{request.id}"
             await self.audit.commit(Record(who, action, what, "allow", request.purpose, (subject,), detail=detail))
-
-    def _check(self, asked: Asked) -> None:
-        for room in (asked.giving, asked.receiving):
-            if check("room", room).endswith(ANNEX) or len(room + ANNEX) > 32:
-                raise Problem(400, "Invalid request", "That is no room that data is handed over from or to.")
-        check("subject", asked.subject)
-        for kind, id in asked.records:
-            check("kind", kind)
-            check("id", id)
-        for kind in asked.kinds:
-            check("kind", kind)
-        if asked.giving == asked.receiving:
-            raise Problem(400, "Invalid request", "A room has its own data already.")
-        if not 0 < len(asked.records) + len(asked.kinds) <= MOST_RECORDS:
-            raise Problem(400, "Invalid request", f"Ask for 1 to {MOST_RECORDS} records or kinds.")
-        for name, text in (("purpose", asked.purpose), ("legal_basis", asked.legal_basis)):
-            if not text.strip() or len(text) > 200 or not text.isprintable():
-                raise Problem(400, "Invalid request", f"{name} is 1 to 200 printable characters.")
-        now = datetime.now(UTC)
-        if asked.until.tzinfo is None or not now < asked.until <= now + timedelta(days=self.most_days):
-            raise Problem(
-                400, "Invalid request", f"until is an instant with its zone, at most {self.most_days:g} days from now."
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,14 +295,19 @@ class RoomHandover:
 
     async def read(self, caller: Caller, id: str, purpose: str, where: str = "") -> Sequence[Mapping[str, Any]]:
         """Return what was handed over to this room, as `Handover.read` does."""
-        if (await self.handover.get(id)).receiving != self.name:
-            raise Problem(404, "Resource not found", "There is no such hand-over.")
+        await self._check(id)
         return await self.handover.read(caller, id, purpose, where)
 
+    async def read_blob(
+        self, caller: Caller, id: str, kind: str, blob: str, purpose: str, where: str = ""
+    ) -> AsyncIterator[bytes]:
+        """Return a file that was handed over to this room, as `Handover.read_blob` does."""
+        await self._check(id)
+        return await self.handover.read_blob(caller, id, kind, blob, purpose, where)
 
-def digest(salt: str, document: Mapping[str, Any]) -> str:
-    """Return a receipt's hash. The salt lies with the copy: nobody else can guess at what was handed over."""
-    return hashlib.sha256(salt.encode() + msgspec.json.encode(document, order="deterministic")).hexdigest()
+    async def _check(self, id: str) -> None:
+        if (await self.handover.get(id)).receiving != self.name:
+            raise Problem(404, "Resource not found", "There is no such hand-over.")
 
 
 async def _carry(steps: Steps, id: str) -> str:

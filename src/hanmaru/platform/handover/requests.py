@@ -4,7 +4,7 @@ import base64
 import os
 import sqlite3
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,8 +12,11 @@ import msgspec
 
 from hanmaru.platform.problems import Problem
 from hanmaru.platform.vault.database import Database
+from hanmaru.platform.vault.errors import check as vault_check
 
 FILE = "handover.db"
+ANNEX = "-received"
+"""Ends the name of the part of a room's vault that holds what was handed over to it."""
 MOST_RECORDS = 500
 """How many records one hand-over takes."""
 
@@ -36,8 +39,9 @@ CREATE INDEX IF NOT EXISTS event_request ON event(request, seq);
 class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"giving": "from", "receiving": "to"}):
     """What somebody asks for.
 
-    Records of one subject in the giving room, by kind and id or whole kinds; what for, on which legal basis, until
-    when. ``keep_after_source`` says that the law requires keeping the copy when the giving room's data is destroyed.
+    Records of one subject in the giving room, by kind and id or whole kinds, and files by kind and id; what for, on
+    which legal basis, until when. ``keep_after_source`` says that the law requires keeping the copy when the
+    giving room's data is destroyed.
     """
 
     giving: str
@@ -48,15 +52,17 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"gi
     until: datetime
     records: Sequence[tuple[str, str]] = ()
     kinds: Sequence[str] = ()
+    blobs: Sequence[tuple[str, str]] = ()
     keep_after_source: bool = False
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """What was delivered of one record: SHA-256 over the hand-over's salt and the document as sorted JSON."""
+    """One thing that was delivered: SHA-256 over the hand-over's salt and the record as sorted JSON or the file."""
 
     kind: str
     id: str
     sha256: str
+    form: Literal["record", "blob"] = "record"
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -84,6 +90,31 @@ class Requests(msgspec.Struct, frozen=True):
 
     requests: Sequence[Request]
     next: int | None
+
+
+def check(asked: Asked, most_days: float) -> None:
+    """Refuse, by Problem 400, what cannot be carried out; the text quotes nothing."""
+    for room in (asked.giving, asked.receiving):
+        if vault_check("room", room).endswith(ANNEX) or len(room + ANNEX) > 32:
+            raise Problem(400, "Invalid request", "That is no room that data is handed over from or to.")
+    vault_check("subject", asked.subject)
+    for kind, id in (*asked.records, *asked.blobs):
+        vault_check("kind", kind)
+        vault_check("id", id)
+    for kind in asked.kinds:
+        vault_check("kind", kind)
+    if asked.giving == asked.receiving:
+        raise Problem(400, "Invalid request", "A room has its own data already.")
+    if not 0 < len(asked.records) + len(asked.kinds) + len(asked.blobs) <= MOST_RECORDS:
+        raise Problem(400, "Invalid request", f"Ask for 1 to {MOST_RECORDS} records, kinds and blobs.")
+    for name, text in (("purpose", asked.purpose), ("legal_basis", asked.legal_basis)):
+        if not text.strip() or len(text) > 200 or not text.isprintable():
+            raise Problem(400, "Invalid request", f"{name} is 1 to 200 printable characters.")
+    now = datetime.now(UTC)
+    if asked.until.tzinfo is None or not now < asked.until <= now + timedelta(days=most_days):
+        raise Problem(
+            400, "Invalid request", f"until is an instant with its zone, at most {most_days:g} days from now."
+        )
 
 
 class Book:

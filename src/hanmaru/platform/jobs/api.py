@@ -8,9 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from hanmaru.platform.jobs.client import Jobs, State, Step
+from hanmaru.platform.jobs.client import Jobs
 from hanmaru.platform.jobs.payload import EndedError, JobError, NotFoundError
 from hanmaru.platform.jobs.schedules import plans
+from hanmaru.platform.jobs.states import State, Step
 from hanmaru.platform.policy import GuardedRoute
 from hanmaru.platform.problems import Problem
 

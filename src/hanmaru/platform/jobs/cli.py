@@ -10,7 +10,8 @@ import msgspec
 import typer
 
 from hanmaru.platform.audit.record import Audit, Record
-from hanmaru.platform.jobs.client import Jobs, State
+from hanmaru.platform.jobs.client import Jobs
+from hanmaru.platform.jobs.states import State
 
 T = TypeVar("T")
 

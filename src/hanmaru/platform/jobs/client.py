@@ -5,139 +5,42 @@ never pays for it.
 """
 
 import asyncio
-import logging
-import os
 import threading
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import msgspec
 
-from hanmaru.platform.jobs.manifest import Declared, Text, convert
+from hanmaru.platform.jobs.database import APPLICATION, prepare
+from hanmaru.platform.jobs.database import url_of as url_of
+from hanmaru.platform.jobs.manifest import Declared, convert
 from hanmaru.platform.jobs.payload import EndedError, JobError, NotFoundError, checked, checked_name
+from hanmaru.platform.jobs.states import (
+    INTERNAL,
+    LIVE,
+    PUBLISHED,
+    STORED,
+    WAITING,
+    State,
+    Status,
+    Step,
+    Waiting,
+    Workflows,
+)
 
 if TYPE_CHECKING:
     from dbos import DBOSClient, WorkflowStatus
 
-APPLICATION = "hanmaru"
 QUEUE = "hanmaru"
-FILE = "jobs.db"
 MOST_LISTED = 200
 MOST_LOOKED_AT = 5000
 """How many stored workflows one list looks through; its ``next`` goes on from there."""
 
-Status = Literal["queued", "running", "waiting", "done", "failed", "cancelled", "given up", "uninstalled"]
-"""``given up``: its process died on it too often. ``uninstalled``: no installed service has its code."""
-
 T = TypeVar("T")
-
-_STORED: Mapping[str, Status] = {
-    "ENQUEUED": "queued",
-    "DELAYED": "queued",
-    "PENDING": "running",
-    "SUCCESS": "done",
-    "ERROR": "failed",
-    "CANCELLED": "cancelled",
-    "MAX_RECOVERY_ATTEMPTS_EXCEEDED": "given up",
-}
-_LIVE = frozenset({"ENQUEUED", "DELAYED", "PENDING"})
-_INTERNAL: Mapping[str, str | None] = {
-    "DBOS.recv": "wait_for",
-    "DBOS.sleep": "sleep",
-    "DBOS.updateWorkflowAttributes": None,
-}
-WAITING = "waiting_for"
-PUBLISHED = "published:"
-
-
-class Waiting(msgspec.Struct, frozen=True):
-    """What a workflow waits for, and until when."""
-
-    topic: str
-    until: datetime
-
-
-class Step(msgspec.Struct, frozen=True):
-    """One step that has ended: its outcome is kept and it will not run again."""
-
-    name: str
-    started: datetime | None
-    ended: datetime | None
-    outcome: Literal["done", "failed"]
-
-
-class Workflows(msgspec.Struct, frozen=True):
-    """A page of workflows, newest first; ``next`` is the ``before`` of the following page."""
-
-    workflows: Sequence["State"]
-    next: str | None
-
-
-class State(msgspec.Struct, frozen=True):
-    """A workflow as it stands; ``error`` says why it failed."""
-
-    id: str
-    name: str
-    title: Text
-    status: Status
-    created: datetime
-    updated: datetime
-    waiting_for: Waiting | None
-    published: Mapping[str, Any]
-    error: str | None = None
-
-
-def url_of(data: Path, store_url: str) -> str:
-    """Return where jobs are kept: the hub's PostgreSQL when it has one, else ``jobs.db`` in the data folder."""
-    return store_url if store_url.startswith("postgresql://") else f"sqlite:///{data / FILE}"
-
-
-def prepare(url: str) -> None:
-    """Make the database and its tables where they are missing; safe to call from several processes at once."""
-    from dbos import DBOS
-
-    quieten()
-    if url.startswith("sqlite:///"):
-        import sqlite3
-
-        path = Path(url.removeprefix("sqlite:///"))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Only where it is missing: closing a file drops the locks that SQLite holds on it in this process.
-        with suppress(FileExistsError):
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        db = sqlite3.connect(path, timeout=30)
-        db.execute("PRAGMA journal_mode=WAL")  # lasts; readers and the engine do not wait for each other
-        db.close()
-    DBOS.migrate(url)
-
-
-def quieten() -> None:
-    """Send DBOS's log the way of all others, without what we say ourselves or what may quote an exception's text."""
-    theirs = logging.getLogger("dbos")
-    theirs.handlers.clear()
-    theirs.propagate = True
-    theirs.setLevel(logging.WARNING)
-    if _fit_to_log not in theirs.filters:
-        theirs.addFilter(_fit_to_log)
-
-
-def _fit_to_log(record: logging.LogRecord) -> bool:
-    if record.exc_info:
-        kind = type(record.exc_info[1]).__name__
-        record.msg, record.args, record.exc_info = f"{record.getMessage()} {kind}", (), None
-    return not record.getMessage().startswith(
-        (
-            "Exception encountered in asynchronous workflow",  # the engine tells it
-            "Asyncio task cancelled for workflow",  # the engine stops
-            "Workflow ",  # "... is no longer owned by this execution": it was cancelled
-        )
-    )
 
 
 class Jobs:
@@ -193,7 +96,7 @@ class Jobs:
         checked_name(topic, "a topic")
 
         def send(client: "DBOSClient") -> None:
-            if _found(client, id).status not in _LIVE:
+            if _found(client, id).status not in LIVE:
                 raise EndedError(f"the workflow {id!r} has ended")
             client.send(id, {"message": plain}, topic)
 
@@ -210,7 +113,7 @@ class Jobs:
             rows = {row["function_id"]: row for row in client.list_workflow_steps(id, load_output=True, limit=1000)}
             steps: list[Step] = []
             for number, row in rows.items():
-                name = _INTERNAL.get(row["function_name"], row["function_name"])
+                name = INTERNAL.get(row["function_name"], row["function_name"])
                 before = rows[number - 1]["function_name"] if number - 1 in rows else "DBOS.recv"
                 if name is None or (name == "sleep" and number > 1 and before == "DBOS.recv"):
                     continue  # a wait keeps its timeout as a sleep of the number after its own
@@ -246,9 +149,9 @@ class Jobs:
         ms, _, after = before.partition(".")
         if before and not (ms.isascii() and ms.isdecimal() and len(ms) < 15):
             raise JobError("before is the 'next' of an earlier page")
-        stored = [kept for kept, shown in _STORED.items() if shown == status]
+        stored = [kept for kept, shown in STORED.items() if shown == status]
         if status in ("waiting", "uninstalled"):
-            stored = ["PENDING"] if status == "waiting" else [*_LIVE]
+            stored = ["PENDING"] if status == "waiting" else [*LIVE]
 
         def read(client: "DBOSClient") -> Workflows:
             page: list[State] = []
@@ -275,7 +178,7 @@ class Jobs:
 
         def cancel(client: "DBOSClient") -> "WorkflowStatus":
             found = _found(client, id)
-            if found.status not in _LIVE:
+            if found.status not in LIVE:
                 raise EndedError(f"the workflow {id!r} has ended")
             client.cancel_workflow(id)
             if waiting := (found.attributes or {}).get(WAITING):
@@ -303,8 +206,8 @@ class Jobs:
         attributes = row.attributes or {}
         workflow = self.known.workflows.get(row.name)
         waiting = attributes.get(WAITING) if row.status == "PENDING" else None
-        status = _STORED[row.status]
-        if row.status in _LIVE and workflow is None:
+        status = STORED[row.status]
+        if row.status in LIVE and workflow is None:
             status = "uninstalled"
         elif waiting:
             status = "waiting"

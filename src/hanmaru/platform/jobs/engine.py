@@ -6,16 +6,21 @@ thread; one whose code is gone stays as it is and hinders none.
 
 import asyncio
 import inspect
+import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from hanmaru.platform.jobs.client import APPLICATION, PUBLISHED, QUEUE, WAITING, Jobs, prepare, quieten
+from hanmaru.platform.jobs.client import QUEUE, Jobs
+from hanmaru.platform.jobs.database import APPLICATION, prepare, quieten
 from hanmaru.platform.jobs.manifest import Workflow, convert
 from hanmaru.platform.jobs.payload import JobError, checked, checked_name
 from hanmaru.platform.jobs.schedules import keep_schedules
+from hanmaru.platform.jobs.states import PUBLISHED, UNTIL, WAITING
 
 if TYPE_CHECKING:
     from dbos import DBOSConfig
@@ -42,16 +47,24 @@ async def run_jobs(url: str, jobs: Jobs, context_of: Callable[[str], Any], zone:
 
     DBOS(config=_configuration(url))
     quieten()
+    running: set[asyncio.Task[Any]] = set()
     try:
         for name, workflow in jobs.known.workflows.items():
-            _register(name, workflow, context_of)
+            _register(name, workflow, context_of, running)
         DBOS.launch()
         await DBOS.register_queue_async(QUEUE, polling_interval_sec=POLL_S)
         async with asyncio.TaskGroup() as group:
             group.create_task(keep_schedules(jobs, zone))
             group.create_task(_forget_old(jobs))
     finally:
-        await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
+        # Workflows that are cut short here stay as they are and are taken up again at the next start.
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        # DBOS put its own threads in the place of the loop's, and takes them away with it.
+        loop, threads = asyncio.get_running_loop(), ThreadPoolExecutor(thread_name_prefix="asyncio")
+        loop.set_default_executor(threads)
+        await loop.run_in_executor(threads, partial(DBOS.destroy, destroy_registry=True))
 
 
 def _configuration(url: str) -> "DBOSConfig":
@@ -72,12 +85,15 @@ def _configuration(url: str) -> "DBOSConfig":
     }
 
 
-def _register(name: str, workflow: Workflow, context_of: Callable[[str], Any]) -> None:
+def _register(name: str, workflow: Workflow, context_of: Callable[[str], Any], running: set[asyncio.Task[Any]]) -> None:
     from dbos import DBOS
 
     room = name.partition(".")[0]
 
     async def run(input: Any) -> Any:
+        if task := asyncio.current_task():
+            running.add(task)
+            task.add_done_callback(running.discard)
         steps = DurableSteps(DBOS.workflow_id or "", context_of(room))
         try:
             return checked(await workflow.run(steps, convert(workflow, input)), "the workflow's result")
@@ -126,9 +142,10 @@ class DurableSteps:
         from dbos import DBOS
 
         checked_name(topic, "a topic")
-        until = datetime.now(UTC) + timedelta(seconds=timeout_s)
-        await self._show({WAITING: {"topic": topic, "until": until.isoformat()}})
-        received = await DBOS.recv_async(topic, timeout_seconds=timeout_s)
+        # Kept before all else, so that the wait ends when it was first said to, whatever is killed in between.
+        until: float = await DBOS.run_step_async({"name": UNTIL}, lambda: time.time() + timeout_s)
+        await self._show({WAITING: {"topic": topic, "until": datetime.fromtimestamp(until, UTC).isoformat()}})
+        received = await DBOS.recv_async(topic, timeout_seconds=max(0.0, until - time.time()))
         await self._show({WAITING: None})
         return received["message"] if received else None
 
