@@ -23,22 +23,29 @@ from tests.asgi import ask, started
 PUBLIC = {
     "GET /",
     "GET /.well-known/oauth-authorization-server",
-    "POST /oauth2/revoke",
-    "POST /oauth2/token",
+    "GET /account",
+    "GET /api/policy/v1/mine",
     "DELETE /api/session",
     "GET /api/session",
     "POST /api/session",
+    "POST /api/session/passkey",
+    "POST /api/session/passkey/options",
+    "POST /api/setup",
     "GET /api/shell/v1/city",
     "GET /assets/{file:path}",
     "GET /docs",
     "GET /favicon.svg",
     "GET /healthz",
+    "GET /manage/{page}",
     "GET /ngsi-ld/v1/jsonldContexts/{id:path}",
+    "POST /oauth2/revoke",
+    "POST /oauth2/token",
     "GET /openapi.json",
     "GET /readyz",
     "GET /services/{service}/{file:path}",
+    "GET /setup",
 }
-"""The routes that answer whoever asks: sign-in, the front end, @contexts, and what a balancer asks."""
+"""The routes that answer whoever asks: signing in and setting up, tokens, the front end, @contexts, a balancer's."""
 
 
 @pytest.fixture
