@@ -182,6 +182,16 @@ def _audit() -> typer.Typer:
     return audit_app(where)
 
 
+def _vault() -> typer.Typer:
+    from hanmaru.platform.vault.cli import vault_app
+
+    def where(data: Path | None) -> tuple[Path, Path]:
+        settings = _settings(data)
+        return settings.data, settings.keys_folder
+
+    return vault_app(where)
+
+
 def _jobs() -> typer.Typer:
     from hanmaru.composition import city_document
     from hanmaru.locks import make_jobs
@@ -228,6 +238,7 @@ ELSEWHERE: dict[str, tuple[str, Callable[[], typer.Typer | Callable[..., None]]]
     "ingest": ("Bring a file into the hub.", _ingest),
     "policy": ("Check the policies, and say why they decide as they do.", _policy),
     "audit": ("Verify, search and export the audit trail.", _audit),
+    "vault": ("See the vaults, rotate and back up their keys.", _vault),
     "jobs": ("See the durable workflows, and stop them.", _jobs),
     "service": ("Begin a service of your own, and see which are installed.", _service),
     "connect": ("Run the configured connectors without the rest of the hub.", _connect),

@@ -260,6 +260,34 @@ def test_one_byte_edited_inserted_or_cut_anywhere_is_found(
         assert any(0 <= line - place <= 1 for place in places), (shown, line)
 
 
+@given(data=st.data())
+@pytest.mark.usefixtures("hurried")
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_run_of_bytes_cut_doubled_moved_or_blanked_anywhere_is_found(
+    trails: dict[str, dict[str, bytes]], tmp_path: Path, data: st.DataObject
+) -> None:
+    files = trails["closed"]
+    name = data.draw(st.sampled_from(sorted(files)))
+    content = files[name]
+    breaks = [0, *(at + 1 for at, byte in enumerate(content) if byte == 10)]
+    place = st.sampled_from(breaks) | st.integers(0, len(content))
+    first, last, to = sorted(data.draw(st.tuples(place, place, place)))
+    run = content[first:last]
+    damaged = data.draw(
+        st.sampled_from(
+            [
+                content[:first] + content[last:],
+                content[:last] + run + content[last:],
+                content[:first] + content[last:to] + run + content[to:],
+                content[:first] + bytes(len(run)) + content[last:],
+            ]
+        )
+    )
+    if damaged != content:
+        lay({**files, name: damaged}, tmp_path / "trail")
+        assert not check(tmp_path / "trail").ok
+
+
 @pytest.mark.parametrize("kind", ["closed", "killed"])
 def test_a_file_taken_away_is_found_whichever_it_is(
     trails: dict[str, dict[str, bytes]], tmp_path: Path, kind: str

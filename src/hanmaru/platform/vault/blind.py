@@ -174,7 +174,7 @@ def normalised(value: object) -> str:
     Hangul is compared without spaces. Raises VaultError for what is no text or number, or nothing.
     """
     text = " ".join(unicodedata.normalize("NFKC", str(value)).casefold().split()) if _is_value(value) else ""
-    if not text or len(text) > 1_000 or not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+    if not text or len(text) > 1_000 or (not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text)):
         raise VaultError("look for a text or a number of at most 1,000 characters")
     if re.fullmatch(r"[+(]?[\d ().+-]{6,}", text):
         digits = re.sub(r"\D", "", text)

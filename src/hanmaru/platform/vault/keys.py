@@ -190,11 +190,14 @@ class Keys:
         Raises VaultError when the master key is not here.
         """
         for _ in range(2):  # twice, for a rotation may end between the look at one file and at the other
+            if master not in self._wrappers:
+                here = [self.master_file.load(make=False)]
+                if following := self.master_file.next():
+                    here.append(following)
+                self._masters = {key.id: key for key in here}
+                self._wrappers = {key.id: key.derive("wrap") for key in here}
             if master in self._wrappers:
                 return self._wrappers[master]
-            here: list[Key] = [key for key in (self.master_file.load(make=False), self.master_file.next()) if key]
-            self._masters = {key.id: key for key in here}
-            self._wrappers = {key.id: key.derive("wrap") for key in here}
         raise VaultError(f"keys are wrapped by master key {master}, which {self.master_file.path} is not", 500)
 
 

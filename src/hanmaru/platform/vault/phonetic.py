@@ -18,10 +18,10 @@ _FIRST: Final = 0xAC00
 _SYLLABLES: Final = 11_172
 _BEFORE_I: Final = frozenset("YA YE YO YOH YU I".split())
 
-# What the coarse transcription keeps of a syllable: the same letters that `_coarse` makes of its romanisations.
-_COARSE_INITIAL: Final = "k k n t t l m p p s s _ c c c k t p h".split()
-_COARSE_MEDIAL: Final = "a e a e u e u e u a e e u u u e i u u i i".split()
-_COARSE_FINAL: Final = "_ k k k n n n t l k m l l l p l m p p t t nk t t k t p t".split()
+# The Revised Romanisation of a syllable's parts, but ㅢ as i: it is then read as any other romanisation is.
+_ROMAN_INITIAL: Final = "g kk n d tt r m b pp s ss _ j jj ch k t p h".split()
+_ROMAN_MEDIAL: Final = "a ae ya yae eo e yeo ye o wa wae oe yo u wo we wi yu eu i i".split()
+_ROMAN_FINAL: Final = "_ k k k n n n t l k m l l l p l m p p t t ng t t k t p t".split()
 
 _SURNAMES: Final = """
 김 kim gim | 이 lee yi rhee ree i | 박 park pak bak bark | 최 choi choe | 정 jung jeong chung cheong
@@ -107,8 +107,8 @@ def _of_hangul(name: str) -> Iterator[str]:
     letters: list[str] = []
     for syllable in name[split:]:
         initial, medial, final = _jamo(syllable)
-        letters += (_COARSE_INITIAL[initial], _COARSE_MEDIAL[medial], _COARSE_FINAL[final])
-    yield name[:split].translate(_SOUND_OF_SURNAME) + _squeezed("".join(letters).replace("_", ""))
+        letters += (_ROMAN_INITIAL[initial], _ROMAN_MEDIAL[medial], _ROMAN_FINAL[final])
+    yield name[:split].translate(_SOUND_OF_SURNAME) + _coarse("".join(letters).replace("_", ""))
 
 
 def _of_latin(words: list[str]) -> Iterator[str]:
