@@ -1,0 +1,1 @@
+"""What the audit trail costs: appending, verifying, searching a million records."""
