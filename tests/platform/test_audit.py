@@ -387,6 +387,17 @@ def test_an_unfinished_line_is_closed_by_a_record_that_accounts_for_it(tmp_path:
     assert torn in file.read_bytes()
 
 
+def test_a_writer_killed_while_it_began_a_segment_is_followed_without_alarm(tmp_path: Path) -> None:
+    killed(tmp_path)
+    (tmp_path / "audit/web-1/000002.log").touch()
+    assert not check(tmp_path).findings
+    for _ in range(2):
+        with Trail(tmp_path, tmp_path / "keys", "web-1") as trail:
+            trail.record(LOOK)
+        assert not check(tmp_path).findings
+    assert (tmp_path / "audit/web-1/000002.log").stat().st_size
+
+
 def test_a_line_that_lost_its_end_only_is_finished(tmp_path: Path) -> None:
     killed(tmp_path)
     file = tmp_path / "audit/web-1/000001.log"

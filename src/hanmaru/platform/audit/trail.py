@@ -44,7 +44,7 @@ from hanmaru.platform.audit.seal import (
     signing_key,
     sync_folder,
 )
-from hanmaru.platform.audit.walk import Brief, Finding, Walker
+from hanmaru.platform.audit.walk import Brief, Walker
 
 log = structlog.get_logger()
 
@@ -223,13 +223,16 @@ class Trail:
     def _rotate(self) -> None:
         """Begin the next segment once the one before is on disk and sealed as it is."""
         with self._lock:
-            self._checkpoint()
+            try:
+                self._checkpoint()
+                new = _new_segment(self._chain, self._number + 1)
+            except OSError as error:
+                log.warning("audit trail cannot begin a segment", chain=self.name, error=str(error))
+                return  # this one grows on until there is room
             os.fdatasync(self._file)
             self._seal(self._seq, self._hash)
-            self._number += 1
-            old, self._file = self._file, _new_segment(self._chain, self._number)
-            self._size = 0
-            os.close(old)
+            os.close(self._file)
+            self._file, self._number, self._size = new, self._number + 1, 0
 
     def _continue(self, keys: Path) -> None:
         """Find the chain's end; where it is not what was sealed, or unfinished, say so in a ``recovered`` record."""
@@ -264,17 +267,19 @@ class Trail:
             self._recovered(detail)
 
     def _recover(self, existing: list[Path], sealed: Head | None) -> dict[str, str]:
-        """Walk along the last segment to its end, and return what a ``recovered`` record should say."""
-        missed: list[Finding] = []
-        walker = Walker(self.name, missed.append)
-        before = last_line(existing[-2]) if len(existing) > 1 else b""
-        seq = _seq_of(before)
-        if before:
-            walker.follow(seq, before[:64])
-        found = sealed is None or (sealed.seq, sealed.hash.encode()) in ((0, GENESIS), (seq, before[:64]))
-        for _ in walker.walk(existing[-1]):
-            if sealed and walker.seq == sealed.seq:
-                found = found or walker.hash == sealed.hash.encode()
+        """Walk from the sealed head's segment to the end, and return what a ``recovered`` record should say."""
+        walker = Walker(self.name, lambda finding: None)
+        first = len(existing) - 1
+        while first and (sealed is None or _seq_of(last_line(existing[first - 1])) > sealed.seq):
+            first -= 1
+        if first:
+            before = last_line(existing[first - 1])
+            walker.follow(_seq_of(before), before[:64])
+        found = sealed is None or sealed.hash.encode() == walker.hash
+        for path in existing[first:]:
+            for _ in walker.walk(path):
+                if sealed and walker.seq == sealed.seq:
+                    found = found or walker.hash == sealed.hash.encode()
         self._seq, self._hash = walker.seq, walker.hash
         detail: dict[str, str] = {}
         if walker.unended:
@@ -313,7 +318,7 @@ def _hold(folder: Path, name: str) -> tuple[str, int]:
 
 
 def _new_segment(chain: Path, number: int) -> int:
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
     fd = os.open(segment(chain, number), flags, 0o600)
     sync_folder(chain)
     return fd
