@@ -288,6 +288,24 @@ async def test_an_engine_may_end_and_begin_again_in_the_same_process(jobs: Jobs,
 
 
 @only_sqlite
+async def test_the_how_to_works_as_it_stands(engine: Engine, url: str, capfd: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs/how-to/durable-workflows.md").read_text()
+    code, talk = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    module: dict[str, Any] = {"__name__": "stops"}
+    exec(code + talk, module)
+    service = module["service"]
+    jobs = Jobs(url, declared([(service.name, service.workflows, service.schedules)]))
+    running = asyncio.create_task(run_jobs(url, jobs, lambda _room: None, "Asia/Seoul"))
+    await module["talk"](jobs.room("stops"))
+    done = await until(jobs, "stops.2026-11", "done")
+    assert (done.published, await jobs.result(done.id)) == ({"rows": 13}, {"published": True})
+    assert capfd.readouterr().out == "published stops-2026-11, approved by p-4711\n"
+    running.cancel()
+    await asyncio.wait([running])
+    jobs.close()
+
+
+@only_sqlite
 async def test_the_command_line_lists_shows_and_cancels_with_a_line_in_the_trail(engine: Engine, url: str) -> None:
     jobs = Jobs(url, rooms())
     id = await jobs.room("desk").start("approval", {"case": "c-9"}, id="c-9")
