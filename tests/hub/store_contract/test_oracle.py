@@ -22,6 +22,7 @@ _tenants = itertools.count()
 TYPES, SCOPES = ("A", "B", "C"), ("/x", "/x/y", "/x/y/z", "/xx", "/q")
 ATTRIBUTES = ("n", "s", "m", "location", "deep")
 ids = st.lists(st.sampled_from([f"{n:02}" for n in range(14)]), unique=True, max_size=14)
+many = st.lists(st.sampled_from([f"{n:02}" for n in range(14)]), unique=True, min_size=4)
 scalars = st.one_of(
     st.integers(-3, 3),
     st.sampled_from(
@@ -57,7 +58,7 @@ shapes = st.one_of(st.builds(point, degrees, degrees), boxes.map(lambda b: box(*
 def entities(draw: st.DrawFn) -> list[Entity]:
     """Draw entities with random types, scopes, places and values, some with sub-attributes or several instances."""
     made: list[Entity] = []
-    for id in draw(ids):
+    for id in draw(st.one_of(ids, many)):
         members: dict[str, Any] = {}
         for attribute in draw(st.sets(st.sampled_from(["n", "s", "m"]))):
             members[attribute] = prop(draw(plain), draw(st.one_of(st.none(), st.integers(0, 5))))
@@ -126,27 +127,42 @@ def maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.one_of(st.none(), strategy)
 
 
-queries = st.builds(
-    ask,
-    type=maybe(selections),
-    q=maybe(questions),
-    scope=maybe(scope_questions),
-    geo=maybe(geos),
-    ids=st.one_of(st.just([]), st.just([]), ids),
-    id_pattern=maybe(st.sampled_from(["1", "^urn:x:0", "[02468]$"])),
-    attrs=st.lists(st.sampled_from(["n", "s", "deep", "other"]), max_size=2),
-    limit=st.integers(0, 5),
-    offset=st.integers(0, 4),
-    count=st.just(True),
+pages = {"limit": st.integers(0, 5), "offset": st.integers(0, 4), "count": st.just(True)}
+any_attributes = st.lists(st.sampled_from(["n", "s", "deep", "other"]), max_size=2)
+queries = st.one_of(
+    st.builds(
+        ask,
+        type=maybe(selections),
+        q=maybe(questions),
+        scope=maybe(scope_questions),
+        geo=maybe(geos),
+        ids=st.one_of(st.just([]), st.just([]), ids),
+        id_pattern=maybe(st.sampled_from(["1", "^urn:x:0", "[02468]$"])),
+        attrs=any_attributes,
+        **pages,
+    ),
+    st.builds(ask, q=questions, **pages),  # of one thing at a time, so that more is found
+    st.builds(ask, geo=geos, **pages),
+    st.builds(ask, attrs=any_attributes, **pages),
 )
 grants = st.builds(
     Grant,
-    types=maybe(st.frozensets(st.sampled_from(sorted(names(*TYPES))))),
+    types=maybe(st.frozensets(st.sampled_from(sorted(names(*TYPES))), max_size=2)),
     scopes=maybe(st.lists(st.sampled_from(["/x", "/x/y", "/q", "/"]), max_size=2).map(tuple)),
     attributes=maybe(st.frozensets(st.sampled_from(sorted(names(*ATTRIBUTES))))),
     area=maybe(st.sampled_from([(-4, -4, 0, 4), (0, -4, 4, 4), (-2, -2, 2, 2)]).map(lambda b: area(*b))),
 )
-unions = st.lists(grants, max_size=3).map(tuple)
+some_attributes = st.frozensets(st.sampled_from(sorted(names(*ATTRIBUTES))), min_size=1, max_size=3)
+views = st.one_of(  # restricted in one way each, so that several of them match the same entity
+    st.builds(Grant, types=st.sampled_from(TYPES).map(lambda t: names(t)), attributes=some_attributes),
+    st.builds(Grant, scopes=st.sampled_from([("/x",), ("/q",)]), attributes=some_attributes),
+    st.builds(
+        Grant,
+        area=st.sampled_from([(-4, -4, 1, 4), (0, -4, 4, 4)]).map(lambda b: area(*b)),
+        attributes=some_attributes,
+    ),
+)
+unions = st.one_of(st.lists(grants, max_size=3), st.lists(views, min_size=2, max_size=3)).map(tuple)
 
 
 def matched(e: Entity, union: tuple[Grant, ...]) -> list[Grant]:
