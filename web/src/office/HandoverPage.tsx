@@ -18,8 +18,8 @@ interface Request {
   until: string;
 }
 
-const STATES = ["", "requested", "approved", "delivered", "refused", "expired", "revoked"] as const;
-const TONES: Record<string, "good" | "warn" | "bad"> = { requested: "warn", approved: "good", delivered: "good", refused: "bad", revoked: "bad" };
+const STATES = ["", "requested", "approved", "delivered", "refused", "failed", "expired", "revoked"] as const;
+const TONES: Record<string, "good" | "warn" | "bad"> = { requested: "warn", approved: "good", delivered: "good", refused: "bad", failed: "bad", revoked: "bad" };
 
 function stateName(state: string): string {
   return hasMessage(`handover.state.${state}`) ? t(`handover.state.${state}`) : state;

@@ -23,11 +23,11 @@ interface Detail extends Workflow {
   steps: { name: string; started: string | null; ended: string | null; outcome: string }[];
 }
 
-const TONES: Record<string, "good" | "warn" | "bad"> = { SUCCESS: "good", ERROR: "bad", CANCELLED: "warn", PENDING: "warn", ENQUEUED: "warn" };
-const OVER = new Set(["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]);
+const TONES: Record<string, "good" | "warn" | "bad"> = { done: "good", failed: "bad", "given up": "bad", cancelled: "warn", uninstalled: "warn" };
+const OVER = new Set(["done", "failed", "cancelled", "given up"]);
 
 export function status(name: string): string {
-  return hasMessage(`jobs.status.${name.toLowerCase()}`) ? t(`jobs.status.${name.toLowerCase()}`) : name;
+  return hasMessage(`jobs.status.${name}`) ? t(`jobs.status.${name}`) : name;
 }
 
 export function JobsPage({ may }: PageProps): JSX.Element {
@@ -95,7 +95,7 @@ function Steps({ id, close }: { id: string; close: () => void }): JSX.Element {
           label={t("jobs.steps", { id })} empty={t("jobs.noSteps")} head={[t("jobs.step"), t("jobs.state"), t("jobs.begun"), t("jobs.ended")]}
           rows={data.steps.map((step, index) => ({
             key: String(index),
-            cells: [step.name, <Chip key="outcome" tone={TONES[step.outcome.toUpperCase()]}>{status(step.outcome)}</Chip>, step.started ? dateTime(step.started) : "–", step.ended ? dateTime(step.ended) : "–"],
+            cells: [step.name, <Chip key="outcome" tone={TONES[step.outcome]}>{status(step.outcome)}</Chip>, step.started ? dateTime(step.started) : "–", step.ended ? dateTime(step.ended) : "–"],
           }))}
         />
       )}
