@@ -46,7 +46,7 @@ def routes(services: Sequence[Service[Any]]) -> list[GuardedRoute]:
 
     return [
         GuardedRoute("/api/policy/v1/mine", mine, permission="public"),
-        GuardedRoute("/api/policy/v1/roles", roles, permission="accounts.read"),
+        GuardedRoute("/api/policy/v1/roles", roles, permission="account"),
     ]
 
 

@@ -4,12 +4,14 @@ import { api } from "../api";
 import { age, dateTime } from "../format";
 import { t } from "../i18n";
 import { createPasskey, passkeysWork } from "../passkeys";
+import { roleTitle, type Role } from "./AccountsPage";
 import { useLoaded } from "./data";
 import type { PageProps } from "./Office";
 import { Chip, DataTable, FormDialog, Section } from "./parts";
 
 interface Account {
   name: string;
+  title: string;
   roles: string[];
   totp: boolean;
   passkeys: { id: string; title: string; created: string; last_used: string | null }[];
@@ -19,14 +21,15 @@ interface Account {
 
 export function AccountPage({ session }: PageProps): JSX.Element {
   const { data: account, problem, reload } = useLoaded<Account>("/api/account");
+  const { data: roles } = useLoaded<{ roles: Role[] }>("/api/policy/v1/roles");
   if (!account) return <p className={problem ? "problem" : "hint"} role={problem ? "alert" : "status"}>{problem || t("app.loading")}</p>;
   const password = { name: "password", label: t("account.confirm"), type: "password", autoComplete: "current-password" };
   return (
     <>
       <Section title={t("account.you")}>
         <dl className="facts">
-          <dt>{t("sign.name")}</dt><dd>{account.name}</dd>
-          <dt>{t("account.roles")}</dt><dd>{account.roles.map((role) => <Chip key={role}>{role}</Chip>)}</dd>
+          <dt>{t("sign.name")}</dt><dd>{account.title || account.name}</dd>
+          <dt>{t("account.roles")}</dt><dd>{account.roles.map((role) => <Chip key={role}>{roleTitle(roles?.roles, role)}</Chip>)}</dd>
           <dt>{t("account.signedIn")}</dt><dd>{t(session.second_factor ? "account.withSecond" : "account.withoutSecond")}</dd>
         </dl>
         <div className="actions">
@@ -98,7 +101,7 @@ export function AccountPage({ session }: PageProps): JSX.Element {
           label={t("account.sessions")} empty={t("account.noSessions")} head={[t("account.device"), t("account.from"), t("account.started"), t("account.seen"), ""]}
           rows={account.sessions.map((one) => ({
             key: one.id,
-            cells: [one.agent || "–", one.address, dateTime(one.started), age(one.seen),
+            cells: [browser(one.agent), one.address, dateTime(one.started), age(one.seen),
               one.current ? <Chip key="now" tone="good">{t("account.thisOne")}</Chip> : (
                 <FormDialog key="end" danger open={t("account.end")} title={t("account.endSession")} submit={t("account.end")} run={async () => {
                   await api.delete(`/api/account/sessions/${encodeURIComponent(one.id)}`);
@@ -158,4 +161,12 @@ function Codes({ codes }: { codes: string[] }): JSX.Element {
       <ul className="codes">{codes.map((code) => <li key={code}><code>{code}</code></li>)}</ul>
     </>
   );
+}
+
+/** A user agent's browser and system, as people call them. */
+function browser(agent: string): string {
+  const name = ["Edg", "OPR", "SamsungBrowser", "Whale", "Firefox", "Chrome", "Safari"].find((one) => agent.includes(`${one}/`));
+  const system = ["Android", "iPhone", "iPad", "Windows", "Mac OS X", "Linux"].find((one) => agent.includes(one));
+  const shown = { Edg: "Edge", OPR: "Opera", SamsungBrowser: "Samsung Internet" }[name ?? ""] ?? name;
+  return [shown, system].filter(Boolean).join(" · ") || agent || "–";
 }

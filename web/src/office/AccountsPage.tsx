@@ -9,6 +9,7 @@ import { Chip, DataTable, FormDialog, Secret, Section } from "./parts";
 
 interface Account {
   name: string;
+  title: string;
   roles: string[];
   kind: string;
   locked: boolean;
@@ -50,7 +51,7 @@ export function AccountsPage({ session, may }: PageProps): JSX.Element {
         rows={accounts.map((one) => ({
           key: one.name,
           cells: [
-            one.name,
+            one.title ? `${one.title} (${one.name})` : one.name,
             <span key="roles" className="chips">{one.roles.map((role) => <Chip key={role}>{roleTitle(roles?.roles, role)}</Chip>)}</span>,
             <span key="state" className="chips">
               {one.locked && <Chip tone="bad">{t("accounts.locked")}</Chip>}
