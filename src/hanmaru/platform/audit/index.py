@@ -43,6 +43,7 @@ CREATE TABLE records (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX by_who ON records (who);
 CREATE INDEX by_action ON records (action);
+CREATE INDEX by_both ON records (who, action);
 CREATE INDEX by_denial ON records (decision) WHERE decision = 'deny';
 CREATE TABLE subjects (
   subject TEXT, at INTEGER, chain INTEGER, seq INTEGER, PRIMARY KEY (subject, at, chain, seq)

@@ -22,7 +22,7 @@ BEAT_S = 0.5
 DEAD_S = 10.0
 PAUSE_S = 0.003
 """Slept every 1,000 lines (some 3 ms of work), so that the requests of the same process are answered meanwhile."""
-MOST_BEHIND_LINES = 20 * BATCH_LINES
+MOST_BEHIND_LINES = 4 * BATCH_LINES
 """How much a search catches up before it answers; the rest is the background work's."""
 
 
