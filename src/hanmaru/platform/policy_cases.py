@@ -1,6 +1,6 @@
 """The cases that stand beside the policies: readable examples that are run against them.
 
-A ``*.test.toml`` file holds ``[[case]]`` tables: ``it`` (what the case shows), who asks (``roles``, ``kind``,
+A ``*.test.toml`` file holds ``[[case]]`` tables: ``it`` (what the case shows), who asks (``roles``, ``name``, ``kind``,
 ``second_factor``), ``purpose``, ``tenant``, ``demo``, and lists ``allow`` and ``deny`` of ``action`` or
 ``action Type::name``.
 """
@@ -22,6 +22,7 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     it: str
     roles: list[str]
+    name: str = "somebody"
     kind: Literal["person", "machine", "system"] = "person"
     second_factor: bool = False
     purpose: str = ""
@@ -59,7 +60,7 @@ def run(folders: Sequence[Path] = (), *, actions: Iterable[str] = (), expand: Ca
             raise PolicyError(f"{path}: {error}") from None
         for case in cases:
             policy = demo if case.demo else plain
-            caller = Caller("somebody", tuple(case.roles), case.kind, case.second_factor)
+            caller = Caller(case.name, tuple(case.roles), case.kind, case.second_factor)
             for expected, questions in ((True, case.allow), (False, case.deny)):
                 for question in questions:
                     asked += 1

@@ -16,7 +16,7 @@ from hanmaru.platform.vault.errors import VaultError
 if TYPE_CHECKING:
     from hanmaru.platform.handover.handover import Handover
 
-SYSTEM = Caller("system:handover", ("handover",), "system")
+SYSTEM = Caller("system:handover", kind="system")
 PROVENANCE = "handover"
 """Kind and id of the record that says where a copy comes from."""
 
