@@ -63,6 +63,7 @@ class BlindIndex:
     def __init__(self, path: Path, store: Store, declared: Sequence[Index]) -> None:
         """Open an index, making the file on first use."""
         self._store, self._declared = store, tuple(declared)
+        self.kinds = sorted({index.path.split(".")[0] for index in declared})
         self.db = Database(path, _SCHEMA, "derived")
 
     def close(self) -> None:
@@ -93,7 +94,7 @@ class BlindIndex:
                 if made != of or seq > self._store.written():
                     db.execute("DELETE FROM token")
                     seq = 0
-                rows, upto = self._store.written_after(seq, _BATCH)
+                rows, upto = self._store.written_after(seq, self.kinds, _BATCH)
                 keys = self._store.keys.get_many(
                     self._store.room, [(row.subject, row.key) for row in rows], missing=True
                 )

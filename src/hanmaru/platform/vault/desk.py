@@ -66,7 +66,7 @@ class Desk:
 
         def work() -> None:
             self.vault.store.put(items)
-            self.vault.catch_up()
+            self.vault.catch_up({address.kind for address, _ in items})
 
         await asyncio.to_thread(work)
 

@@ -43,11 +43,12 @@ CREATE TABLE IF NOT EXISTS written(seq INTEGER NOT NULL);
 INSERT INTO written SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM written);
 """
 
-_BY_ADDRESS = """
-SELECT r.subject, r.kind, r.id, r.version, r.key, r.seq, r.sealed FROM json_each(?) w CROSS JOIN record r
-ON r.subject = json_extract(w.value, '$[0]') AND r.kind = json_extract(w.value, '$[1]')
-AND r.id = json_extract(w.value, '$[2]')
+_ROWS = """
+FROM json_each(?) w CROSS JOIN record r ON r.subject = json_extract(w.value, '$[0]')
+AND r.kind = json_extract(w.value, '$[1]') AND r.id = json_extract(w.value, '$[2]')
 """
+_BY_ADDRESS = "SELECT r.subject, r.kind, r.id, r.version, r.key, r.seq, r.sealed" + _ROWS
+_VERSIONS = "SELECT r.subject, r.kind, r.id, r.version" + _ROWS
 
 _OLD = "SELECT subject, kind, id, version, key, seq, sealed FROM record WHERE subject = ? AND key != ? LIMIT ?"
 _UNDER_OTHER = """
@@ -56,7 +57,10 @@ UNION ALL SELECT 1 FROM blob WHERE subject = :subject AND key != :key LIMIT 1
 """
 _RESEAL = "UPDATE record SET key = ?, sealed = ? WHERE subject = ? AND kind = ? AND id = ?"
 _BLOB = "SELECT key, file FROM blob WHERE subject = ? AND kind = ? AND id = ?"
-_AFTER = "SELECT subject, kind, id, version, key, seq, sealed FROM record WHERE seq > ? ORDER BY seq LIMIT ?"
+_AFTER = """
+SELECT subject, kind, id, version, key, seq, sealed FROM record
+WHERE seq > ? AND kind IN (SELECT value FROM json_each(?)) ORDER BY seq LIMIT ?
+"""
 
 Document = Mapping[str, Any]
 
@@ -151,7 +155,7 @@ class Store:
         with self.db.write() as db:
             current = self._key_versions(db, {address.subject for address in encoded})
             keys = self.keys.get_many(self.room, list(current.items()))
-            before = {Address(*row[:3]): row[3] for row in db.execute(_BY_ADDRESS, (json.dumps(list(encoded)),))}
+            before = {Address(*row[:3]): row[3] for row in db.execute(_VERSIONS, (json.dumps(list(encoded)),))}
             (seq,) = db.execute("SELECT seq FROM written").fetchone()
             rows: list[Row] = []
             for address, plain in encoded.items():
@@ -184,10 +188,10 @@ class Store:
         with self.db.read() as db:
             return db.execute("SELECT seq FROM written").fetchone()[0]
 
-    def written_after(self, seq: int, limit: int) -> tuple[list[Row], int]:
-        """Return rows that were written after a number, in order, and the number up to which these are all."""
+    def written_after(self, seq: int, kinds: Sequence[str], limit: int) -> tuple[list[Row], int]:
+        """Return rows of some kinds that were written after a number, in order, and up to where these are all."""
         with self.db.read() as db:
-            rows = [Row(*row) for row in db.execute(_AFTER, (seq, limit))]
+            rows = [Row(*row) for row in db.execute(_AFTER, (seq, json.dumps(kinds), limit))]
             (written,) = db.execute("SELECT seq FROM written").fetchone()
         return rows, rows[-1].seq if len(rows) == limit else written
 

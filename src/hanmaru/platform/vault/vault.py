@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -142,9 +143,9 @@ class Vault:
         index.catch_up()
         return index
 
-    def catch_up(self) -> None:
-        """Index what was written since, if this process knows the declaration; blocks."""
-        if self._declared:
+    def catch_up(self, kinds: Set[str]) -> None:
+        """Index what was written of some kinds, if this process knows that any of them is indexed; blocks."""
+        if any(index.path.split(".")[0] in kinds for index in self._declared):
             self.level_index()
 
     def close(self) -> None:
@@ -156,4 +157,5 @@ class Vault:
     def _reindex(self) -> None:
         if index := self.index:
             index.clear()
-        self.catch_up()
+        if self._declared:
+            self.level_index()

@@ -1,0 +1,1 @@
+"""What keeping personal data in a vault costs."""
