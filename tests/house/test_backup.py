@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 
 from hanmaru.backup import BackupError, finish, restore, take
 from hanmaru.backup.archive import read_manifest
-from hanmaru.backup.swap import restoring
+from hanmaru.backup.swap import Order, restoring, write_order
 from hanmaru.config import Settings
 from hanmaru.platform.vault import Vaults
 from tests.platform.vaults import ALLOW, Caller, Kept
@@ -506,6 +506,19 @@ def test_accounts_come_back_and_everybody_signs_in_again(tmp_path: Path) -> None
         command("restore", str(archive), "--data", str(data))
         eventually(lambda: request(hub, "GET", "/readyz")[0] == 200)
         eventually(lambda: request(hub, "GET", "/ngsi-ld/v1/entities?type=T", authorization=authorization)[0] == 200)
+
+
+def test_a_swap_that_the_database_refuses_leaves_the_hub_as_it_was(tmp_path: Path) -> None:
+    with running(tmp_path, AUTH="off", SERVICES="") as hub:
+        made = Settings(data=tmp_path)
+        (tmp_path / ".restore-1").mkdir()
+        (tmp_path / ".restore-1" / "hub.pgdump").write_bytes(b"no dump")
+        write_order(made.data, Order(".restore-1", "before-restore-1", ("hub.db",), ()))
+        assert "pg_restore" in hub.logged("data not restored")["reason"]
+        eventually(lambda: request(hub, "GET", "/readyz")[0] == 200)
+        assert not (tmp_path / "run" / "restore.json").exists()
+        assert (tmp_path / "hub.db").is_file()
+        assert not (tmp_path / "before-restore-1").exists()
 
 
 def test_a_refused_restore_leaves_a_running_hub_alone(tmp_path: Path) -> None:

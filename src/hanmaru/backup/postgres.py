@@ -10,6 +10,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from hanmaru.backup.archive import BackupError
 
 DUMP = "hub.pgdump"
+LOCK_S = 60
+"""How long to wait for tables that somebody else uses, such as a hub on another machine that was not stopped."""
 
 
 def require(program: str) -> str:
@@ -38,7 +40,9 @@ def _run(program: str, url: str, arguments: Sequence[str]) -> None:
     parts = urlsplit(url)
     # Other users of the machine see a process's arguments, but not its environment.
     bare = urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", "@")))
-    environment = {**os.environ, **({"PGPASSWORD": unquote(parts.password)} if parts.password else {})}
+    environment = {**os.environ, "PGCONNECT_TIMEOUT": "10", "PGOPTIONS": f"-c lock_timeout={LOCK_S}s"}
+    if parts.password:
+        environment["PGPASSWORD"] = unquote(parts.password)
     command = [require(program), f"--dbname={bare}", *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
