@@ -106,7 +106,7 @@ class Factors:
         typed = "".join(code.split()).replace("-", "").lower()
         if len(typed) == 6 and typed.isdecimal() and typed.isascii():
             return "totp" if self._accept_totp(name, typed) else None
-        with self._file.write(changes=True) as db:
+        with self._file.write() as db:
             sql = "DELETE FROM recovery WHERE name = ? AND digest = ?"
             return "recovery" if db.execute(sql, (name, self._digest(name, typed))).rowcount else None
 

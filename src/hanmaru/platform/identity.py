@@ -135,12 +135,14 @@ class Identity:
 
         def attempt() -> tuple[float, bool]:
             wait_s = known.attempts.wait_s(name, address)
-            verified = not wait_s and known.accounts.verify(account, password)
-            if not verified and not wait_s:
+            if wait_s:
+                return wait_s, False
+            verified = known.accounts.verify(account, password)
+            if not verified:
                 known.attempts.failed(name, address)
             elif account and not account.second_factor and not account.locked:
                 known.attempts.succeeded(name, address)
-            return wait_s, verified
+            return 0, verified
 
         async with self._turn:
             wait_s, verified = await asyncio.to_thread(attempt)
@@ -171,12 +173,12 @@ class Identity:
 
         def attempt() -> tuple[float, str | None]:
             wait_s = known.attempts.wait_s(account.name, address)
-            way = None if wait_s else known.factors.accept(account.name, code)
-            if way:
-                known.attempts.succeeded(account.name, address)
-            elif not wait_s:
+            if wait_s:
+                return wait_s, None
+            way = known.factors.accept(account.name, code)
+            if way is None:
                 known.attempts.failed(account.name, address)
-            return wait_s, way
+            return 0, way
 
         async with self._code_turn:  # one at a time, so that no code is tried before the one before it is counted
             wait_s, way = await asyncio.to_thread(attempt)
@@ -237,6 +239,7 @@ class Identity:
 
         def start() -> str:
             known.accounts.signed_in(account.name)
+            known.attempts.succeeded(account.name, address_of(scope))
             return known.sessions.start(
                 account.name, second_factor=second_factor, address=address_of(scope), agent=agent, instead_of=before
             )
