@@ -9,7 +9,9 @@ import sqlite3
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,7 @@ from hanmaru.platform.jobs.states import State
 from hanmaru.platform.problems import Problem
 from tests.asgi import ask
 from tests.platform.jobs_engine import DAYS_3, rooms
+from tests.running import Running, running
 
 DIED = -signal.SIGKILL
 
@@ -303,6 +306,33 @@ async def test_the_how_to_works_as_it_stands(engine: Engine, url: str, capfd: py
     running.cancel()
     await asyncio.wait([running])
     jobs.close()
+
+
+def test_a_hub_runs_its_own_jobs_and_again_after_its_engine_was_killed(tmp_path: Path) -> None:
+    def schedules(hub: Running) -> Any:
+        with urllib.request.urlopen(hub.url + "/api/jobs/v1/schedules", timeout=10) as answer:
+            return json.load(answer)["schedules"]
+
+    with running(tmp_path, AUTH="off") as hub:
+        assert {"handover.ends"} <= {plan["name"] for plan in schedules(hub)}
+        engine_of(hub).kill()
+        hub.logged("worker ended")
+        engine_of(hub)
+        assert schedules(hub)
+    failures = [line for line in hub.logs if line.get("level") in ("error", "critical")]
+    assert [line["event"] for line in failures] == ["worker ended"]
+
+
+def engine_of(hub: Running) -> psutil.Process:
+    """Wait for the worker that runs workflows, and holds their threads and no listening socket."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        for worker in hub.workers():
+            with suppress(psutil.Error):
+                if worker.num_threads() > 5 and not worker.net_connections():
+                    return worker
+        time.sleep(0.1)
+    raise AssertionError("no engine")
 
 
 @only_sqlite
