@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hanmaru.banner import announce, demo_made, first_token, open_accounts
-from hanmaru.config import Settings
+from hanmaru.config import ConfigError, Settings, load
 from hanmaru.platform.accounts import ROLES
 from hanmaru.platform.attempts import FREE
 from tests.running import running
@@ -49,6 +49,15 @@ def test_the_demo_prints_an_account_for_each_role(tmp_path: Path, capsys: pytest
     accounts = open_accounts(Settings(data=tmp_path))
     assert accounts.verify(accounts.find("auditor"), shown["auditor"])
     accounts.close()
+
+
+@pytest.mark.parametrize(
+    "url", ["hub.city.example", "ftp://hub.city.example", "https://hub.city.example/city", "https:"]
+)
+def test_a_public_url_is_an_origin(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("HANMARU_PUBLIC_URL", url)
+    with pytest.raises(ConfigError, match="public_url"):
+        load()
 
 
 def ask(url: str, method: str = "GET", body: Any = None, **headers: str) -> tuple[int, Any, str]:
