@@ -141,9 +141,14 @@ def attributes_seen(access: Access, entity: Entity) -> Attributes:
     return attributes_of(grants)
 
 
-def project(access: Access, entity: Entity) -> Entity:
-    """Return a visible entity with its visible attributes only."""
-    return only(entity, attributes_seen(access, entity))
+def project_each(access: Access, entities: Sequence[Entity]) -> Sequence[Entity]:
+    """Return visible entities with their visible attributes only."""
+    grants = grants_of(access)
+    if len({grant.attributes for grant in grants}) == 1:
+        visible = attributes_of(grants)
+        return entities if visible is None else [only(entity, visible) for entity in entities]
+    matched = matching_each(grants, entities)
+    return [only(entity, attributes_of(some)) for entity, some in zip(entities, matched, strict=True)]
 
 
 def only(entity: Entity, attributes: Attributes) -> Entity:

@@ -109,12 +109,14 @@ class _Sight:
             box = area_query(grant.area).box() or ()
             yield Condition(self.dialect.touches, (self.ids.get(LOCATION, -1), *box))
 
+    def showing(self, attribute: str) -> Condition | None:
+        """Return the condition that a visible entity shows an attribute; None when every one does."""
+        showing = [g for g in self.grants if g.attributes is None or attribute in g.attributes]
+        return self.some(showing) if len(showing) < len(self.grants) else None
+
     def shown(self, attribute: str, condition: Condition) -> Condition:
         """Return a condition on an attribute for entities that show it."""
-        showing = [g for g in self.grants if g.attributes is None or attribute in g.attributes]
-        if not showing:
-            return Condition(NOTHING)
-        matched = self.some(showing) if len(showing) < len(self.grants) else None
+        matched = self.showing(attribute)
         return condition if matched is None else _both([matched, condition])
 
     def by_attributes(self, more: Callable[[Attributes], Condition]) -> Condition:
@@ -159,8 +161,8 @@ def compile_query(
         found.append(Condition(dialect.id_matches, (dialect.pattern(query.id_pattern),)))
     if query.attrs:
         found.append(_either([sight.shown(a, _has_attribute(a, ids, dialect.fence)) for a in query.attrs]))
-    if query.geo is not None:
-        found.append(sight.shown(query.geo.attribute, Condition("1=1")))
+    if query.geo is not None and (matched := sight.showing(query.geo.attribute)) is not None:
+        found.append(matched)
     if query.q is not None:
 
         def compared(term: Term) -> Condition:

@@ -34,7 +34,7 @@ from hanmaru.hub.visibility import (
     matching_each,
     meets,
     only,
-    project,
+    project_each,
 )
 from hanmaru.platform.access import Access, Grant
 
@@ -106,11 +106,11 @@ async def query(connection: Connection, names: Names, access: Access, query: Ent
     selection = await compile_selection(connection, names, access, query)
     if selection.exact and not query.count:
         rows = await _docs_of_page(connection, selection, query) if query.limit else []
-        return Page([project(access, decode_entity(doc)) for (doc,) in rows])
+        return Page(project_each(access, [decode_entity(doc) for (doc,) in rows]))
     async with snapshot(connection):  # one state for the page and its count
         keys, count = await page_of(connection, selection, query)
         docs = await docs_of(connection, keys)
-    return Page([project(access, decode_entity(doc)) for doc in docs], count)
+    return Page(project_each(access, [decode_entity(doc) for doc in docs]), count)
 
 
 async def docs_of(connection: Connection, keys: Sequence[int]) -> list[bytes]:

@@ -34,7 +34,7 @@ from hanmaru.hub.visibility import (
     matching_each,
     meets,
     only,
-    project,
+    project_each,
 )
 from hanmaru.platform.access import Access, Grant
 
@@ -98,7 +98,7 @@ def query(db: Database, access: Access, query: EntityQuery) -> Page:
     with db:  # one snapshot for the page and its count
         keys, count = select(db, access, query)
         docs = [_doc(db, key) for key in keys]
-    return Page([project(access, decode_entity(doc)) for doc in docs], count)
+    return Page(project_each(access, [decode_entity(doc) for doc in docs]), count)
 
 
 def select(
