@@ -1,5 +1,6 @@
 """Who asks: credentials, cookies, forged requests, and the limits on guessing."""
 
+import asyncio
 import time
 from base64 import b64encode
 from pathlib import Path
@@ -17,6 +18,7 @@ from hanmaru.platform.attempts import FREE
 from hanmaru.platform.identity import Identified, Identity
 from hanmaru.platform.policy import GuardedRoute
 from hanmaru.platform.problems import Problem
+from hanmaru.platform.sessions import Sessions
 from tests.asgi import Answer, ask
 
 
@@ -168,3 +170,32 @@ async def test_with_login_off_everybody_on_this_machine_is_the_owner_and_no_othe
     assert (await ask(app, "/api/session")).json()["login"] is False
     assert (await ask(app, "/things", host="rebound.example")).status == 403
     assert (await ask(app, "/things", method="POST", headers={"origin": "http://evil.example"})).status == 403
+
+
+async def test_guessing_at_once_is_limited_as_guessing_in_turn(app: Starlette) -> None:
+    answers = await asyncio.gather(*(sign_in(app, "kim", f"guess {n}") for n in range(30)))
+    statuses = [answer.status for answer in answers]
+    assert set(statuses) == {401, 429}
+    assert FREE <= statuses.count(401) <= FREE + 1  # two are verified at a time
+
+
+async def test_a_session_in_use_is_noted_for_the_other_workers(accounts: Accounts, tmp_path: Path) -> None:
+    now = time.time()
+
+    def clock() -> float:
+        return now
+
+    who = Identity(accounts)
+    assert who.known
+    who.known.sessions = Sessions(accounts, 3600, clock)
+    app = make(who)
+    cookie = {"cookie": (await sign_in(app, "kim", "reads things")).headers["set-cookie"].partition(";")[0]}
+    elsewhere = Sessions(Accounts(tmp_path), 3600, clock)
+    for _ in range(3):
+        now += 1800
+        assert (await ask(app, "/things", headers=cookie)).status == 204
+        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))  # noting happens aside
+        assert [session.seen for session in elsewhere.of("kim")] == [now]
+    now += 3601
+    assert (await ask(app, "/things", headers=cookie)).status == 401
+    assert elsewhere.of("kim") == []
