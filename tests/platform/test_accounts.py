@@ -10,6 +10,7 @@ import pytest
 
 from hanmaru.platform import sessions as module
 from hanmaru.platform.accounts import ROLES, AccountError, Accounts, demo_accounts
+from hanmaru.platform.accounts_file import FILE
 from hanmaru.platform.attempts import FREE, FREE_OF_ADDRESS, FREE_OF_NAME, LONGEST_WAIT_S, Attempts, network
 from hanmaru.platform.passwords import PasswordError, check, generate
 from hanmaru.platform.sessions import Sessions
@@ -253,6 +254,8 @@ def test_the_first_setup_link_makes_an_administrator(tmp_path: Path) -> None:
 def test_roles_from_a_provider_replace_those_before_and_never_touch_built_in_accounts(accounts: Accounts) -> None:
     assert accounts.provided("lee@city", ["reader"]).roles == ("reader",)
     assert accounts.provided("lee@city", ["writer", "auditor"]).roles == ("writer", "auditor")
+    assert accounts.provided("lee@city", ["reader"], "Lee").title == "Lee"
+    assert accounts.provided("lee@city", ["reader"], "Lee Jun").title == "Lee Jun"
     with pytest.raises(AccountError, match="built-in"):
         accounts.provided("kim", ["admin"])
     for refused in (accounts.setup_token, lambda name: accounts.set_password(name, "writes things")):
@@ -328,3 +331,29 @@ def test_the_demo_has_an_account_for_each_role_and_forgets_changed_ones(tmp_path
     assert demo_accounts(tmp_path) == first
     Accounts(tmp_path).set_password("admin", "quite another one")
     assert [a.name for a in demo_accounts(tmp_path, ("admin", "reader"))] == ["reader"]
+
+
+def test_the_provider_takes_a_role_from_the_last_administrator_and_ends_their_sessions(tmp_path: Path) -> None:
+    accounts = Accounts(tmp_path)
+    accounts.provided("oidc:lee", ["admin"])
+    sessions = Sessions(accounts)
+    token = sessions.start("oidc:lee", second_factor=False, address="", agent="")
+    assert sessions.find(token)
+    assert accounts.provided("oidc:lee", ["reader"]).roles == ("reader",)
+    assert sessions.find(token) is None
+    with pytest.raises(AccountError, match="without a colon"):
+        accounts.add("oidc:kim", "writes many things", "reader")
+    accounts.close()
+
+
+def test_a_file_without_titles_gets_them(tmp_path: Path) -> None:
+    accounts = Accounts(tmp_path)
+    accounts.provided("oidc:lee", ["reader"], "Lee")
+    accounts.close()
+    with sqlite3.connect(tmp_path / FILE) as db:
+        db.execute("ALTER TABLE account DROP COLUMN title")
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    accounts = Accounts(tmp_path)
+    assert accounts.provided("oidc:lee", ["reader"], "Lee").title == "Lee"
+    accounts.close()

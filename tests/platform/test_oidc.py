@@ -152,6 +152,9 @@ async def test_somebody_signs_in_and_gets_the_roles_of_their_groups(house: House
     assert answer.headers["referrer-policy"] == "no-referrer"
     me = (await ask(house.app, "/who", headers=session(answer))).json()
     assert me == {"name": "oidc:mina", "roles": ["admin"], "second_factor": False}
+    account = house.accounts.find("oidc:mina")
+    assert account
+    assert (account.title, account.provider, account.hash) == ("mina", True, None)
     assert [(record.action, record.who) for record in house.records] == [("session.start", "oidc:mina")]
 
 

@@ -243,7 +243,14 @@ async def test_an_administrator_invites_and_never_knows_the_password(
     assert (await park.ask("POST", "/api/setup", {"token": token, "password": NEW})).status == 401
     listed = {account["name"]: account for account in (await lee.ask("GET", "/api/accounts")).json()}
     assert listed["park"]["last_sign_in"].endswith("Z")
-    expected = {"name": "lee", "roles": ["admin"], "kind": "person", "locked": False, "second_factor": True}
+    expected = {
+        "name": "lee",
+        "title": "",
+        "roles": ["admin"],
+        "kind": "person",
+        "locked": False,
+        "second_factor": True,
+    }
     assert listed["lee"] == listed["lee"] | expected
     assert token.encode() not in trail(tmp_path)
     added = next(record for record in noted(tmp_path) if record["action"] == "account.add")

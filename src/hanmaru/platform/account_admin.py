@@ -118,6 +118,7 @@ def _link(identity: Identity, request: Request, token: str) -> str:
 def _document(known: Known, account: Account, last_sign_in: float | None) -> dict[str, Any]:
     return {
         "name": account.name,
+        "title": account.title,
         "roles": account.roles,
         "kind": "person",
         "provider": account.provider,

@@ -64,6 +64,7 @@ def routes(identity: Identity) -> list[BaseRoute]:
         return answer(
             {
                 "name": me.name,
+                "title": me.title,
                 "roles": me.roles,
                 "provider": me.provider,
                 "totp": "totp" in ways,

@@ -36,7 +36,8 @@ class Account:
     """A person's account.
 
     ``hash`` is None until its person has chosen a password, and for ever where ``provider`` says that an OpenID Connect
-    provider signs them in. ``second_factor`` says whether a password alone is not enough.
+    provider signs them in; ``title`` is what they are called there. ``second_factor`` says whether a password alone is
+    not enough.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Account:
     provider: bool = False
     locked: bool = False
     second_factor: bool = False
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,19 +104,22 @@ class Accounts:
         self._add(name, None, roles)
         return self.setup_token(name)
 
-    def provided(self, name: str, roles: Sequence[str]) -> Account:
-        """Return the account of somebody whom the provider signed in, made or given the roles it has now.
+    def provided(self, name: str, roles: Sequence[str], title: str = "") -> Account:
+        """Return the account of somebody whom the provider signed in, made or given the roles and title it has now.
 
         Raises AccountError when the name is a built-in account's.
         """
         account = self.find(name)
         if account is None:
-            self._add(self.usable(name, provider=True), None, roles, provider=True)
+            self._add(self.usable(name, provider=True), None, roles, provider=True, title=title)
         elif not account.provider:
             raise AccountError(f"the name {name!r} belongs to a built-in account")
         elif set(account.roles) != set(roles):
             with self.file.write(changes=True) as db:  # the provider's word holds for the last administrator, too
                 _give(db, account, roles)
+        if account and account.title != title:
+            with self.file.write(changes=True) as db:
+                db.execute("UPDATE account SET title = ? WHERE name = ?", (title, account.name))
         found = self.find(name)
         assert found
         return found
@@ -236,9 +241,11 @@ class Accounts:
             db.execute("DELETE FROM session WHERE name = ?", (name,))
         return self.find(name)
 
-    def _add(self, name: str, hash: str | None, roles: Sequence[str], *, provider: bool = False) -> None:
+    def _add(
+        self, name: str, hash: str | None, roles: Sequence[str], *, provider: bool = False, title: str = ""
+    ) -> None:
         with self.file.write(changes=True) as db:
-            _insert(db, name, hash, _roles(roles), provider=provider)
+            _insert(db, name, hash, _roles(roles), provider=provider, title=title)
 
     def _existing(self, name: str) -> Account:
         account = self.find(name)
@@ -255,12 +262,12 @@ class Accounts:
         generation = self.file.generation()
         if generation != self._generation:
             rows = self.file.read(
-                "SELECT name, hash, roles, provider, locked,"
+                "SELECT name, hash, roles, provider, locked, title,"
                 " totp IS NOT NULL OR EXISTS(SELECT 1 FROM passkey WHERE passkey.name = account.name) FROM account"
             )
             self._accounts = {
-                name: Account(name, hash, tuple(roles.split()), bool(provider), bool(locked), bool(second))
-                for name, hash, roles, provider, locked, second in rows
+                name: Account(name, hash, tuple(roles.split()), bool(provider), bool(locked), bool(second), title)
+                for name, hash, roles, provider, locked, title, second in rows
             }
             self._generation = generation
         return self._accounts
@@ -313,11 +320,18 @@ def _give(db: sqlite3.Connection, account: Account, roles: Sequence[str]) -> Non
 
 
 def _insert(
-    db: sqlite3.Connection, name: str, hash: str | None, roles: Sequence[str], *, provider: bool = False
+    db: sqlite3.Connection,
+    name: str,
+    hash: str | None,
+    roles: Sequence[str],
+    *,
+    provider: bool = False,
+    title: str = "",
 ) -> None:
-    row = (name, hash, " ".join(roles), provider, secrets.token_bytes(32), time.time())
+    row = (name, hash, " ".join(roles), provider, secrets.token_bytes(32), time.time(), title)
     try:
-        db.execute("INSERT INTO account(name, hash, roles, provider, handle, created) VALUES(?, ?, ?, ?, ?, ?)", row)
+        columns = "name, hash, roles, provider, handle, created, title"
+        db.execute(f"INSERT INTO account({columns}) VALUES(?, ?, ?, ?, ?, ?, ?)", row)
     except sqlite3.IntegrityError:
         raise AccountError(f"there is already an account {name!r}") from None
 

@@ -25,7 +25,7 @@ _SCHEMA = """
 CREATE TABLE account(
   name TEXT PRIMARY KEY, hash TEXT, roles TEXT NOT NULL, provider INTEGER NOT NULL DEFAULT 0,
   locked INTEGER NOT NULL DEFAULT 0, handle BLOB NOT NULL, created REAL NOT NULL, last_sign_in REAL,
-  totp BLOB, totp_step INTEGER NOT NULL DEFAULT 0, totp_offer BLOB
+  totp BLOB, totp_step INTEGER NOT NULL DEFAULT 0, totp_offer BLOB, title TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 CREATE TABLE session(
   digest BLOB PRIMARY KEY, id TEXT NOT NULL, name TEXT NOT NULL, second_factor INTEGER NOT NULL, started REAL NOT NULL,
@@ -45,7 +45,7 @@ CREATE TABLE known(key BLOB PRIMARY KEY, name TEXT NOT NULL, seen REAL NOT NULL)
 CREATE TABLE generation(n INTEGER NOT NULL);
 INSERT INTO generation VALUES(0);
 """
-_VERSION = 1
+_VERSION = 2
 
 
 class KeyFileError(Exception):
@@ -137,6 +137,10 @@ def digest(token: str) -> bytes:
 def _make(db: sqlite3.Connection) -> None:
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version >= _VERSION:
+        return
+    if version == 1:
+        db.execute("ALTER TABLE account ADD COLUMN title TEXT NOT NULL DEFAULT ''")
+        db.execute(f"PRAGMA user_version = {_VERSION}")
         return
     older = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'account'").fetchone()
     if older:  # the form of 0.1: account(name, hash, roles), session(digest, name, expires)

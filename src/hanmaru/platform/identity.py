@@ -204,19 +204,26 @@ class Identity:
         return account
 
     async def begin_session(
-        self, account_name: str, request: Request, *, second_factor: bool, roles: tuple[str, ...] | None = None
+        self,
+        account_name: str,
+        request: Request,
+        *,
+        second_factor: bool,
+        roles: tuple[str, ...] | None = None,
+        title: str = "",
     ) -> Callable[[Response], None]:
         """Start a session for somebody whose identity is established; return what puts its cookie onto a response.
 
         ``roles``, where given, are the provider's word at this log-in: they become the account's, which is made,
-        without a password, when it is not there. The cookie is SameSite=Strict: a redirect that another site began does
-        not carry it, so answer with a page. Raises Problem 403 when the account is locked, 409 when ``roles`` are given
-        for a built-in account's name or are none, and 404 when they are not given and there is no account.
+        without a password, when it is not there, and ``title`` is what people know it by. The cookie is
+        SameSite=Strict: a redirect that another site began does not carry it, so answer with a page. Raises Problem 403
+        when the account is locked, 409 when ``roles`` are given for a built-in account's name or are none, and 404 when
+        they are not given and there is no account.
         """
         known = self.with_login()
         try:
             if roles is not None:
-                account = await asyncio.to_thread(known.accounts.provided, account_name, roles)
+                account = await asyncio.to_thread(known.accounts.provided, account_name, roles, title)
             else:
                 account = known.accounts.find(account_name)
         except AccountError as error:

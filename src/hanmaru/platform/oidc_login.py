@@ -197,7 +197,7 @@ class LoginDesk:
     async def _welcome(self, request: Request, person: Person, next: str) -> Response:
         try:
             put = await self._identity.begin_session(
-                person.account, request, second_factor=person.second_factor, roles=person.roles
+                person.account, request, second_factor=person.second_factor, roles=person.roles, title=person.shown
             )
         except Problem as problem:
             return refusal(request, problem.status, "refused", problem.detail, again=next)
