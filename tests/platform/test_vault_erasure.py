@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-import os
 import re
 import shutil
 import sqlite3
@@ -26,6 +25,7 @@ from hanmaru.platform.vault.blobs import CHUNK
 from hanmaru.platform.vault.crypto import Key
 from hanmaru.platform.vault.keys import Keys, unwrap
 from hanmaru.platform.vault.store import Address
+from tests.platform import killing
 from tests.platform.vaults import ALLOW, Caller
 
 NAME, PHONE = "선우하윤슬", "010-7351-9264"
@@ -283,76 +283,14 @@ async def test_no_restore_brings_back_who_was_destroyed(city: City) -> None:
     await others_open(city, case, other)
 
 
-KILLED = """
-import os, shutil, signal, sys
-from pathlib import Path
-from hanmaru.platform.vault import destroy
-from hanmaru.platform.vault.keys import Keys
-
-source, subject, copies = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
-
-
-def lines(city, kill_at):
-    seen = 0
-
-    def trace(frame, event, arg):
-        nonlocal seen
-        if "/platform/vault/" not in frame.f_code.co_filename:
-            return None
-        if event == "line":
-            seen += 1
-            if seen == kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-        return trace
-
-    keys = Keys(city / "keys")
-    sys.settrace(trace)
-    destroy.destroy(city / "data", keys, "trace", subject)
-    sys.settrace(None)
-    keys.close()
-    return seen
-
-
-def run(city, kill_at):
-    out, into = os.pipe()
-    if not (child := os.fork()):
-        os.write(into, b"%d" % lines(city, kill_at))
-        os._exit(0)
-    os.close(into)
-    _, status = os.waitpid(child, 0)
-    with os.fdopen(out, "rb") as file:
-        return status, file.read()
-
-
-def copy(name):
-    city = copies / name
-    shutil.copytree(source, city)
-    db = __import__("sqlite3").connect(city / "keys" / "keys.db")
-    db.execute("UPDATE folder SET path = ?", (str(city / "key-backups"),))
-    db.commit()
-    db.close()
-    return city
-
-
-status, total = run(copy("whole"), 0)
-assert status == 0
-times = 24
-for number in range(times):
-    city = copy(str(number))
-    status, _ = run(city, 1 + int(total) * number // times)
-    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, status
-"""
-
-
 async def test_a_destruction_that_is_killed_is_finished_at_the_next_start(city: City, tmp_path: Path) -> None:
     case, other = await built(city)
     wrapped = wrapped_keys(city.keys / "keys.db", case)
     back_up(city)
     old = left_of(city.data, case)
     copies = tmp_path / "copies"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HANMARU_")}
-    command = [sys.executable, "-c", KILLED, str(city.root), case, str(copies)]
-    await asyncio.to_thread(subprocess.run, command, check=True, env=environment, timeout=200)
+    command = [sys.executable, killing.__file__, str(city.root), str(copies), "24", "destroy", case]
+    await asyncio.to_thread(subprocess.run, command, check=True, timeout=200)
     asked = 0
     for root in sorted(copies.iterdir()):
         copy = City(root)

@@ -129,6 +129,13 @@ async def test_a_table_comes_back_and_only_with_its_key(desk: Desk, vaults: Vaul
         await lake.read_table(desk, case, "phones")
 
 
+async def test_a_table_that_cannot_be_written_leaves_nothing(desk: Desk, vaults: Vaults) -> None:
+    case = await desk.open_subject("dataset")
+    with pytest.raises(VaultError, match="Parquet can hold"):
+        await lake.write_table(desk, case, "calls", pa.table({"a": pa.nulls(1, pa.month_day_nano_interval())}))
+    assert not [*(vaults.data / "vaults" / "trace" / "lake" / case).iterdir()]
+
+
 async def test_many_tables_are_scanned_as_one(desk: Desk) -> None:
     case = await desk.open_subject("dataset")
     for part in range(20):

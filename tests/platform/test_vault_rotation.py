@@ -13,6 +13,7 @@ import pytest
 
 from hanmaru.platform.vault import Desk, Index, VaultError, Vaults, backup, lake, rotate
 from hanmaru.platform.vault.keys import Keys
+from tests.platform import killing
 from tests.platform.vaults import Caller, opened
 
 KIM = {"name": "김민준", "phone": "010-1234-5678"}
@@ -130,71 +131,13 @@ async def test_writes_during_a_rotation_are_not_lost(vaults: Vaults) -> None:
     assert vaults.keys.versions("trace", subject) == [2]
 
 
-KILLED = """
-import os, shutil, signal, sys
-from pathlib import Path
-import pyarrow.dataset, pyarrow.parquet.encryption
-from hanmaru.platform.vault import rotate
-from hanmaru.platform.vault.keys import Keys
-
-source, what, copies = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
-
-
-def lines(city, kill_at):
-    seen = 0
-
-    def trace(frame, event, arg):
-        nonlocal seen
-        if "/platform/vault/" not in frame.f_code.co_filename:
-            return None
-        if event == "line":
-            seen += 1
-            if seen == kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-        return trace
-
-    keys = Keys(city / "keys")
-    sys.settrace(trace)
-    if what == "master":
-        rotate.rotate_master(keys)
-    else:
-        rotate.rotate_subject(city / "data", keys, "trace", what)
-    sys.settrace(None)
-    keys.close()
-    return seen
-
-
-def run(city, kill_at):
-    out, into = os.pipe()
-    if not (child := os.fork()):
-        os.write(into, b"%d" % lines(city, kill_at))
-        os._exit(0)
-    os.close(into)
-    _, status = os.waitpid(child, 0)
-    with os.fdopen(out, "rb") as file:
-        return status, file.read()
-
-
-shutil.copytree(source, copies / "whole")
-status, total = run(copies / "whole", 0)
-assert status == 0
-times = 16
-for number in range(times):
-    city = copies / str(number)
-    shutil.copytree(source, city)
-    status, _ = run(city, 1 + int(total) * number // times)
-    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, status
-"""
-
-
 @pytest.mark.parametrize("what", ["master", "subject"])
 async def test_a_rotation_that_is_killed_loses_nothing_and_is_finished_by_the_next(tmp_path: Path, what: str) -> None:
     city = opened(tmp_path / "city")
     subjects = await filled(city)
     city.close()
     copies = tmp_path / "copies"
-    argument = what if what == "master" else subjects[0]
-    command = [sys.executable, "-c", KILLED, str(tmp_path / "city"), argument, str(copies)]
+    command = [sys.executable, killing.__file__, str(tmp_path / "city"), str(copies), "16", what, subjects[0]]
     await asyncio.to_thread(subprocess.run, command, check=True, timeout=200)
     middle = 0
     for folder in sorted(copies.iterdir()):

@@ -15,6 +15,7 @@ An engine that spills to a disk would write plaintext there: give it no folder t
 
 import asyncio
 import base64
+import os
 import secrets
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -112,17 +113,18 @@ class SubjectLake:
         metadata = {**(table.schema.metadata or {}), _PLACE: self._place(name)}
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         new = self._folder / f"{name}.{secrets.token_hex(4)}.new"
-        with _errors(self._what(name)):
-            factory, connection = self._factory()
-            seal = factory.file_encryption_properties(connection, how)
-            pq.write_table(table.replace_schema_metadata(metadata), new, encryption_properties=seal)
-        sync_file(new)
-        new.chmod(0o600)
+        factory, connection = self._factory()
+        seal = factory.file_encryption_properties(connection, how)
         try:
+            os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            pq.write_table(table.replace_schema_metadata(metadata), new, encryption_properties=seal)
+            sync_file(new)
             with self._store.holding(self._subject, version):
                 path = self._folder / (name + SUFFIX)
                 if over is None or (path.exists() and path.stat().st_ino == over):
                     new.replace(path)
+        except (ValueError, NotImplementedError):
+            raise VaultError(f"{self._what(name)} is to be a table that Parquet can hold", 400) from None
         finally:
             new.unlink(missing_ok=True)
         sync_folder(self._folder)
