@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import structlog
 
 from hanmaru.platform.audit.record import Audit, Record
 from hanmaru.platform.cedar import Caller, Policy
@@ -37,6 +38,8 @@ from hanmaru.platform.vault.errors import VaultError
 if TYPE_CHECKING:
     from hanmaru.platform.jobs.client import Jobs
     from hanmaru.platform.vault import Desk, Vaults
+
+log = structlog.get_logger()
 
 ROOM = "handover"
 MOST_DAYS = 30.0
@@ -85,7 +88,10 @@ class Handover:
         if request.until <= datetime.now(UTC):
             raise Problem(409, "Too late", "The time that the data was asked for is over.")
         await asyncio.to_thread(self.book.move, id, ["requested"], "approved", caller.name, reason)
-        await self._start(id)
+        try:
+            await self._start(id)
+        except Exception as error:  # it is approved; the sweep starts what could not be started now
+            log.warning("hand-over not started yet", handover=id, error=type(error).__name__)
         return await self.get(id)
 
     async def refuse(self, caller: Caller, id: str, reason: str, where: str = "") -> Request:
@@ -97,7 +103,7 @@ class Handover:
     async def revoke(self, caller: Caller, id: str, reason: str, where: str = "") -> Request:
         """Take back what was approved: on return the copy's key is destroyed. Raises as `approve` does."""
         await self._decidable(caller, id, reason, where, "handover.revoke")
-        await self._end(id, "revoked", caller.name, reason)
+        await self._end(id, "revoked", caller.name, reason, ("delivered", "approved"))
         return await self.get(id)
 
     async def get(self, id: str) -> Request:

@@ -107,9 +107,13 @@ class Jobs:
         return self._state(await self._ask(lambda client: _found(client, id)))
 
     async def steps(self, id: str) -> list[Step]:
-        """Return the steps that a workflow has taken, in order, without what they returned."""
+        """Return the steps that a workflow has taken, in order, without what they returned.
+
+        Raises JobError when there is no such workflow.
+        """
 
         def read(client: "DBOSClient") -> list[Step]:
+            _found(client, id)
             rows = {row["function_id"]: row for row in client.list_workflow_steps(id, load_output=True, limit=1000)}
             steps: list[Step] = []
             for number, row in rows.items():
@@ -127,10 +131,7 @@ class Jobs:
         """Return what a workflow that is done returned, None while it is not; raises JobError when there is none."""
 
         def read(client: "DBOSClient") -> Any:
-            found = client.list_workflows(workflow_ids=[id], load_input=False)
-            if not found:
-                raise _missing(id)
-            return found[0].output
+            return _found(client, id).output
 
         return await self._ask(read)
 
@@ -144,6 +145,8 @@ class Jobs:
         """
         if status and status not in get_args(Status):
             raise JobError(f"status is one of {', '.join(get_args(Status))}")
+        if name:
+            checked_name(name, "a name")
         if not 1 <= limit <= MOST_LISTED:
             raise JobError(f"limit is 1 to {MOST_LISTED}")
         ms, _, after = before.partition(".")
@@ -320,6 +323,10 @@ def _place(created: datetime, id: str) -> str:
 
 
 def _found(client: "DBOSClient", id: str) -> "WorkflowStatus":
+    try:
+        checked_name(id, "an id")
+    except JobError:
+        raise _missing(id) from None
     found = client.list_workflows(workflow_ids=[id], load_input=False)
     if not found:
         raise _missing(id)

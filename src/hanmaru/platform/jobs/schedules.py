@@ -9,7 +9,7 @@ import msgspec
 import structlog
 
 from hanmaru.platform.jobs.client import Jobs
-from hanmaru.platform.jobs.manifest import Schedule
+from hanmaru.platform.jobs.manifest import Schedule, Text
 
 log = structlog.get_logger()
 
@@ -18,10 +18,11 @@ LOOK_S = 30
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """A schedule as it stands: the tick that started a workflow last, and the next one."""
+    """A schedule as it stands: the tick that started a workflow last, and the next one; the title is the workflow's."""
 
     name: str
     workflow: str
+    title: Text
     cron: str | None
     every_s: float | None
     last: datetime | None
@@ -91,7 +92,8 @@ async def plans(jobs: Jobs, zone: str) -> list[Plan]:
     return [
         Plan(
             name=name,
-            workflow=f"{name.partition('.')[0]}.{schedule.workflow}",
+            workflow=(workflow := f"{name.partition('.')[0]}.{schedule.workflow}"),
+            title=jobs.known.workflows[workflow].title,
             cron=schedule.cron,
             every_s=schedule.every_s,
             last=await last_tick(jobs, name),
