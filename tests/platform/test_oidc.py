@@ -177,6 +177,16 @@ async def test_a_second_factor_is_what_the_provider_says(house: House, real: Rea
     assert me.json() == {"name": "oidc:jun", "roles": ["reader"], "second_factor": True}
 
 
+async def test_keys_are_asked_for_again_with_the_metadata(
+    house: House, real: RealProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session(await house.sign_in("mina"))
+    real.behave(rotate=True)
+    house.provider._keys_missed = time.monotonic()  # a miss does not ask again now
+    monkeypatch.setattr(house.provider, "_metadata_until", 0.0)
+    session(await house.sign_in("mina"))
+
+
 async def test_groups_may_come_in_the_id_token_too(house: House, real: RealProvider) -> None:
     real.behave(claims={"groups": ["/hub/admins"]})
     me = await ask(house.app, "/who", headers=session(await house.sign_in("sora")))

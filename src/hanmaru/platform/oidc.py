@@ -144,7 +144,9 @@ class Provider:
         claims = await self.verified(answer.id_token, nonce)
         metadata = await self.metadata()
         if metadata.userinfo_endpoint and answer.access_token and find(claims, self.client.roles_claim) is None:
-            claims = await self._userinfo(metadata.userinfo_endpoint, answer.access_token, claims["sub"]) | claims
+            more = await self._userinfo(metadata.userinfo_endpoint, answer.access_token, claims["sub"])
+            # How somebody signed in is the signed token's to say.
+            claims = {name: value for name, value in more.items() if name not in ("amr", "acr")} | claims
         return self._person(claims)
 
     async def metadata(self) -> Metadata:
@@ -161,6 +163,7 @@ class Provider:
                 self._failed = (time.monotonic() + LOOK_AGAIN_S, error)
                 raise
             self._metadata_until, self._failed = time.monotonic() + METADATA_S, None
+            self._keys = None  # asked for again, too, so that a key that was withdrawn is not believed for ever
             return self._metadata
 
     async def _discover(self) -> Metadata:
