@@ -121,7 +121,8 @@ def _solve(
     slot, y, z = rows.slot[used], series.values[used], rows.columns[used]
     y_means, z_means = slot_means(y, slot, n_slots), slot_means(z, slot, n_slots)
     within = z - z_means[slot]
-    slopes = np.linalg.lstsq(within.T @ within, within.T @ (y - y_means[slot]), rcond=1e-10)[0]
+    found = np.linalg.lstsq(within.T @ within, within.T @ (y - y_means[slot]), rcond=1e-10)[0]
+    slopes = np.asarray(found, np.float64)
     level = y_means - z_means @ slopes
     residuals = np.full(len(used), np.nan)
     residuals[used] = y - level[slot] - z @ slopes

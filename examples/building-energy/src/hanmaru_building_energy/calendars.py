@@ -59,10 +59,19 @@ def local_days(times_s: Ints, zone: ZoneInfo) -> Ints:
 
 
 def _local_s(times_s: Ints, zone: ZoneInfo) -> Ints:
-    """Return instants as seconds of the local clock; its offsets are looked up hour by hour."""
-    hours, back = np.unique(np.floor_divide(times_s, 3600), return_inverse=True)
-    offsets = np.array([_offset_s(zone, int(hour)) for hour in hours.tolist()], np.int64)
-    return times_s + offsets[back].reshape(times_s.shape)
+    """Return instants as seconds of the local clock.
+
+    Its offset is looked up once for each day, and for each hour of the few days in which it changes.
+    """
+    hours = np.floor_divide(times_s, 3600)
+    days, back = np.unique(np.floor_divide(hours, 24), return_inverse=True)
+    known = {day: _offset_s(zone, 24 * day) for day in {*days.tolist(), *(days + 1).tolist()}}
+    begins = np.array([known[day] for day in days.tolist()], np.int64)
+    ends = np.array([known[day + 1] for day in days.tolist()], np.int64)
+    offsets = begins[back]
+    changing = np.flatnonzero((begins != ends)[back])
+    offsets[changing] = [_offset_s(zone, hour) for hour in hours[changing].tolist()]
+    return times_s + offsets
 
 
 def _offset_s(zone: ZoneInfo, hour: int) -> int:

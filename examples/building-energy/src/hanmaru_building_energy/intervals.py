@@ -54,8 +54,8 @@ def _grid(slot: Ints, values: Floats, step_s: int, *, add: bool = False) -> Seri
     first = int(slot.min())
     out = np.full(int(slot.max()) - first + 1, np.nan)
     if add:  # a register may be read more often than once in an interval
-        out = np.bincount(slot - first, weights=values, minlength=len(out))
-        out[np.bincount(slot - first, minlength=len(out)) == 0] = np.nan
+        known = np.bincount(slot - first, minlength=len(out)) > 0
+        out[known] = np.bincount(slot - first, weights=values, minlength=len(out))[known]
     else:
         out[slot - first] = values
     return Series(first * step_s, step_s, out)

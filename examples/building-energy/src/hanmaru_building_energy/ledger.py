@@ -5,6 +5,7 @@ whole, which the engine worker writes and web workers read.
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,13 +68,13 @@ class Ledger:
     def publish(self, id: str, result: dict[str, Any]) -> None:
         """Replace a building's result."""
         body = msgspec.json.encode(result)
-        self._replace(self._path("results", id, ".json"), lambda path: path.write_bytes(body) and None)
+        self._replace(self._path("results", id, ".json"), lambda path: path.write_bytes(body))
 
     def _path(self, kind: str, name: str, suffix: str) -> Path:
         return self._folder / kind / (hashlib.sha256(name.encode()).hexdigest()[:32] + suffix)
 
     @staticmethod
-    def _replace(path: Path, write: Any) -> None:
+    def _replace(path: Path, write: Callable[[Path], object]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_suffix(".new")
         write(beside)

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -207,21 +207,23 @@ async def read(hub: HubClient, id: str, attribute: str, start: datetime | None) 
 
 
 def _points(history: JsonObject | None, attribute: str) -> list[tuple[Any, str]]:
-    content = (history or {}).get(attribute)
-    if isinstance(content, list):
-        content = next((one for one in content if "datasetId" not in one), None)
-    return content.get("values", []) if isinstance(content, dict) else []
+    """Return the points of an attribute's default instance; the standard lets it be an object or a list of them."""
+    content: Any = (history or {}).get(attribute) or []
+    instances = cast(list[JsonObject], content if isinstance(content, list) else [content])
+    empty: list[tuple[Any, str]] = []
+    return next((one.get("values", empty) for one in instances if "datasetId" not in one), empty)
 
 
 def targets(entity: JsonObject, name: str) -> list[str]:
     """Return what a relationship of an entity in key-values points to."""
-    value = entity.get(name)
-    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)]
+    value: Any = entity.get(name)
+    every = cast(list[Any], value if isinstance(value, list) else [value])
+    return [one for one in every if isinstance(one, str)]
 
 
 def moment(value: Any) -> float | None:
     """Return an instant of an entity in key-values, as Unix seconds; None where there is none."""
-    text = value.get("@value") if isinstance(value, dict) else value
+    text = cast(JsonObject, value).get("@value") if isinstance(value, dict) else value
     try:
         return datetime.fromisoformat(text).timestamp() if isinstance(text, str) else None
     except ValueError:
