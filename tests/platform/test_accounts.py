@@ -191,6 +191,12 @@ def test_a_session_takes_the_place_of_the_one_before(accounts: Accounts) -> None
     assert sessions.find(first) is None
     assert [session.second_factor for session in sessions.of("kim")] == [True]
     assert sessions.find(second)
+    before = sessions.find(second)
+    third = sessions.start("kim", second_factor=True, instead_of=second, renews=before)
+    after = sessions.find(third)
+    assert before
+    assert after
+    assert (after.started, after.expires) == (before.started, before.expires)
     for _ in range(module.MOST_OF_ONE + 3):
         sessions.start("kim", second_factor=False)
     assert len(sessions.of("kim")) == module.MOST_OF_ONE

@@ -220,7 +220,9 @@ async def _changed(
     session = _session(request)
     if session is not None:
         second_factor = session.second_factor or shown
-        put = await identity.start_session(me, request, second_factor=second_factor, way="changed account")
+        put = await identity.start_session(
+            me, request, second_factor=second_factor, way="changed account", renews=session
+        )
         put(response)
     return response
 

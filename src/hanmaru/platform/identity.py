@@ -236,9 +236,12 @@ class Identity:
         return await self.start_session(account, request, second_factor=second_factor, way="OpenID Connect")
 
     async def start_session(
-        self, account: Account, request: Request, *, second_factor: bool, way: str
+        self, account: Account, request: Request, *, second_factor: bool, way: str, renews: Session | None = None
     ) -> Callable[[Response], None]:
-        """Start a session in place of the one that the request carries; return what puts its cookie onto a response."""
+        """Start a session in place of the one that the request carries; return what puts its cookie onto a response.
+
+        One that ``renews`` another is that one by another token, and ends when it would have.
+        """
         known, scope = self.with_login(), request.scope
         self.note(scope, "session.start", account, way=way, second_factor="yes" if second_factor else "no")
         before = self.token(scope) or ""
@@ -248,7 +251,12 @@ class Identity:
             known.accounts.signed_in(account.name)
             known.attempts.succeeded(account.name, address_of(scope))
             return known.sessions.start(
-                account.name, second_factor=second_factor, address=address_of(scope), agent=agent, instead_of=before
+                account.name,
+                second_factor=second_factor,
+                address=address_of(scope),
+                agent=agent,
+                instead_of=before,
+                renews=renews,
             )
 
         token = await asyncio.to_thread(start)

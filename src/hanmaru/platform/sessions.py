@@ -47,13 +47,24 @@ class Sessions:
         self._generation = -1
         self._known: OrderedDict[bytes, Session] = OrderedDict()
 
-    def start(self, name: str, *, second_factor: bool, address: str = "", agent: str = "", instead_of: str = "") -> str:
+    def start(
+        self,
+        name: str,
+        *,
+        second_factor: bool,
+        address: str = "",
+        agent: str = "",
+        instead_of: str = "",
+        renews: Session | None = None,
+    ) -> str:
         """Start a session and return its token; it takes the place of the one whose token is ``instead_of``.
 
+        One that ``renews`` another for the same person began and ends when that one did.
         Ended sessions are forgotten, and the longest unused of an account that has more than `MOST_OF_ONE`.
         """
         token, now = secrets.token_urlsafe(32), self._clock()
-        row = (digest(token), secrets.token_urlsafe(9), name, second_factor, now, now, now + SESSION_S)
+        started, expires = (renews.started, renews.expires) if renews else (now, now + SESSION_S)
+        row = (digest(token), secrets.token_urlsafe(9), name, second_factor, started, now, expires)
         with self._file.write(changes=bool(instead_of)) as db:
             db.execute("DELETE FROM session WHERE expires < ? OR seen < ?", (now, now - self._idle_s))
             if instead_of:
