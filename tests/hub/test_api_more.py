@@ -194,3 +194,25 @@ async def test_contexts_that_cannot_be_used(hub: Api, context: object, status: i
 async def test_where_a_context_may_stand(hub: Api) -> None:
     assert (await hub("POST", "/entities", room(1), media="application/ld+json")).status == 400
     assert (await hub("POST", "/entities", {**room(1), "@context": {}})).status == 400
+
+
+async def test_an_attributes_history_is_deleted_by_dataset(hub: Api) -> None:
+    path, of = "/temporal/entities/urn:ngsi-ld:Room:1", "2026-11-23T00:00:0{}Z"
+
+    def seen(n: int, dataset: str | None) -> dict[str, object]:
+        instance = {"type": "Property", "value": n, "observedAt": of.format(n)}
+        return instance | ({"datasetId": dataset} if dataset else {})
+
+    await hub("POST", "/temporal/entities", room(1, t=[seen(1, None), seen(2, "urn:d:1"), seen(3, "urn:d:2")]))
+
+    async def values() -> list[int]:
+        found = (await hub.get(path))["t"]
+        return [instance["value"] for instance in (found if isinstance(found, list) else [found])]
+
+    assert (await hub("DELETE", f"{path}/attrs/t?datasetId=urn:d:1")).status == 204
+    assert await values() == [1, 3]
+    assert (await hub("DELETE", f"{path}/attrs/t?datasetId=urn:d:1")).status == 404
+    assert (await hub("DELETE", f"{path}/attrs/t")).status == 204
+    assert await values() == [3]
+    assert (await hub("DELETE", f"{path}/attrs/t?deleteAll=true")).status == 204
+    assert "t" not in await hub.get(path)

@@ -504,3 +504,23 @@ async def _is_trimmed(hub: Hub, seq: int) -> bool:
     except Problem as problem:
         return problem.status == 410
     return False
+
+
+async def test_a_deleted_instance_is_told_beside_those_that_stay(hub: Hub, receiver: Receiver) -> None:
+    second = "urn:ngsi-ld:Dataset:2"
+    await subscribe(hub, receiver.url(), notificationTrigger=["attributeDeleted"], notification={"sysAttrs": True})
+    await subscribe(hub, receiver.url("/updates"), notificationTrigger=["attributeUpdated"])
+    values = [{"type": "Property", "value": 1}, {"type": "Property", "value": 2, "datasetId": second}]
+    async with notifying(hub):
+        await put(hub, room(1, temperature=values))
+        await write(hub, "delete_attribute", 1, attribute=DEFAULT_VOCAB + "temperature", dataset=second)
+        (note,) = await receiver.notes(1)
+        await put(hub, room(1, temperature=3))
+        await receiver.notes(1, "/updates")
+    kept, gone = note.body["data"][0]["temperature"]
+    assert kept["value"] == 1
+    assert "deletedAt" not in kept
+    assert (gone["value"], gone["datasetId"]) == ("urn:ngsi-ld:null", second)
+    assert gone["deletedAt"] == note.body["data"][0]["modifiedAt"]
+    (updated,) = receiver.at("/updates")
+    assert updated.body["data"][0]["temperature"]["value"] == 3

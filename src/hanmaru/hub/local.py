@@ -213,9 +213,9 @@ class LocalClient:
 
     def _change(self, change: Change) -> EntityChange | None:
         """Return what the caller sees of a change; None when it sees nothing."""
-        matched, changed = matching(self._access, change.entity), (*change.touched, *change.removed)
+        matched, changed = matching(self._access, change.entity), dict.fromkeys((*change.touched, *change.removed))
         visible = attributes_of(matched)
-        shown = changed if visible is None else [n for n in changed if n in visible or n == SCOPE]
+        shown = list(changed) if visible is None else [n for n in changed if n in visible or n == SCOPE]
         if not matched or (change.kind == "updated" and changed and not shown):
             return None
         entity, name = only(change.entity, visible), CORE_TERMS.compact

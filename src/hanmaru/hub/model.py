@@ -90,9 +90,10 @@ ChangeKind = Literal["created", "updated", "deleted"]
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     """One accepted change, as the outbox keeps it.
 
-    ``entity`` is the entity as it was left, ``touched`` the attributes that were set, ``removed`` those deleted.
+    ``entity`` is the entity as it was left, ``touched`` the attributes that were set, ``removed`` those of
+    which all instances or, while others stay, some were deleted.
     After a deletion it is the last state. Of an update, ``appeared`` are the touched attributes that were not there
-    before and ``gone`` the removed ones as they were. ``seq`` grows with every change of the whole store.
+    before and ``gone`` the removed instances as they were. ``seq`` grows with every change of the whole store.
     """
 
     kind: ChangeKind

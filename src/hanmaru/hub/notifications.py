@@ -122,13 +122,15 @@ def render(
 
 
 def _entity(item: Item, terms: TermMap, view: View) -> dict[str, Any]:
-    shown = compact.entity(item.entity, terms, view)
-    if item.entity.deleted_at is not None:
-        shown["deletedAt"] = item.entity.deleted_at
-    for name, instances in item.gone.items():
-        if name not in item.entity.attrs and view.shows(name):
-            gone = replace(instances[0], value=NULL, attrs={}, observed_at=None)
-            shown[terms.compact(name)] = compact.attribute(replace(gone, unit_code=None), terms, view)
+    entity = item.entity
+    attrs = dict(entity.attrs)
+    for name, instances in item.gone.items():  # deleted ones are null, with the instant where times are asked for
+        gone = [replace(i, value=NULL, attrs={}, observed_at=None, unit_code=None) for i in instances]
+        nulls = (replace(instance, deleted_at=entity.modified_at) for instance in gone)
+        attrs[name] = (*attrs.get(name, ()), *nulls)
+    shown = compact.entity(replace(entity, attrs=attrs), terms, view)
+    if entity.deleted_at is not None:
+        shown["deletedAt"] = entity.deleted_at
     return shown
 
 

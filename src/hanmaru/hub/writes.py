@@ -144,9 +144,11 @@ def _update(write: Write, current: Entity) -> Decision:
         history.extend((name, _tombstone(i, write.now)) for i in before if i.dataset_id in gone)
         if after:
             attrs[name] = after
-            touched.append(name)
         elif before:
             del attrs[name]
+        if written:
+            touched.append(name)
+        if any(instance.dataset_id in gone for instance in before):
             removed.append(name)
     skipped: list[tuple[str, str]] = []
     if content.scopes and not current.scopes:
@@ -167,9 +169,11 @@ def _merge(write: Write, current: Entity) -> Decision:
         history.extend((name, instance) for instance in (*written, *gone))
         if after:
             attrs[name] = after
-            touched.append(name)
         elif before:
             del attrs[name]
+        if written:
+            touched.append(name)
+        if gone:
             removed.append(name)
     return _updated(write, current, attrs, content, touched, removed, history, ())
 
@@ -277,8 +281,7 @@ def _delete_attribute(write: Write, current: Entity) -> Decision:
     kept = tuple(i for i in before if i not in gone)
     attrs = {n: i for n, i in current.attrs.items() if n != name} if not kept else current.attrs | {name: kept}
     history = [(name, _tombstone(instance, write.now)) for instance in gone]
-    removed = () if kept else (name,)
-    return _updated(write, current, attrs, None, [name] if kept else [], removed, history, ())
+    return _updated(write, current, attrs, None, (), [name], history, ())
 
 
 def _delete(write: Write, current: Entity) -> Decision:
@@ -313,8 +316,13 @@ def _updated(
 
 def _change(before: Entity, after: Entity, touched: tuple[str, ...], removed: tuple[str, ...], now: str) -> Change:
     appeared = tuple(name for name in touched if name not in before.attrs and name in after.attrs)
-    gone = {name: before.attrs[name] for name in removed}
+    gone = {name: _missing(before.attrs[name], after.attrs.get(name, ())) for name in removed}
     return Change("updated", after, touched, removed, now, appeared=appeared, gone=gone)
+
+
+def _missing(before: tuple[Attribute, ...], after: tuple[Attribute, ...]) -> tuple[Attribute, ...]:
+    kept = {instance.dataset_id for instance in after}
+    return tuple(instance for instance in before if instance.dataset_id not in kept)
 
 
 def _put_instances(

@@ -193,7 +193,8 @@ async def test_history_can_be_deleted(store: Store) -> None:
     assert not await store.delete_history(ALL, uri("a"), name("n"), first)
     assert not await store.delete_history(ALL, uri("a"), name("n"), "urn:x:nonsense")
     assert await series(store, "a") == [2]
-    assert await store.delete_history(ALL, uri("a"), name("m"))
+    assert not await store.delete_history(ALL, uri("a"), name("m"), dataset="urn:x:other")
+    assert await store.delete_history(ALL, uri("a"), name("m"), dataset="")
     assert not await store.delete_history(ALL, uri("a"), name("nothing"))
     assert (await series(store, "a", "m"), await series(store, "a")) == ([], [2])
     assert await store.delete_history(ALL, uri("a"))

@@ -207,7 +207,7 @@ def _updated(call: Call, decision: Decision, *, partial: bool = True) -> Respons
         return nothing(call)
     touched = decision.change.touched + decision.change.removed if decision.change else ()
     result: dict[str, Any] = {
-        "updated": list(touched),
+        "updated": list(dict.fromkeys(touched)),
         "notUpdated": [{"attributeName": name, "reason": why} for name, why in decision.skipped],
     }
     return partly(call, result)

@@ -11,6 +11,7 @@ from hanmaru.hub import compact, expand
 from hanmaru.hub.api.queries import entity_query, posted_query, posted_view, temporal_query
 from hanmaru.hub.api.request import (
     Call,
+    flag,
     location,
     names,
     nothing,
@@ -114,13 +115,19 @@ def routes(hub: Hub) -> list[GuardedRoute]:
         return _answer(call, [_shown(call, entity, temporal, view) for entity in kept], kept, temporal, headers)
 
     async def delete(request: Request) -> Response:
-        """Delete an entity's evolution, that of one attribute, or one instance."""
+        """Delete an entity's evolution, one instance, or that of an attribute.
+
+        Of an attribute go the instances without datasetId, those of ``datasetId``, or with deleteAll=true all.
+        """
         call = await read(request, hub)
         id = expand.check_uri(request.path_params["id"], "The entity id")
         attribute = request.path_params.get("attr")
         instance = request.path_params.get("instance", "")
         name = call.terms.expand(attribute) if attribute else None
-        if not await hub.store.delete_history(call.access, id, name, instance):
+        dataset = call.params.get("datasetId", "") if name and not instance else None
+        if flag(call.params, "deleteAll"):
+            dataset = None
+        if not await hub.store.delete_history(call.access, id, name, instance, dataset):
             raise not_found(f"There is no such history of {id}.")
         return nothing(call)
 

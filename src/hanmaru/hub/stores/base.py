@@ -121,8 +121,13 @@ class Store(Protocol):
         """Return histories of one page of the entities that match now or, for deleted ones, by id and type."""
         ...
 
-    async def delete_history(self, access: Access, id: str, attribute: str | None = None, instance: str = "") -> bool:
-        """Delete an entity's history, or one attribute's, or one instance's; whether there was any."""
+    async def delete_history(
+        self, access: Access, id: str, attribute: str | None = None, instance: str = "", dataset: str | None = None
+    ) -> bool:
+        """Delete an entity's history, or one attribute's, or one instance's; whether there was any.
+
+        ``dataset`` limits it to the instances of one ``datasetId``, empty for those without.
+        """
         ...
 
     async def forget(self, before: int) -> int:

@@ -115,10 +115,13 @@ class PostgresStore:
         async with self._connection() as connection:
             return await postgres_history.query_history(connection, self._names, access, query, temporal)
 
-    async def delete_history(self, access: Access, id: str, attribute: str | None = None, instance: str = "") -> bool:
+    async def delete_history(
+        self, access: Access, id: str, attribute: str | None = None, instance: str = "", dataset: str | None = None
+    ) -> bool:
         """Delete history that the caller may see."""
+        what = attribute, instance, dataset
         async with self._connection() as connection:
-            return await postgres_history.delete_history(connection, self._names, access, id, attribute, instance)
+            return await postgres_history.delete_history(connection, self._names, access, id, *what)
 
     async def tenants(self) -> list[str]:
         """Return the names of the tenants."""

@@ -129,7 +129,13 @@ async def _instances(
 
 
 async def delete_history(
-    connection: Connection, names: Names, access: Access, id: str, attribute: str | None, instance: str
+    connection: Connection,
+    names: Names,
+    access: Access,
+    id: str,
+    attribute: str | None,
+    instance: str,
+    dataset: str | None,
 ) -> bool:
     """Delete an entity's history, one attribute's, or one instance's, as far as the caller sees its attributes."""
     tenant = await names.tenant(connection, access.tenant)
@@ -148,6 +154,8 @@ async def delete_history(
         if attribute is not None:
             numbers = await names.known(connection, tenant, [attribute])
             conditions.append(Condition("attr=?", (numbers.get(attribute, -1),)))
+        if dataset is not None:
+            conditions.append(Condition("dataset=?", (dataset,)))
         if instance:
             parts = instance.removeprefix("urn:ngsi-ld:instance:").split(":", 4)
             if len(parts) != 5 or not all(part.lstrip("-").isdigit() for part in parts[:4]) or parts[0] != str(key):

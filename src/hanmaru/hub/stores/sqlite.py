@@ -127,9 +127,12 @@ class SQLiteStore:
         """Return histories of one page of entities."""
         return await self._read(sqlite_history.query_history, access, query, temporal)
 
-    async def delete_history(self, access: Access, id: str, attribute: str | None = None, instance: str = "") -> bool:
+    async def delete_history(
+        self, access: Access, id: str, attribute: str | None = None, instance: str = "", dataset: str | None = None
+    ) -> bool:
         """Delete history that the caller may see."""
-        return await self._committer.run(lambda db: sqlite_history.delete_history(db, access, id, attribute, instance))
+        delete = partial(sqlite_history.delete_history, access=access, id=id, attribute=attribute)
+        return await self._committer.run(partial(delete, instance=instance, dataset=dataset))
 
     async def tenants(self) -> list[str]:
         """Return the names of the tenants."""

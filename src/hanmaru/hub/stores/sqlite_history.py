@@ -136,7 +136,9 @@ def forget(db: Database, before: int, after_key: int) -> tuple[int, int | None]:
     return gone, keys[-1][0] if keys else None
 
 
-def delete_history(db: Database, access: Access, id: str, attribute: str | None, instance: str) -> bool:
+def delete_history(
+    db: Database, access: Access, id: str, attribute: str | None, instance: str, dataset: str | None
+) -> bool:
     """Delete an entity's history, one attribute's, or one instance's, as far as the caller sees its attributes."""
     tenant = tenant_number(db, access.tenant)
     row = db.execute("SELECT key, live, doc FROM entity WHERE tenant=? AND id=?", (tenant, id)).fetchone()
@@ -151,6 +153,9 @@ def delete_history(db: Database, access: Access, id: str, attribute: str | None,
     if attribute is not None:
         where += " AND attr=(SELECT id FROM term WHERE tenant=? AND text=?)"
         params += [tenant, attribute]
+    if dataset is not None:
+        where += " AND dataset=?"
+        params.append(dataset)
     if instance:
         parts = instance.removeprefix("urn:ngsi-ld:instance:").split(":", 4)
         if len(parts) != 5 or not all(part.lstrip("-").isdigit() for part in parts[:4]) or parts[0] != str(row[0]):

@@ -105,7 +105,7 @@ class Writer:
         if entity.scopes != before.scopes:
             db.execute("DELETE FROM entity_scope WHERE entity=?", (key,))
             self._scopes(db, key, entity.scopes)
-        self._reindex(db, tenant, key, (*change.touched, *change.removed), before.attrs, entity.attrs)
+        self._reindex(db, tenant, key, dict.fromkeys((*change.touched, *change.removed)), before.attrs, entity.attrs)
 
     def _delete(self, db: Database, tenant: int, key: int, change: Change) -> None:
         entity = change.entity
