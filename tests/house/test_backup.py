@@ -135,7 +135,8 @@ def test_a_backup_holds_no_key_no_session_and_no_password_in_the_clear(tmp_path:
     with closing(sqlite3.connect(tmp_path / "folder" / "accounts.db")) as db:
         assert db.execute("SELECT * FROM session").fetchall() == []
         assert db.execute("SELECT * FROM kept").fetchall() == [("old",)]
-    assert (tmp_path / "folder").stat().st_mode & 0o077 == 0
+    for path in (tmp_path / "folder", *(tmp_path / "folder").rglob("*")):
+        assert path.stat().st_mode & 0o077 == 0, path
 
 
 def test_keys_elsewhere_in_the_data_folder_stay_out_and_in_place(tmp_path: Path) -> None:

@@ -236,9 +236,10 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def new_file(folder: Path, name: str) -> Generator[IO[bytes]]:
-    """Open a new file under a folder, readable by its owner only, making the folders on the way."""
+    """Open a new file under a folder, readable by its owner only, as are the folders that it makes on the way."""
     path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for parent in reversed(path.relative_to(folder).parents):
+        (folder / parent).mkdir(exist_ok=True, mode=0o700)
     with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600), "wb") as file:
         yield file
 
