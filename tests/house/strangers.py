@@ -27,7 +27,7 @@ class Environment:
         (found,) = self.folder.glob("lib/python*/site-packages")
         return found
 
-    def run(self, *arguments: str, cwd: Path, timeout_s: float = 240, check: bool = True) -> str:
+    def run(self, *arguments: str, cwd: Path, stdin: str = "", timeout_s: float = 240) -> str:
         """Run its Python and return what was printed; raises AssertionError with it on a failure."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("HANMARU_", "PYTHON"))}
         told = {name: os.environ[name] for name in ("HANMARU_TEST_DATA",) if name in os.environ}
@@ -35,16 +35,17 @@ class Environment:
             [str(self.python), *arguments],
             cwd=cwd,
             env={**kept, **told},
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=timeout_s,
         )
-        assert not check or done.returncode == 0, done.stdout + done.stderr
-        return done.stdout if check else done.stdout + done.stderr
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
-    def hanmaru(self, *arguments: str, cwd: Path) -> str:
+    def hanmaru(self, *arguments: str, cwd: Path, stdin: str = "") -> str:
         """Run the command line in the environment."""
-        return self.run("-c", "from hanmaru.cli import main; main()", *arguments, cwd=cwd)
+        return self.run("-c", "from hanmaru.cli import main; main()", *arguments, cwd=cwd, stdin=stdin)
 
 
 def environment(folder: Path) -> Environment:
