@@ -221,10 +221,8 @@ def nothing_left(city: City, subject: str, wrapped: list[bytes], old: Left) -> N
     assert opens(keys, old) == 0
     live = [path for path in city.data.rglob("*") if subject in path.name and ".before" not in str(path)]
     assert [path for path in live if path.is_relative_to(city.data / "vaults")] == []
-    for name in ("trace.db", "trace.index.db"):
-        for end in ("", "-wal"):
-            path = city.data / "vaults" / (name + end)
-            assert not path.exists() or subject.encode() not in path.read_bytes()
+    for path in city.data.glob("vaults/trace.index.db*"):
+        assert subject.encode() not in path.read_bytes()
 
 
 async def others_open(city: City, case: str, other: str) -> None:
@@ -240,6 +238,26 @@ async def others_open(city: City, case: str, other: str) -> None:
         assert found
         assert b"".join([part async for part in found]).startswith("남궁민준 was here.".encode())
         assert (await lake.read_table(desk, other, "calls")).num_rows == 1_000
+
+
+async def test_what_an_interrupted_backup_left_is_forgotten_too(city: City) -> None:
+    case, other = await built(city)
+    (wrapped,) = wrapped_keys(city.keys / "keys.db", case)
+    path = back_up(city)
+    whole = path.read_bytes()
+    half, unfinished, damaged = (path.with_name(name) for name in ("keys-1.hkb", path.name + ".new", "keys-2.hkb"))
+    half.write_bytes(whole[: whole.index(base64.b64encode(wrapped)) + 90])
+    unfinished.write_bytes(whole)
+    damaged.write_bytes(b"{" + whole)
+    with Open(city) as vaults:
+        await desk_of(vaults).destroy(case, "case closed")
+        assert [key.subject for key in backup.read_backup(vaults.keys, path).keys] == [other]
+        for broken in (half, damaged):
+            with pytest.raises(VaultError, match="no key backup"):
+                backup.read_backup(vaults.keys, broken)
+    assert files_with(city.root, [wrapped, base64.b64encode(wrapped)]) == []
+    assert not unfinished.exists()
+    assert other.encode() in damaged.read_bytes()
 
 
 def test_the_search_finds_what_it_is_to_find(tmp_path: Path) -> None:
@@ -358,7 +376,7 @@ def test_a_copy_that_was_left_in_a_page_is_found_and_overwritten(tmp_path: Path)
     db.commit()
     db.close()
     assert wrapped in (tmp_path / "keys.db").read_bytes()
-    keys.scrub([wrapped])
+    keys.db.scrub([wrapped])
     assert wrapped not in (tmp_path / "keys.db").read_bytes()
     keys.close()
 

@@ -17,14 +17,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import structlog
-
 from hanmaru.platform.vault import ledger
 from hanmaru.platform.vault.disk import replace
 from hanmaru.platform.vault.errors import VaultError
 from hanmaru.platform.vault.keys import INDEX, Keys
-
-log = structlog.get_logger()
 
 KEPT_DAYS: Final = 7
 PATTERN: Final = "keys-*.hkb"
@@ -98,7 +94,7 @@ def folders(keys: Keys) -> list[Path]:
 def expire(folder: Path, at: datetime | None = None) -> list[Path]:
     """Delete a folder's key backups that are older than `KEPT_DAYS`; return them."""
     oldest = (at or datetime.now(UTC)) - timedelta(days=KEPT_DAYS)
-    old = [path for path in folder.glob(PATTERN) if _made(path) < oldest]
+    old = [path for path in folder.glob(PATTERN + "*") if _made(path) < oldest]
     for path in old:
         path.unlink(missing_ok=True)
     return old
@@ -109,13 +105,14 @@ def read_backup(keys: Keys, path: Path, at: datetime | None = None) -> KeyBackup
 
     Raises VaultError for one that is older than `KEPT_DAYS`, was changed, or is of another master key.
     """
-    backup, sound = _read(keys, path)
-    if not sound:
-        raise VaultError(f"{path} was changed, or was made under another master key", 400)
+    lines = path.read_bytes().split(b"\n")
+    if not _is_sound(keys, lines):
+        raise VaultError(f"{path} is no key backup, was changed, or was made under another master key", 400)
+    made = datetime.fromisoformat(json.loads(lines[0])["made"])
     now = at or datetime.now(UTC)
-    if not now - timedelta(days=KEPT_DAYS) <= backup.made <= now + _SOON:
-        raise VaultError(f"{path} is of {backup.made:%Y-%m-%d}; a key backup is good for {KEPT_DAYS} days", 400)
-    return backup
+    if not now - timedelta(days=KEPT_DAYS) <= made <= now + _SOON:
+        raise VaultError(f"{path} is of {made:%Y-%m-%d}; a key backup is good for {KEPT_DAYS} days", 400)
+    return KeyBackup(made, [_parse(line) for line in lines[1:-2]])
 
 
 def restore_keys(keys: Keys, path: Path, ledgers: Sequence[Path] = (), at: datetime | None = None) -> int:
@@ -149,58 +146,49 @@ def _heed(keys: Keys, ledgers: Iterable[Path]) -> ledger.Destroyed:
     return destroyed
 
 
-def forget_in_backups(keys: Keys, folder: Path, destroyed: ledger.Destroyed) -> None:
-    """Take destroyed subjects out of a folder's key backups; call it exclusively."""
+def forget_in_backups(keys: Keys, folder: Path, destroyed: Iterable[tuple[str, str]]) -> None:
+    """Take destroyed subjects out of a folder's key backups, whole or not; call it exclusively."""
+    for unfinished in folder.glob(PATTERN + ".new"):
+        unfinished.unlink()
+    gone = {(room.encode(), subject.encode()) for room, subject in destroyed}
     for path in folder.glob(PATTERN):
-        try:
-            backup, sound = _read(keys, path)
-        except VaultError as error:
-            log.warning("key backup left as it is", problem=str(error))
-            continue
-        left = [key for key in backup.keys if (key.room, key.subject) not in destroyed]
-        if len(left) < len(backup.keys):
-            _write(keys, path, backup.made, left, sealed=sound)
+        lines = path.read_bytes().split(b"\n")
+        left = [line for line in lines if tuple(line.split(b" ", 2)[:2]) not in gone]
+        if len(left) < len(lines):
+            sound = _is_sound(keys, lines)
+            _write_lines(keys, path, left[:-2], mac=None if sound else left[-2])
 
 
-def _write(keys: Keys, path: Path, made: datetime, found: list[Wrapped], *, sealed: bool = True) -> None:
+def _write(keys: Keys, path: Path, made: datetime, found: Iterable[Wrapped]) -> None:
     head = {"format": _FORMAT, "made": made.isoformat(), "master": keys.current_master()}
-    lines = [json.dumps(head), *(_line(key) for key in found)]
-    body = "".join(line + "\n" for line in lines).encode()
-    mac = _mac(keys, head["master"], body) if sealed else "unsealed"
-    replace(path, body + f"{mac}\n".encode())
+    _write_lines(keys, path, [json.dumps(head).encode(), *(_line(key) for key in found)])
 
 
-def _line(key: Wrapped) -> str:
+def _write_lines(keys: Keys, path: Path, lines: Sequence[bytes], mac: bytes | None = None) -> None:
+    """Write a backup's lines and its seal, or ``mac`` where the seal was not right before."""
+    replace(path, b"\n".join([*lines, mac or _mac(keys, lines), b""]))
+
+
+def _line(key: Wrapped) -> bytes:
     wrapped = base64.b64encode(key.wrapped).decode()
-    return f"{key.room} {key.subject} {key.version} {key.made!r} {key.master} {wrapped}"
+    return f"{key.room} {key.subject} {key.version} {key.made!r} {key.master} {wrapped}".encode()
 
 
-def _mac(keys: Keys, master: str, body: bytes) -> str:
-    return hmac.digest(keys.sealer(master).secret, body, "sha256").hex()
+def _mac(keys: Keys, lines: Sequence[bytes]) -> bytes:
+    key = keys.sealer(str(json.loads(lines[0])["master"]))
+    return hmac.digest(key.secret, b"\n".join(lines), "sha256").hex().encode()
 
 
-def _read(keys: Keys, path: Path) -> tuple[KeyBackup, bool]:
-    """Return a backup and whether its seal is right."""
+def _is_sound(keys: Keys, lines: Sequence[bytes]) -> bool:
+    """Return whether a file's lines end with the right seal."""
     try:
-        body, _, mac = path.read_bytes().rstrip(b"\n").rpartition(b"\n")
-        first, *lines = body.decode("ascii").split("\n")
-        head = json.loads(first)
-        made = datetime.fromisoformat(head["made"])
-        found = [_parse(line) for line in lines]
-        if head["format"] != _FORMAT or made.tzinfo is None:
-            raise ValueError
-        master = str(head["master"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise VaultError(f"{path} is not a key backup") from None
-    try:
-        sound = hmac.compare_digest(_mac(keys, master, body + b"\n"), mac.decode("ascii", "replace"))
-    except (VaultError, TypeError):
-        sound = False
-    return KeyBackup(made, found), sound
+        return lines[-1] == b"" and hmac.compare_digest(_mac(keys, lines[:-2]), lines[-2])
+    except (VaultError, ValueError, KeyError, TypeError, IndexError, RecursionError):
+        return False
 
 
-def _parse(line: str) -> Wrapped:
-    room, subject, version, made, master, wrapped = line.split(" ")
+def _parse(line: bytes) -> Wrapped:
+    room, subject, version, made, master, wrapped = line.decode("ascii").split(" ")
     return Wrapped(room, subject, int(version), float(made), master, base64.b64decode(wrapped, validate=True))
 
 

@@ -42,7 +42,7 @@ class Key:
         """Return the bytes of a sealed text, or None when it is not of this key and place."""
         try:
             return self.aead.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], place.encode())
-        except (InvalidTag, ValueError):
+        except (InvalidTag, ValueError, TypeError):
             return None
 
     def derive(self, use: str, salt: bytes | None = None) -> "Key":

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from queue import LifoQueue
@@ -70,6 +70,16 @@ class Database:
             return True
         with self.alone() as db:
             return db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+
+    def scrub(self, needles: Sequence[bytes]) -> None:
+        """Write the file anew when a page of it still holds what was deleted.
+
+        ``secure_delete`` misses copies that SQLite leaves behind when it moves rows between pages.
+        """
+        with self.alone() as db:
+            pages = db.serialize()
+            if any(needle in pages for needle in needles):
+                db.execute("VACUUM")
 
     @contextmanager
     def alone(self) -> Generator[sqlite3.Connection]:

@@ -54,10 +54,10 @@ def replay(data: Path, keys: Keys, destroyed: Iterable[tuple[str, str]]) -> int:
 def _carry_out(data: Path, keys: Keys, room: str, subject: str) -> None:
     entry: ledger.Destroyed = {(room, subject): ledger.now()}
     with keys.exclusively():
-        ledger.add(keys.folder / ledger.FILE, entry)
+        ledger.append(keys.folder / ledger.FILE, entry)
         keys.destroy(room, subject)
         for folder in folders(keys):
-            ledger.add(folder / ledger.FILE, entry)
+            ledger.append(folder / ledger.FILE, entry)
             forget_in_backups(keys, folder, entry)
     erase(data, keys, room, subject)
     with keys.db.write() as db:
@@ -81,6 +81,7 @@ def _erase_rows(files: Room, keys: Keys, subject: str) -> None:
         store.erase(subject)
         if index:
             index.erase(subject)
+            index.db.scrub([subject.encode()])
         deadline = time.monotonic() + _READERS_S
         for file in (store.db, index.db if index else None):
             while file and not file.wipe_log():

@@ -109,10 +109,11 @@ class Keys:
                 self._cache.clear()
                 self._generation = generation
             now = time.monotonic()
+            while self._cache and next(iter(self._cache.values()))[1] <= now:
+                self._cache.popitem(last=False)
             found: dict[Version, Key] = {}
             for subject, version in wanted:
-                kept = self._cache.get((room, subject, version))
-                if kept and kept[1] > now:
+                if kept := self._cache.get((room, subject, version)):
                     found[subject, version] = kept[0]
             if lacking := [list(one) for one in {*wanted} - found.keys()]:
                 rows = db.execute(
@@ -155,14 +156,7 @@ class Keys:
                 db.execute(f"DELETE {rows}", which)
                 _next_generation(db)
             self._cache.clear()
-            self.scrub(wrapped)
-
-    def scrub(self, wrapped: Sequence[bytes]) -> None:
-        """Write the file anew when a page of it still holds one of the wrapped keys."""
-        with self.db.alone() as db:
-            pages = db.serialize()
-            if any(one in pages for one in wrapped):
-                db.execute("VACUUM")
+            self.db.scrub(wrapped)
 
     def current(self, db: sqlite3.Connection, *, make: bool = True) -> str:
         """Return the id of the master key that wraps new keys; call it in a transaction of `db`."""

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from hanmaru.platform.vault.disk import sync_folder
+
 FILE: Final = "destroyed.log"
 _LINE: Final = re.compile(r"(\S+Z) ([a-z0-9_-]+)/(\S+)")
 
@@ -37,13 +39,17 @@ def read(paths: Iterable[Path]) -> Destroyed:
 def add(path: Path, destroyed: Destroyed) -> None:
     """Add to a ledger what it does not say yet; on return it is on disk."""
     already = read([path])
-    lines = "".join(
-        f"{time} {room}/{subject}\n" for (room, subject), time in destroyed.items() if (room, subject) not in already
-    )
-    if not lines:
+    append(path, {whose: time for whose, time in destroyed.items() if whose not in already})
+
+
+def append(path: Path, destroyed: Destroyed) -> None:
+    """Add lines to a ledger; on return they are on disk. Saying something twice does no harm."""
+    if not destroyed:
         return
+    lines = "".join(f"{time} {room}/{subject}\n" for (room, subject), time in destroyed.items())
     with os.fdopen(os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600), "rb+", buffering=0) as file:
         size = file.seek(0, os.SEEK_END)
         torn = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
         file.write((b"\n" if torn else b"") + lines.encode())
         os.fsync(file.fileno())
+    sync_folder(path.parent)

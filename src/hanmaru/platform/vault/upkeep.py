@@ -1,6 +1,7 @@
 """What a hub does for its vaults once a day: key backups expire, and what could not be destroyed is."""
 
 import asyncio
+import sqlite3
 from typing import Final
 
 import structlog
@@ -31,5 +32,5 @@ def look_after(vaults: Vaults) -> None:
             for path in backup.expire(folder):
                 log.info("key backup expired", path=str(path))
         destroy.finish(vaults.data, vaults.keys)
-    except (VaultError, OSError) as error:
+    except (VaultError, OSError, sqlite3.Error) as error:
         log.error("the vaults' upkeep failed", problem=str(error))

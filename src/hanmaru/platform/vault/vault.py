@@ -1,6 +1,7 @@
 """The vaults of a hub, one per room, and the files behind each."""
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import Set
 from pathlib import Path
@@ -53,7 +54,7 @@ class Vaults:
         if Keys.exist(keys):
             try:
                 destroy.finish(self.data, self.keys)
-            except VaultError as error:  # the city's other services start all the same
+            except (VaultError, OSError, sqlite3.Error) as error:  # the city's other services start all the same
                 log.error("a destruction could not be finished", problem=str(error))
 
     @property
