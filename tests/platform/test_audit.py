@@ -447,7 +447,7 @@ def test_a_forged_end_is_not_signed_by_a_writer_that_starts_afterwards(tmp_path:
     assert "the record 2 that was sealed before was not found" in "\n".join(grave(check(tmp_path)))
 
 
-def test_verification_while_the_hub_writes_finds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verification_while_the_hub_writes_finds_nothing(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [
             sys.executable,
@@ -461,12 +461,13 @@ def test_verification_while_the_hub_writes_finds_nothing(tmp_path: Path, monkeyp
     try:
         assert process.stdout
         process.stdout.readline()
-        records = [check(tmp_path) for _ in range(10)]
+        reports = [check(tmp_path) for _ in range(10)]
+        while reports[-1].records < 10_000:  # on a busy machine the writer may not have had its turn
+            reports.append(check(tmp_path))
     finally:
         process.kill()
         process.communicate()
-    assert [report.findings for report in records] == [()] * 10
-    assert records[-1].records > records[0].records
+    assert not any(report.findings for report in reports)
 
 
 def test_what_cannot_be_written_is_refused_and_later_writes_follow_what_is_there(tmp_path: Path) -> None:
