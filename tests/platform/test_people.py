@@ -133,6 +133,24 @@ async def test_a_passkey_is_added_and_signs_in_alone(app: Starlette) -> None:
     assert (await Browser(app).sign_in("lee", LEE)).status == 201
 
 
+async def test_factors_are_changed_by_who_has_shown_one(app: Starlette) -> None:
+    lee, earlier = await signed_in(app, "lee", LEE), await signed_in(app, "lee", LEE)
+    options = (await lee.ask("POST", "/api/account/passkeys/options")).json()
+    added = await lee.ask(
+        "POST", "/api/account/passkeys", {"title": "Key", "credential": Authenticator().create(options)}
+    )
+    id = added.json()["id"]
+    for method, path, body in (
+        ("POST", "/totp", None),
+        ("POST", "/passkeys/options", None),
+        ("DELETE", f"/passkeys/{id}", None),
+        ("POST", "/recovery-codes", {"password": LEE}),
+    ):
+        assert (await earlier.ask(method, f"/api/account{path}", body)).status == 403, path
+    assert (await earlier.ask("GET", "/api/account")).status == 200
+    assert (await lee.ask("POST", "/api/account/recovery-codes", {"password": LEE})).status == 200
+
+
 async def test_passkeys_need_a_hosts_name(app: Starlette) -> None:
     for host in ("127.0.0.1:8000", "[::1]:8000", "[", ""):
         answer = await ask(app, "/api/session/passkey/options", method="POST", host=host)

@@ -179,9 +179,12 @@ def _me(identity: Identity, request: Request) -> tuple[Known, Account]:
 
 
 def _built_in(identity: Identity, request: Request) -> tuple[Known, Account]:
+    """Return whose factors may be changed: who has one must have shown it, else a password would undo it."""
     known, account = _me(identity, request)
     if account.provider:
         raise Problem(409, "Kept elsewhere", "Your OpenID Connect provider keeps your second factors.")
+    if account.second_factor and not caller_of(request).second_factor:
+        raise Problem(403, "Second factor needed", "Sign in with your second factor to change your factors.")
     return known, account
 
 
