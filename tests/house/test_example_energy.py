@@ -56,9 +56,8 @@ def test_the_wheel_has_what_the_manifest_points_to(beside: Environment) -> None:
 def test_its_own_tests_pass_where_it_is_installed(beside: Environment, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text((PACKAGE / "pyproject.toml").read_text())
     (tmp_path / "tests").symlink_to(PACKAGE / "tests")
-    data = {"HANMARU_TEST_DATA": str(DATA)}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HANMARU_TEST_DATA", data["HANMARU_TEST_DATA"])
+        patch.setenv("HANMARU_TEST_DATA", str(DATA))
         printed = beside.run("-m", "pytest", "-q", "-p", "no:cacheprovider", "-s", "tests", cwd=tmp_path)
     assert " passed" in printed
     assert "failed" not in printed

@@ -84,8 +84,8 @@ def routes(context: Context[HubClient]) -> Sequence[BaseRoute]:
 
     return [
         GuardedRoute("/buildings", get_buildings, permission="read"),
-        GuardedRoute("/buildings/{id}/series", get_series, permission="read"),
-        GuardedRoute("/buildings/{id}/measure", put_measure, permission="energy.manage", methods=("PUT",)),
+        GuardedRoute("/buildings/{id:path}/series", get_series, permission="read"),
+        GuardedRoute("/buildings/{id:path}/measure", put_measure, permission="energy.manage", methods=("PUT",)),
     ]
 
 
