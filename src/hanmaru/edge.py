@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hanmaru.platform.audit.seal import TrailError
 from hanmaru.platform.limits import Streams, client_key
 from hanmaru.platform.problems import CORE_ERRORS, Problem
 from hanmaru.platform.telemetry import metrics, route_template
@@ -51,6 +52,7 @@ SECURITY_HEADERS = (
 )
 """What every answer has unless it says otherwise itself; the names of OWASP's secure headers project."""
 STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+NOT_RECORDED = "The audit trail cannot be written, and what is not recorded must not happen. The hub's log says why."
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 NGSI_LD_TYPES = {400: "InvalidRequest", 404: "ResourceNotFound", 422: "OperationNotSupported", 500: "InternalError"}
 """The standard's own error types for what happens outside its operations (ETSI GS CIM 009, 5.5.2 and 6.3.2)."""
@@ -173,6 +175,9 @@ class Exchange:
                 await self.edge.app(self.scope, receive, self.send)
         except Problem as problem:
             await self.refuse(problem)
+        except TrailError as error:
+            log.critical("audit trail cannot be written", path=self.scope["path"], reason=str(error))
+            await self.refuse(Problem(503, "Cannot be recorded", NOT_RECORDED, retry_after_s=10), error)
         except TimeoutError as error:
             if self.deadline.expired():
                 log.warning("request timed out", path=self.scope["path"])

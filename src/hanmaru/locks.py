@@ -82,7 +82,8 @@ def make_jobs(settings: Settings, services: Sequence[Service[Any]]) -> "Jobs":
     """Return the durable workflows of the services; nothing is opened before their first use."""
     from hanmaru.platform import handover
     from hanmaru.platform.jobs import declared
-    from hanmaru.platform.jobs.client import Jobs, url_of
+    from hanmaru.platform.jobs.client import Jobs
+    from hanmaru.platform.jobs.database import url_of
 
     rooms = [(service.name, service.workflows, service.schedules) for service in services]
     own = (handover.ROOM, handover.WORKFLOWS, handover.SCHEDULES)

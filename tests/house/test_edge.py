@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.applications import Starlette
@@ -11,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
 from hanmaru.edge import Edge, on_http_exception, on_problem
-from hanmaru.platform.policy import GuardedRoute
+from hanmaru.platform.audit.trail import Trail
+from hanmaru.platform.policy import Caller, Door, GuardedRoute, Policy
 from hanmaru.platform.problems import Problem, not_found
 from hanmaru.platform.telemetry import exposition
 from tests.asgi import ask
@@ -130,3 +133,27 @@ async def test_requests_are_counted_by_route_template(app: Starlette) -> None:
     assert 'hanmaru_http_request_seconds_count{method="GET",route="/page",status="200"}' in counted
     assert 'route="(none)",status="404"' in counted
     assert "made-up" not in counted
+
+
+async def test_what_cannot_be_recorded_does_not_happen(tmp_path: Path) -> None:
+    done: list[str] = []
+
+    async def act(request: Request) -> Response:
+        done.append("acted")
+        return Response()
+
+    app = Starlette(
+        routes=[GuardedRoute("/act", act, permission="accounts.manage", methods=["POST"])],
+        middleware=[Middleware(Edge, body_bytes=1000, request_s=10, slow_request_s=5)],
+    )
+    trail = Trail(tmp_path, tmp_path / "keys", "web-1")
+    app.state.door = Door(Policy(demo=True), trail)
+    trail.close()
+
+    async def as_admin(scope: Any, receive: Any, send: Any) -> None:
+        await app({**scope, "caller": Caller("lee", ("admin",))}, receive, send)
+
+    answer = await ask(as_admin, "/act", method="POST")
+    assert answer.status == 503
+    assert answer.json()["title"] == "Cannot be recorded"
+    assert done == []

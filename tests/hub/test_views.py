@@ -10,6 +10,7 @@ import pytest
 
 from hanmaru.app import create_app
 from hanmaru.config import Settings
+from hanmaru.platform import cedar
 from hanmaru.platform.accounts import Accounts
 from tests.asgi import Answer, ask, started
 from tests.hub.api import Api
@@ -161,6 +162,19 @@ async def test_whoever_has_no_view_is_refused_and_it_is_written_down(city: tuple
     denied = [(r["action"], r["what"]) for r in records if r["who"] == "nobody" and r["decision"] == "deny"]
     assert ("write", f"DELETE /ngsi-ld/v1/entities/{BUS}") in denied
     assert sum(action == "read" for action, _ in denied) == 2
+
+
+async def test_a_view_may_be_open_to_the_world(city: tuple[As, As], tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(cedar, "LOOK_AGAIN_S", -1)
+    app = city[0].app
+    assert (await ask(app, "/ngsi-ld/v1/entities?type=AirQualityObserved")).status == 401
+    (tmp_path / "policies" / "open.cedar").write_text(
+        '@id("open") permit (principal, action == Action::"read", resource == View::"public-air");'
+    )
+    answer = await ask(app, "/ngsi-ld/v1/entities?type=AirQualityObserved,Vehicle")
+    assert ids(answer.json()) == {NEAR}
+    assert (await ask(app, "/ngsi-ld/v1/entities", method="POST")).status == 401
+    assert (await ask(app, "/api/account")).status == 401
 
 
 async def test_the_map_shows_the_views(city: tuple[As, As]) -> None:

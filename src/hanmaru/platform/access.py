@@ -17,8 +17,8 @@ class Grant:
     """One view of the hub, in which every condition holds. ``None`` means unrestricted.
 
     Names are expanded. It matches an entity that has one of ``types``, lies in or under one of ``scopes`` and whose
-    ``location`` lies within ``area``, whether or not that location may be seen; of such an entity it shows the attributes
-    that ``attributes`` names.
+    ``location`` lies within ``area``, whether or not that location may be seen; of such an entity it shows the
+    attributes that ``attributes`` names.
     """
 
     types: frozenset[str] | None = None

@@ -46,7 +46,7 @@ class Caller:
 
     name: str
     roles: tuple[str, ...] = ()
-    kind: Literal["person", "machine", "system"] = "person"
+    kind: Literal["person", "machine", "system", "anonymous"] = "person"
     second_factor: bool = False
 
 

@@ -22,9 +22,9 @@ from hanmaru.platform.problems import Problem, bad_request
 
 __all__ = ["ANYONE", "Caller", "GuardedRoute", "Policy", "access_of", "caller_of"]
 
-ANYONE = Caller("")
+ANYONE = Caller("", kind="anonymous")
 Role = Literal["admin", "reader"]
-QUIET = frozenset({"read", "account", "metrics.read", "jobs.read"})
+QUIET = frozenset({"read", "account", "metrics.read", "jobs.read", "audit.verify"})
 """Permissions whose use by GET changes nothing and shows nothing personal: audited only where reads are."""
 MOST_PURPOSE = 200
 

@@ -23,7 +23,7 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     it: str
     roles: list[str]
     name: str = "somebody"
-    kind: Literal["person", "machine", "system"] = "person"
+    kind: Literal["person", "machine", "system", "anonymous"] = "person"
     second_factor: bool = False
     purpose: str = ""
     tenant: str = ""

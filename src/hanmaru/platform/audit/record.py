@@ -11,8 +11,8 @@ Outcome = Literal["allow", "deny"]
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """Who did what, for which purpose, to whose data, from where, with which decision.
 
-    ``who`` is an account's or machine client's name, or ``system:<job>``; ``action`` what policy was asked for, such as
-    ``write`` or ``vault.read``; ``what`` the resource: ``PATCH /ngsi-ld/v1/entities/urn:…`` or
+    ``who`` is an account's or machine client's name, ``system:<job>`` or ``cli:<user>``; ``action`` what policy was
+    asked for, such as ``write`` or ``vault.read``; ``what`` the resource: ``PATCH /ngsi-ld/v1/entities/urn:…`` or
     ``vault:trace/case/01J…``. ``subjects`` are pseudonyms, never names. ``where`` is a client's address, ``request``
     the request's id; ``detail`` holds a few more facts as short texts, never content. The trail adds the time.
     """

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import msgspec
 
 from hanmaru.platform.jobs.database import APPLICATION, prepare
-from hanmaru.platform.jobs.database import url_of as url_of
 from hanmaru.platform.jobs.manifest import Declared, convert
 from hanmaru.platform.jobs.payload import EndedError, JobError, NotFoundError, checked, checked_name
 from hanmaru.platform.jobs.states import (
