@@ -116,6 +116,8 @@ class HubClient(Protocol):
     ) -> JsonObject | None:
         """Return an entity's history (temporal representation) in the half-open span [start, end), oldest first.
 
+        At most 10,000 instances of an attribute come in one answer: go on with ``start`` after the last.
+
         ``temporal_values`` gives ``{"values": [[value, time], …]}`` per attribute.
         """
         ...
