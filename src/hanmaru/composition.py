@@ -108,6 +108,7 @@ def engine_jobs(settings: Settings, hub: OpenHub, closing: AsyncExitStack) -> li
         *hub.jobs,
         Job("audit index", partial(keep_index, settings.data)),
         Job("vaults' upkeep", partial(upkeep, locks.vaults)),
+        Job("hand-over", locks.handover.tend),
     ]
     if connectors := connectors_of(settings):
         from hanmaru.connectors.run import run_connectors

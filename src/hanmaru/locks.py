@@ -86,7 +86,7 @@ def make_jobs(settings: Settings, services: Sequence[Service[Any]]) -> "Jobs":
     from hanmaru.platform.jobs.database import url_of
 
     rooms = [(service.name, service.workflows, service.schedules) for service in services]
-    own = (handover.ROOM, handover.WORKFLOWS, handover.SCHEDULES)
+    own = (handover.ROOM, handover.WORKFLOWS, ())
     return Jobs(url_of(settings.data, settings.store_url), declared([own, *rooms]))
 
 

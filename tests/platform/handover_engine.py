@@ -14,7 +14,7 @@ from pathlib import Path
 from hanmaru.platform import logs
 from hanmaru.platform.audit.trail import Trail
 from hanmaru.platform.cedar import Policy
-from hanmaru.platform.handover import ROOM, SCHEDULES, WORKFLOWS, Handover
+from hanmaru.platform.handover import ROOM, WORKFLOWS, Handover
 from hanmaru.platform.jobs import declared
 from hanmaru.platform.jobs.client import Jobs
 from hanmaru.platform.jobs.database import url_of
@@ -53,7 +53,7 @@ async def opened(folder: Path, chain: str = "test") -> AsyncGenerator[Handover]:
     policy = Policy([policies])
     with Trail(data, keys, chain) as audit:
         vaults = await asyncio.to_thread(Vaults, data, keys, audit, policy)
-        jobs = Jobs(url(folder), declared([(ROOM, WORKFLOWS, SCHEDULES)]))
+        jobs = Jobs(url(folder), declared([(ROOM, WORKFLOWS, ())]))
         handover = Handover(data, vaults, audit, policy, jobs)
         try:
             yield handover

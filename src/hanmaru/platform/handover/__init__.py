@@ -4,7 +4,7 @@ Purpose-bound, approved by somebody else, audited on both sides, and expiring: t
 end is that key's destruction.
 """
 
-from hanmaru.platform.handover.handover import ROOM, SCHEDULES, WORKFLOWS, Handover, RoomHandover
+from hanmaru.platform.handover.handover import ROOM, WORKFLOWS, Handover, RoomHandover
 from hanmaru.platform.handover.requests import Asked, Request
 
-__all__ = ["ROOM", "SCHEDULES", "WORKFLOWS", "Asked", "Handover", "Request", "RoomHandover"]
+__all__ = ["ROOM", "WORKFLOWS", "Asked", "Handover", "Request", "RoomHandover"]

@@ -30,7 +30,7 @@ from hanmaru.platform.handover.requests import (
     State,
     check,
 )
-from hanmaru.platform.jobs import JobError, Schedule, Steps, Workflow
+from hanmaru.platform.jobs import JobError, Steps, Workflow
 from hanmaru.platform.policy import refusal
 from hanmaru.platform.problems import Problem
 from hanmaru.platform.vault.errors import VaultError
@@ -177,6 +177,12 @@ class Handover:
                 await self._end(id, "failed", SYSTEM.name, "nothing left to hand over", ("approved",))
             request = await self.get(id)
         return max(0.0, (request.until - datetime.now(UTC)).total_seconds()) if request.state == "delivered" else 0
+
+    async def tend(self) -> None:
+        """Sweep now and every `SWEEP_S` seconds, until cancelled: for what no workflow is left to end."""
+        while True:
+            await self.sweep()
+            await asyncio.sleep(SWEEP_S)
 
     async def sweep(self) -> int:
         """Carry out what was approved, end what is over, and destroy what ended; return how many were ended."""
@@ -327,16 +333,7 @@ async def _carry(steps: Steps, id: str) -> str:
     return "ended"
 
 
-async def _sweep(steps: Steps, _input: None) -> int:
-    handover: Handover = steps.context
-    return await steps.run("sweep", handover.sweep)
-
-
 WORKFLOWS: Sequence[Workflow] = (
     Workflow("carry", _carry, {"en": "Carry out a hand-over", "ko": "데이터 인계 실행"}, str),
-    Workflow("sweep", _sweep, {"en": "End hand-overs whose time is up", "ko": "만료된 데이터 인계 종료"}),
 )
 """What carries requests out, as the room `ROOM`; the workflows' context is the `Handover`."""
-
-SCHEDULES: Sequence[Schedule] = (Schedule("ends", "sweep", every_s=SWEEP_S),)
-"""Ends hand-overs that nothing else has ended."""
