@@ -117,8 +117,9 @@ class Keys:
                     found[subject, version] = kept[0]
             if lacking := [list(one) for one in {*wanted} - found.keys()]:
                 rows = db.execute(
-                    "SELECT k.subject, k.version, k.master, k.wrapped FROM json_each(?) w JOIN key k ON k.room = ?"
-                    " AND k.subject = json_extract(w.value, '$[0]') AND k.version = json_extract(w.value, '$[1]')",
+                    "SELECT k.subject, k.version, k.master, k.wrapped FROM json_each(?) w CROSS JOIN key k"
+                    " ON k.room = ? AND k.subject = json_extract(w.value, '$[0]')"
+                    " AND k.version = json_extract(w.value, '$[1]')",
                     (json.dumps(lacking), room),
                 )
                 for subject, version, master, wrapped in rows:

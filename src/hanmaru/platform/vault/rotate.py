@@ -37,11 +37,14 @@ def rotate_master(keys: Keys, progress: Progress = lambda _done, _of: None) -> i
         with keys.db.write() as db:
             keys.current(db)  # both are known from here on, here and to whoever reads the files
             db.execute("UPDATE current SET master = ?", (new.id,))
-            (total,) = db.execute("SELECT count(*) FROM key WHERE master != ?", (new.id,)).fetchone()
+        total = _left(keys, new.id)
         done = 0
-        while rewrapped := _rewrap(keys, new.id):
-            done += rewrapped
-            progress(done, total)
+        while _left(keys, new.id):
+            after: tuple[str, str, int] | None = ("", "", 0)
+            while after:
+                after, wrapped = _rewrap(keys, new.id, after)
+                done += wrapped
+                progress(done, total)
         for folder in folders(keys):
             fresh = backup_keys(keys, folder)
             for old in folder.glob(PATTERN):
@@ -51,17 +54,25 @@ def rotate_master(keys: Keys, progress: Progress = lambda _done, _of: None) -> i
         return done
 
 
-def _rewrap(keys: Keys, new: str) -> int:
+def _left(keys: Keys, new: str) -> int:
+    with keys.db.read() as db:
+        return db.execute("SELECT count(*) FROM key WHERE master != ?", (new,)).fetchone()[0]
+
+
+def _rewrap(keys: Keys, new: str, after: tuple[str, str, int]) -> tuple[tuple[str, str, int] | None, int]:
+    """Wrap a batch of keys that come after one; return the last of them, None at the end, and how many they were."""
     with keys.db.write() as db:
         rows = db.execute(
-            "SELECT room, subject, version, master, wrapped FROM key WHERE master != ? LIMIT ?", (new, BATCH)
+            "SELECT room, subject, version, master, wrapped FROM key WHERE (room, subject, version) > (?, ?, ?)"
+            " AND master != ? ORDER BY room, subject, version LIMIT ?",
+            (*after, new, BATCH),
         ).fetchall()
         fresh: list[tuple[str, bytes, str, str, int]] = []
         for room, subject, version, master, wrapped in rows:
             key = unwrap(keys.wrapper(master), wrapped, room, subject, version)
             fresh.append((new, wrap(keys.wrapper(new), key, room, subject, version), room, subject, version))
         db.executemany("UPDATE key SET master = ?, wrapped = ? WHERE room = ? AND subject = ? AND version = ?", fresh)
-    return len(rows)
+    return (rows[-1][:3] if len(rows) == BATCH else None), len(rows)
 
 
 def rotate_subject(data: Path, keys: Keys, room: str, subject: str) -> None:
