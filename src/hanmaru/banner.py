@@ -7,7 +7,6 @@ from pathlib import Path
 
 from hanmaru.config import Settings
 from hanmaru.platform.accounts import ROLES, Accounts, DemoAccount, demo_accounts, setup_link
-from hanmaru.platform.services import installed
 
 WIDE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - shown, not bound
 
@@ -21,10 +20,9 @@ def demo_made(settings: Settings) -> list[DemoAccount]:
     """Return the demo's accounts, one for each role, made at the first start; none otherwise or with login off."""
     if not settings.demo or settings.auth == "off":
         return []
-    from hanmaru.composition import city_document
+    from hanmaru.composition import services_of
 
-    services = installed(city_document(settings)["services"])
-    roles = dict.fromkeys([*ROLES, *(role for service in services for role in service.roles)])
+    roles = dict.fromkeys([*ROLES, *(role for service in services_of(settings) for role in service.roles)])
     return demo_accounts(settings.data, list(roles), settings.keys_folder)
 
 

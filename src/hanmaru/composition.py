@@ -90,6 +90,11 @@ def city_document(settings: Settings) -> Mapping[str, Any]:
     return {**profile, "services": services, "basemap_path": str(map_folder(settings)), "demo": settings.demo}
 
 
+def services_of(settings: Settings) -> list[Service[Any]]:
+    """Return the enabled services that are installed."""
+    return installed(city_document(settings)["services"])
+
+
 def engine_jobs(settings: Settings, hub: OpenHub, closing: AsyncExitStack) -> list[Job]:
     """Return the background work of the engine worker; ``closing`` is closed after it and before the hub."""
     from hanmaru.platform.audit.index import keep_index

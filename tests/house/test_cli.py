@@ -140,3 +140,14 @@ def test_what_cannot_be_done_with_a_machine_is_one_line(
     assert done.returncode == status
     assert reason in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_policy_that_cannot_be_used_stops_the_start_in_one_line(tmp_path: Path) -> None:
+    policies = tmp_path / "policies"
+    policies.mkdir()
+    (policies / "city.cedar").write_text('@id("x") permit (principal, action == Action::"raed", resource);')
+    done = hanmaru("up", "--data", str(tmp_path / "data"), cwd=tmp_path, POLICIES=str(policies))
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert "city.cedar" in line
+    assert "raed" in line
