@@ -7,8 +7,8 @@ before, and the first of all follows 64 zeros.
 """
 
 import re
+import time
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
@@ -48,9 +48,18 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: Mapping[str, str] = {}
 
 
+_second: tuple[int, str] = (-1, "")
+
+
 def now_text() -> str:
-    """Return this instant as `Entry.at` has it."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    """Return this instant as `Entry.at` has it; the text of a second is made once."""
+    global _second
+    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    known, text = _second
+    if known != seconds:
+        text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+        _second = seconds, text
+    return f"{text}.{nanoseconds // 1000:06}Z"
 
 
 def link(previous: bytes, body: bytes) -> bytes:

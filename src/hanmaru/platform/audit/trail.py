@@ -157,7 +157,7 @@ class Trail:
         hash, lines, count = self._hash, b"", 0
         for body in bodies:
             hash = link(hash, body)
-            lines += hash + b" " + body + b"\n"
+            lines += b"%b %b\n" % (hash, body)
             count += 1
         try:
             written = os.write(self._file, lines)
