@@ -66,7 +66,7 @@ class House:
 
         self.records: list[Record] = []
         self.accounts, self.logins = Accounts(folder), Logins(folder)
-        identity = Identity(self.accounts, audit=self)
+        self.identity = identity = Identity(self.accounts, audit=self)
         self.provider = Provider(client, egress or Egress())
         self.app = Starlette(
             routes=[
@@ -257,6 +257,29 @@ async def test_a_log_in_is_good_in_the_browser_that_began_it(house: House) -> No
     back = await visit(address, "mina", until=CALLBACK)
     await refused(house, await house.come_back(back, others), 400, "began in another browser")
     assert (await house.come_back(back, "a=b")).status == 400
+
+
+async def test_another_sites_page_signs_nobody_in_unasked(house: House) -> None:
+    page = await ask(house.app, "/login/oidc?next=/%3Fa%3D%22b", headers={**HTML, "sec-fetch-site": "cross-site"})
+    assert page.status == 200
+    assert "set-cookie" not in page.headers
+    assert '<a href="/login/oidc?next=%2F%3Fa%3D%22b">Sign in</a>' in page.body.decode()
+    ours = await ask(house.app, "/login/oidc", headers={**HTML, "sec-fetch-site": "same-origin"})
+    typed = await ask(house.app, "/login/oidc", headers={**HTML, "sec-fetch-site": "none"})
+    assert (ours.status, typed.status) == (302, 302)
+
+
+async def test_over_https_the_log_ins_cookie_can_come_from_no_other_host(house: House) -> None:
+    house.identity.public_url = "https://localhost"
+    address, cookie = await house.begin()
+    assert cookie.startswith("__Host-hanmaru_oidc=")
+    state = parse_qs(urlsplit(address).query)["state"][0]
+    back = f"{CALLBACK}?" + urlencode({"state": state, "iss": house.provider.client.issuer, "error": "access_denied"})
+    planted = await house.come_back(back, cookie.removeprefix("__Host-"))
+    assert planted.status == 400
+    denied = await house.come_back(back, cookie)
+    assert denied.status == 403
+    assert {"Secure", "Path=/", "Max-Age=0"} <= set(denied.headers["set-cookie"].split("; "))
 
 
 async def test_a_log_in_is_good_for_ten_minutes(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

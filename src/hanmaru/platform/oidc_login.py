@@ -25,14 +25,16 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute
 
 from hanmaru.platform.i18n import pick, preferred
-from hanmaru.platform.identity import Identity
+from hanmaru.platform.identity import Identity, same_origin
 from hanmaru.platform.oidc import OidcError, Person, Provider
 from hanmaru.platform.policy import GuardedRoute
 from hanmaru.platform.problems import Problem
 
 FILE = "oidc.db"
-COOKIE = "hanmaru_oidc"
 START, CALLBACK = "/login/oidc", "/login/oidc/callback"
+COOKIE, SECURE_COOKIE = "hanmaru_oidc", "__Host-hanmaru_oidc"
+"""What ties a log-in to its browser; the latter by HTTPS, where no other host can set it."""
+PATHS = {COOKIE: START, SECURE_COOKIE: "/"}
 LOGIN_S = 600
 MOST_LOGINS = 10_000
 LONGEST = 2000
@@ -51,6 +53,8 @@ _PAGE_HEADERS = {
 _TEXTS: Mapping[str, Mapping[str, str]] = {
     "welcome": {"en": "Signed in", "ko": "로그인했습니다"},
     "go on": {"en": "Go on", "ko": "계속"},
+    "asked": {"en": "Sign in to this hub?", "ko": "이 허브에 로그인하시겠습니까?"},
+    "sign in": {"en": "Sign in", "ko": "로그인"},
     "again": {"en": "Sign in again", "ko": "다시 로그인"},
     "home": {"en": "Other ways to sign in", "ko": "다른 방법으로 로그인"},
     "unknown": {"en": "This log-in is not known here", "ko": "알 수 없는 로그인 요청입니다"},
@@ -151,7 +155,14 @@ class LoginDesk:
         self._provider, self._logins, self._identity = provider, logins, identity
 
     async def start(self, request: Request) -> Response:
-        """Begin to sign in through the OpenID Connect provider: go there, to come back to the path ``next``."""
+        """Begin to sign in through the OpenID Connect provider: go there, to come back to the path ``next``.
+
+        Another site's page only gets to a page that asks: nobody is signed in without wanting it.
+        """
+        if same_origin(dict(request.scope["headers"])) is False:
+            place = f"{START}?next={quote(local_path(request.query_params.get('next', '/')), safe='')}"
+            body = f'<p><a href="{escape(place)}">{escape(_text(request, "sign in"))}</a></p>'
+            return _page(request, 200, _text(request, "asked"), body)
         base = (self._identity.public_url or f"{request.url.scheme}://{request.url.netloc}").rstrip("/")
         login = await asyncio.to_thread(
             self._logins.begin, base + CALLBACK, local_path(request.query_params.get("next", "/"))
@@ -162,15 +173,17 @@ class LoginDesk:
             return self._failed(request, error, login.next)
         response = RedirectResponse(address, 302, {"cache-control": "no-store"})
         secure = self._identity.https(request.scope)
+        name = SECURE_COOKIE if secure else COOKIE
         response.set_cookie(
-            COOKIE, login.binding, max_age=LOGIN_S, path=START, httponly=True, samesite="lax", secure=secure
+            name, login.binding, max_age=LOGIN_S, path=PATHS[name], httponly=True, samesite="lax", secure=secure
         )
         return response
 
     async def callback(self, request: Request) -> Response:
         """Come back from the OpenID Connect provider: start a session and go on to where the log-in began."""
         given = request.query_params
-        state, binding = given.get("state", ""), request.cookies.get(COOKIE, "")
+        cookie = SECURE_COOKIE if self._identity.https(request.scope) else COOKIE
+        state, binding = given.get("state", ""), request.cookies.get(cookie, "")
         login = await asyncio.to_thread(self._logins.take, state, binding) if state and binding else None
         if login is None or any(len(given.getlist(name)) > 1 for name in ("state", "code", "error", "iss")):
             self._refused(request, "the log-in is not known")
@@ -283,7 +296,9 @@ def _page(request: Request, status: int, title: str, body: str, head: str = "") 
         f"<main><h1>{escape(title)}</h1>{body}</main></html>"
     )
     response = HTMLResponse(page, status, _PAGE_HEADERS)
-    response.delete_cookie(COOKIE, path=START, httponly=True, samesite="lax")
+    for name, path in PATHS.items():
+        if name in request.cookies:
+            response.delete_cookie(name, path=path, httponly=True, samesite="lax", secure=name == SECURE_COOKIE)
     return response
 
 
