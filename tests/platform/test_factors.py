@@ -105,6 +105,7 @@ def test_a_code_is_good_one_step_early_or_late_and_only_once(tmp_path: Path, fac
 def test_each_recovery_code_is_good_once(factors: Factors, clock: Clock) -> None:
     _, codes = enrolled(factors, clock)
     assert len(set(codes)) == RECOVERY_CODES
+    assert {len(code.replace("-", "")) * 5 for code in codes} == {120}  # bits: each letter is one of 32
     assert factors.accept("lee", codes[0]) is None
     assert factors.accept("kim", codes[0]) == "recovery"
     assert factors.accept("kim", codes[0]) is None
