@@ -130,6 +130,18 @@ async def test_a_failing_answer_is_no_data(server: Server, hub: HubClient, tmp_p
     assert await hub.count(Query(type="Device")) == 0
 
 
+async def test_a_redirect_is_told_and_not_followed(server: Server, hub: HubClient, tmp_path: Path) -> None:
+    elsewhere = "http://elsewhere.example/devices.csv?key=secret"
+    server.replies = [lambda r: web.Response(status=302, headers={"Location": elsewhere})]
+    config = HttpPoll(name="csv", mapping=CSV, url=server.url, headers={"X-API-Key": "secret"})
+    with pytest.raises(UnavailableError, match=r"302: it is at http://elsewhere\.example/devices\.csv") as caught:
+        await once(config, hub, tmp_path)
+    assert "secret" not in str(caught.value)
+    server.replies = [lambda r: web.Response(status=302, headers={"Location": "http://["})]
+    with pytest.raises(UnavailableError):
+        await once(config, hub, tmp_path)
+
+
 async def test_endless_bodies_are_cut_off(server: Server, hub: HubClient, tmp_path: Path) -> None:
     server.replies = [lambda r: web.Response(body=b"x" * 2_000_000)]
     config = HttpPoll(name="csv", mapping=CSV, url=server.url, max_bytes=1_000_000)

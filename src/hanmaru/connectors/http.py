@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
@@ -67,13 +67,17 @@ async def poll_once(
     where = shown_url(config.url)
     try:
         try:
-            async with session.get(config.url, headers=headers) as answer:
+            # Not followed: the configured headers, a key perhaps, are for the address that was configured.
+            async with session.get(config.url, headers=headers, allow_redirects=False) as answer:
                 if answer.status == 304:
                     return summary
+                if "Location" in answer.headers and 300 <= answer.status < 400:
+                    to = shown_url(urljoin(config.url, answer.headers["Location"]))
+                    raise UnavailableError(f"{where} answered {answer.status}: it is at {to}; configure that address")
                 if answer.status != 200:
                     raise UnavailableError(f"{where} answered {answer.status} {answer.reason}", _retry_after(answer))
                 hash_ = await _download(answer, spool, config.max_bytes, where)
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise UnavailableError(f"{where}: {str(error) or type(error).__name__}") from None
         quarantine = Quarantine(store.quarantine, kept.quarantine_bytes, kept.quarantined)
         if hash_ != kept.body:
