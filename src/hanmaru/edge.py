@@ -35,7 +35,7 @@ PAGE_POLICY = (
     b"frame-ancestors 'none'"
 )
 """What a page may load: what comes from here. A page that needs more, such as a style by its hash, sends its own."""
-DATA_POLICY = b"default-src 'none'; frame-ancestors 'none'"
+DATA_POLICY = b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 """For what is no page: opened as one, it may load and run nothing."""
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),

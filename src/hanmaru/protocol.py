@@ -17,8 +17,9 @@ def _answer(status: int, title: str, detail: str) -> bytes:
     body = msgspec.json.encode({"type": "about:blank", "title": title, "status": status, "detail": detail})
     head = (
         f"HTTP/1.1 {status} {title}\r\ncontent-type: application/problem+json\r\ncontent-length: {len(body)}\r\n"
-        "x-content-type-options: nosniff\r\ncontent-security-policy: default-src 'none'; frame-ancestors 'none'\r\n"
-        "cache-control: no-store\r\nconnection: close\r\n\r\n"
+        "x-content-type-options: nosniff\r\nreferrer-policy: same-origin\r\ncache-control: no-store\r\n"
+        "content-security-policy: default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n"
+        "connection: close\r\n\r\n"
     )
     return head.encode() + body
 
@@ -28,6 +29,7 @@ _TOO_LARGE = _answer(
     "Request Header Fields Too Large",
     f"A request line and headers have at most limits.head_bytes bytes and {MOST_HEADERS} headers.",
 )
+_STRICT = b"\r\nstrict-transport-security: max-age=31536000; includeSubDomains\r\n\r\n"
 _NOT_HTTP = _answer(400, "Bad Request", "This is not an HTTP/1.1 request.")
 
 
@@ -99,7 +101,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _refuse(self, answer: bytes) -> None:
         if not self.transport.is_closing():
             if self.cycle is None or self.cycle.response_complete:  # pyright: ignore[reportUnnecessaryComparison]
-                self.transport.write(answer)
+                self.transport.write(answer.replace(b"\r\n\r\n", _STRICT, 1) if self.scheme == "https" else answer)
             self.transport.close()
 
 

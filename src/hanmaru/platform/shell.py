@@ -29,7 +29,7 @@ TYPES = {
     ".css": "text/css; charset=utf-8",
     ".json": "application/json",
     ".geojson": "application/geo+json",
-    ".svg": "image/svg+xml",
+    ".svg": "image/svg+xml; charset=utf-8",
     ".png": "image/png",
     ".webp": "image/webp",
     ".ico": "image/x-icon",
