@@ -182,3 +182,10 @@ async def test_the_map_shows_the_views(city: tuple[As, As]) -> None:
     answer = await ask(company.app, "/api/centre/v1/layers/centre.air", headers=company.credentials)
     assert [feature["id"] for feature in answer.json()["features"]] == [NEAR]
     assert "secret" not in answer.body.decode()
+
+
+async def test_made_up_tenants_are_not_remembered(city: tuple[As, As]) -> None:
+    _, company = city
+    for headers in ({"ngsild-tenant": "t" * 20_000}, {"ngsild-tenant": "two words"}, {"ngsild-tenant": "a\tb"}):
+        assert (await company("GET", "/entities", type="Vehicle", headers=headers)).status == 400
+        assert (await ask(company.app, "/api/centre/v1/basemap", headers=headers)).status == 400

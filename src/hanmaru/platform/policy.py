@@ -27,6 +27,7 @@ Role = Literal["admin", "reader"]
 QUIET = frozenset({"read", "account", "metrics.read", "jobs.read", "audit.verify"})
 """Permissions whose use by GET changes nothing and shows nothing personal: audited only where reads are."""
 MOST_PURPOSE = 200
+MOST_TENANT = 128
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -82,6 +83,18 @@ def purpose_of(request: Request) -> str:
     return purpose
 
 
+def tenant_of(request: Request) -> str:
+    """Return the tenant that the request names; raise a 400 problem for what is no tenant's name.
+
+    What is decided is remembered by tenant, so nobody may make up names without end.
+    """
+    tenant = _header(request, b"ngsild-tenant").decode("latin-1")
+    if tenant and not (len(tenant) <= MOST_TENANT and tenant.replace("-", "").replace("_", "").isalnum()):
+        detail = f"NGSILD-Tenant must be letters, digits, hyphens and underscores, at most {MOST_TENANT}."
+        raise bad_request(detail)
+    return tenant
+
+
 def _header(request: Request, name: bytes) -> bytes:
     """Return a header's value; several times quicker than ``request.headers``, which decodes them all."""
     for key, value in request.scope["headers"]:
@@ -120,7 +133,7 @@ def guard(request: Request, permission: str) -> Caller:
     caller = caller_of(request)
     if permission == "public":
         return caller
-    tenant = _header(request, b"ngsild-tenant").decode("latin-1")
+    tenant = tenant_of(request)
     door = door_of(request)
     policy, audit = door.policy, door.audit
     if permission == "read" or permission == "write":

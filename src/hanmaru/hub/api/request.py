@@ -15,7 +15,7 @@ from hanmaru.hub.contexts import Context
 from hanmaru.hub.local import Hub
 from hanmaru.hub.terms import CORE_CONTEXT_URL, TermMap
 from hanmaru.platform.access import Access
-from hanmaru.platform.policy import access_of
+from hanmaru.platform.policy import access_of, tenant_of
 from hanmaru.platform.problems import CORE_ERRORS, Problem, bad_request, invalid_request
 
 JSON, JSON_LD, GEO_JSON = "application/json", "application/ld+json", "application/geo+json"
@@ -122,10 +122,7 @@ def link_context(headers: Headers) -> str | None:
 
 def access(request: Request) -> Access:
     """Return what the caller may see in the tenant that the request names."""
-    tenant = request.headers.get("ngsild-tenant", "")
-    if tenant and not (len(tenant) <= 128 and tenant.replace("-", "").replace("_", "").isalnum()):
-        raise bad_request("NGSILD-Tenant must be letters, digits, hyphens and underscores, at most 128.")
-    return access_of(request, tenant)
+    return access_of(request, tenant_of(request))
 
 
 def accepted(headers: Headers, offered: tuple[str, ...]) -> str:
