@@ -13,3 +13,26 @@ def test_a_service_that_cannot_be_loaded_does_not_stop_the_others(monkeypatch: p
     other = EntryPoint("other", "json:dumps", services.ENTRY_POINT_GROUP)
     monkeypatch.setattr(services, "entry_points", lambda group: [missing, other, good])
     assert [service.name for service in services.installed()] == ["centre"]
+
+
+@pytest.mark.parametrize("name", ["trace-received", "handover", "../centre", "", "Trace", "a" * 33])
+def test_a_service_does_not_take_a_name_that_the_hub_works_under(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert installed_as(monkeypatch, (name, name)) == []
+
+
+def test_a_service_has_its_entry_points_name_and_no_other_rooms(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert installed_as(monkeypatch, ("bikes", "trace")) == []
+    assert installed_as(monkeypatch, ("trace", "trace"), ("trace", "trace")) == ["trace"]
+    assert installed_as(monkeypatch, ("trace", "trace"), ("bikes", "bikes")) == ["bikes", "trace"]
+
+
+def installed_as(monkeypatch: pytest.MonkeyPatch, *names: tuple[str, str]) -> list[str]:
+    """Return the names of the services found of packages with (entry point, service name)."""
+
+    def load(point: EntryPoint) -> services.Service[object]:
+        return services.Service(point.value, {"en": point.value})
+
+    monkeypatch.setattr(EntryPoint, "load", load)
+    points = [EntryPoint(point, name, services.ENTRY_POINT_GROUP) for point, name in names]
+    monkeypatch.setattr(services, "entry_points", lambda group: points)
+    return [service.name for service in services.installed()]

@@ -4,10 +4,11 @@ A service is a Python package with an entry point in the group ``hanmaru.service
 rooms use exactly this mechanism.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
@@ -134,13 +135,18 @@ class Service(Generic[H]):
     policies: Path | None = None
 
 
+_NAME = re.compile(r"(?!handover$)(?!.*-received$)[a-z][a-z0-9_-]{0,31}")
+"""A service's name: it names folders and a vault, too. The hub itself works as ``handover`` and in ``…-received``."""
+
+
 def installed(enabled: Sequence[str] | None = None) -> list[Service[Any]]:
     """Load the installed services, by name; ``enabled`` limits them to the ones it names.
 
-    One that cannot be loaded is logged and left out: a stranger's mistake does not stop the city.
+    One that cannot be loaded is logged and left out: a stranger's mistake does not stop the city. So is one whose name
+    is not its entry point's or belongs to a room that is there: a name opens the room's vault, jobs and hand-overs.
     """
     services: list[Service[Any]] = []
-    for entry_point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda e: e.name):
+    for entry_point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=_ours_first):
         if enabled is not None and entry_point.name not in enabled:
             continue
         try:
@@ -148,8 +154,23 @@ def installed(enabled: Sequence[str] | None = None) -> list[Service[Any]]:
         except Exception:
             log.exception("service could not be loaded", service=entry_point.name, entry_point=entry_point.value)
             continue
-        if isinstance(service, Service):
-            services.append(service)  # pyright: ignore[reportUnknownArgumentType] - checked where it is used
-        else:
+        if not isinstance(service, Service):
             log.error("entry point names no Service", service=entry_point.name, entry_point=entry_point.value)
+        elif why := _misnamed(service.name, entry_point.name, services):
+            log.error("service left out", service=service.name, entry_point=entry_point.value, reason=why)
+        else:
+            services.append(service)  # pyright: ignore[reportUnknownArgumentType] - checked where it is used
     return services
+
+
+def _ours_first(entry_point: EntryPoint) -> tuple[str, bool]:
+    return entry_point.name, getattr(getattr(entry_point, "dist", None), "name", "") != "hanmaru"
+
+
+def _misnamed(name: object, entry_point: str, services: Sequence[Service[Any]]) -> str:
+    """Return why a service may not have its name; nothing when it may."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        return f"a service's name matches {_NAME.pattern}"
+    if name != entry_point:
+        return f"its entry point is named {entry_point!r}"
+    return "another package has a service of this name" if any(name == other.name for other in services) else ""
