@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute
 from hanmaru.config import Settings
 from hanmaru.platform.access import Access
 from hanmaru.platform.audit.record import Audit
-from hanmaru.platform.cedar import Caller, Policy
+from hanmaru.platform.cedar import Caller, Policy, require_apart
 from hanmaru.platform.services import Service
 from hanmaru.platform.trust import Locks
 
@@ -73,8 +73,9 @@ def make_policy(settings: Settings, services: Sequence[Service[Any]]) -> Policy:
 
 
 def policy_folders(settings: Settings, services: Sequence[Service[Any]]) -> list[Path]:
-    """Return the folders of policies beside the built-in one, the strongest last."""
+    """Return the folders of policies beside the built-in one, the strongest last; raises PolicyError."""
     folders = [service.policies for service in services if service.policies is not None]
+    require_apart(folders)
     return [*folders, *([settings.policies] if settings.policies is not None else [])]
 
 

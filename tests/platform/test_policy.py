@@ -168,3 +168,31 @@ def test_a_file_of_anything_is_an_error_or_permits_nothing(text: str, tmp_path_f
 
 
 POLICY = Policy()
+
+
+def test_a_services_policies_do_not_take_the_place_of_others(tmp_path: Path) -> None:
+    mine, other, city = tmp_path / "mine", tmp_path / "other", tmp_path / "city"
+    for folder in (mine, other, city):
+        folder.mkdir()
+    (mine / "mine.cedar").write_text('@id("mine") forbid (principal, action, resource == Vault::"mine");')
+    cedar.require_apart([mine, other])
+    (other / "mine.cedar").write_text('@id("other") permit (principal, action, resource == Vault::"other");')
+    with pytest.raises(PolicyError, match=r"other/mine.cedar: give the file another name"):
+        cedar.require_apart([mine, other])
+    (other / "mine.cedar").rename(other / "second-factor.cedar")
+    with pytest.raises(PolicyError, match=r"second-factor.cedar: give the file another name"):
+        cedar.require_apart([mine, other])
+    (other / "second-factor.cedar").unlink()
+    (mine / "views.toml").write_text('[air]\ntypes = ["Air"]')
+    (other / "views.toml").write_text("[air]")
+    with pytest.raises(PolicyError, match=r"other/views.toml: there is a view 'air' already"):
+        cedar.require_apart([mine, other])
+
+
+def test_many_policies_in_a_file_are_told_apart(tmp_path: Path) -> None:
+    lines = [f'@id("p{n}") permit (principal in Role::"r{n}", action == Action::"read", resource);' for n in range(40)]
+    (tmp_path / "many.cedar").write_text("\n".join(lines))
+    policy = Policy([tmp_path])
+    for n in range(40):
+        view = 'View::"everything"'
+        assert policy.decide(Caller("kim", (f"r{n}",)), "read", view).because == (f"p{n}",)

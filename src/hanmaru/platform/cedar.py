@@ -248,6 +248,24 @@ def files(folders: Sequence[Path], pattern: str = "*.cedar") -> list[Path]:
     return list(by_name.values())
 
 
+def require_apart(folders: Iterable[Path]) -> None:
+    """Raise PolicyError where a service's folder would take the place of a built-in file or view, or another service's.
+
+    Only a city's own folder may do that: else a package could put an end to a rule that somebody else relies on.
+    """
+    taken: dict[str, Path] = {path.name: path for path in files([BUILT_IN])}
+    views: dict[str, Path] = dict.fromkeys(_views([BUILT_IN], str), BUILT_IN / VIEWS)
+    for folder in folders:
+        own = {path.name: path for path in files([folder])}
+        named = dict.fromkeys(_views([folder], str), folder / VIEWS)
+        for name in own.keys() & taken.keys():
+            raise PolicyError(f"{own[name]}: give the file another name, for {taken[name]} has this one")
+        for name in named.keys() & views.keys():
+            raise PolicyError(f"{named[name]}: there is a view {name!r} already, in {views[name]}")
+        taken |= own
+        views |= named
+
+
 def _text(path: Path) -> str:
     try:
         return path.read_text("utf-8")
