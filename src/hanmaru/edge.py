@@ -18,7 +18,7 @@ import msgspec
 import structlog
 from prometheus_client import Histogram
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -191,6 +191,8 @@ class Exchange:
             if self.refused:
                 return
             await self.sender({"type": "http.response.body", "body": b"", "more_body": False})
+        except ClientDisconnect:
+            log.info("client went away", **self.facts())
         except Exception as error:
             await self.fail(error)
         finally:

@@ -72,6 +72,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.headers) > MOST_HEADERS or (may_be_large and self._size() > self.head_bytes):
             self._refuse(_TOO_LARGE)
             return
+        if any(name == b"transfer-encoding" and value.strip().lower() != b"chunked" for name, value in self.headers):
+            self._refuse(_NOT_HTTP)  # the parser would read on to the connection's end (RFC 9112, section 6.3)
+            return
         self._in_head, self._came = False, 0
         super().on_headers_complete()
 
