@@ -3,12 +3,11 @@
 ``off`` takes policy and audit out of the way of every request; identity, limits and everything else stay as they are.
 """
 
+import socket
 import sys
 from pathlib import Path
 
-import uvicorn
-
-from hanmaru.app import create_app
+from hanmaru import worker
 from hanmaru.config import Settings
 from hanmaru.hub.api import request as hub_request
 from hanmaru.platform import policy
@@ -36,7 +35,7 @@ def main() -> None:
     if not accounts.find("bench"):
         accounts.add("bench", PASSWORD, "writer")
     accounts.close()
-    uvicorn.run(create_app(settings), port=port, loop="uvloop", http="httptools", log_level="warning", access_log=False)
+    worker.serve(settings, "web-1", [socket.create_server(("127.0.0.1", port))], lambda: None)
 
 
 if __name__ == "__main__":
