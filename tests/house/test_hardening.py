@@ -60,6 +60,12 @@ async def test_folders_are_not_listed_nor_hidden_files_given(app: Starlette) -> 
         assert (await ask(app, path)).status == 404, path
 
 
+async def test_questions_that_would_cost_too_much_are_refused(app: Starlette) -> None:
+    for query in ("q=" + "a;" * 5000 + "a", "q=" + "(" * 40 + "a" + ")" * 40, "limit=1001", "q=a~=%22(%22"):
+        answer = await ask(app, f"/ngsi-ld/v1/entities?type=T&{query}")
+        assert 400 <= answer.status < 500, query[:20]
+
+
 def sent(hub: Running, request: bytes) -> bytes:
     """Return everything that a hub answers to raw bytes until it closes the connection, or for two seconds."""
     parts = urlsplit(hub.url)

@@ -84,6 +84,28 @@ def test_what_looks_like_a_secret_is_masked(text: str) -> None:
     assert "eyJzdWIi" not in masked(text)
 
 
+FORGER = """
+import logging, sys
+import structlog
+from hanmaru.platform import logs
+logs.set_up("test", format=sys.argv[1])
+for path in ("/a\\nforged line", "/b\\x1b[2Jcleared", "/c\\u2028\\r\\x00"):
+    structlog.get_logger().warning("slow request", path=path)
+    logging.getLogger("library").warning("refused %s", path)
+"""
+
+
+@pytest.mark.parametrize("format", ["json", "console"])
+def test_nothing_that_is_logged_forges_a_line_or_speaks_to_the_terminal(format: str) -> None:
+    command = [sys.executable, "-c", FORGER, format]
+    written = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    assert written.count("\n") == 6
+    assert format == "json" or len(written.splitlines()) == 6  # JSON lines end at \n alone
+    assert "\x1b[2J" not in written
+    assert "\x00" not in written
+    assert not [line for line in written.splitlines() if line.startswith("forged")]
+
+
 def send(url: str, method: str, path: str, body: object = None, **headers: str) -> int:
     parts = urlsplit(url)
     connection = HTTPConnection(parts.hostname or "", parts.port, timeout=60)

@@ -52,7 +52,10 @@ def set_up(worker: str, *, format: Format = "auto", level: str = "info") -> None
     ]
 
     def mask(_logger: object, _method: str, event: EventDict) -> EventDict:
-        return {name: _masked(value, name) for name, value in event.items()}
+        found = {name: _masked(value, name) for name, value in event.items()}
+        if not person:  # JSON escapes by itself
+            return found
+        return {name: _printable(value) if isinstance(value, str) else value for name, value in found.items()}
 
     person = format == "console" or (format == "auto" and sys.stderr.isatty())
     render: list[Processor] = (
@@ -94,6 +97,13 @@ def masked(text: str) -> str:
     for pattern, mask in _IN_TEXT:
         text = pattern.sub(mask, text)
     return text
+
+
+def _printable(text: str) -> str:
+    """Return a text in which nothing ends a line or speaks to a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _masked(value: Any, name: str, depth: int = 0) -> Any:
