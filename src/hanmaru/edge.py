@@ -2,14 +2,14 @@
 
 A request id, limits on the body, the time and how much is under way at once, security headers, a count in the metrics,
 a log line when it was slow or failed, and a problem document for every error. Event streams are known by their content
-type: they have no time limit, each client holds a bounded number, and `Edge.end_streams` ends them when the worker
-stops.
+type: they have no time limit, each client holds a bounded number, they end when their client is signed out or given
+other roles (``scope["still"]``), and `Edge.end_streams` ends them when the worker stops.
 """
 
 import asyncio
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 from typing import Any
 from uuid import uuid4
@@ -56,6 +56,8 @@ NOT_RECORDED = "The audit trail cannot be written, and what is not recorded must
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 NGSI_LD_TYPES = {400: "InvalidRequest", 404: "ResourceNotFound", 422: "OperationNotSupported", 500: "InternalError"}
 """The standard's own error types for what happens outside its operations (ETSI GS CIM 009, 5.5.2 and 6.3.2)."""
+STILL_S = 1.0
+"""For how long an event stream goes on without asking whether its client is still signed in as it was."""
 _USABLE_ID = re.compile(rb"[\w.:-]{1,64}")
 
 
@@ -129,6 +131,7 @@ class Exchange:
     """One request and its response."""
 
     __slots__ = (
+        "asked",
         "deadline",
         "edge",
         "ending",
@@ -151,6 +154,7 @@ class Exchange:
         self.started, self.status, self.total = time.perf_counter(), 0, 0
         self.task = asyncio.current_task()
         self.streaming = self.ending = self.refused = False
+        self.asked = 0.0
         self.keys: tuple[str, str] = ("", "")
 
     async def run(self) -> None:
@@ -226,7 +230,18 @@ class Exchange:
             if self.scope["scheme"] == "https" and not self.at_home():
                 headers.append(STRICT_TRANSPORT)
             message = {**message, "headers": headers}
+        elif self.streaming and (self.ending or not await self.still_permitted()):
+            return self.end()
         await self.sender(message)
+
+    async def still_permitted(self) -> bool:
+        """Return whether an event stream's client is who it was when it began; asked at most once a second."""
+        now = time.monotonic()
+        if now - self.asked < STILL_S:
+            return True
+        self.asked = now
+        still: Callable[[], Awaitable[bool]] | None = self.scope.get("still")
+        return still is None or await still()
 
     def begin_stream(self) -> bool:
         """Count an event stream, which from now on has no time limit; return whether its client may have one more."""
@@ -240,6 +255,7 @@ class Exchange:
             return False
         self.deadline.reschedule(None)
         self.streaming = True
+        self.asked = time.monotonic()
         self.edge.in_flight -= 1
         self.edge.streams.add(self)
         metrics().streams.inc()

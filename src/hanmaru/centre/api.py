@@ -19,7 +19,7 @@ from hanmaru.centre.live import Feeds
 from hanmaru.centre.series import series
 from hanmaru.hub.client import HubClient, JsonObject, Query
 from hanmaru.platform.access import DEFAULT_TENANT, Access
-from hanmaru.platform.policy import GuardedRoute, access_of
+from hanmaru.platform.policy import GuardedRoute, access_of, caller_of, policy_of
 from hanmaru.platform.problems import invalid_request, not_found
 from hanmaru.platform.services import Context, Layer, installed
 
@@ -127,9 +127,13 @@ def routes(ctx: Context[HubClient]) -> Sequence[BaseRoute]:
         except ValueError:
             raise invalid_request("Last-Event-ID (or after) has to be a sequence number.") from None
 
+        caller, policy, access = caller_of(request), policy_of(request), access_for(request)
+
         async def events() -> AsyncIterator[bytes]:
-            async with feeds.watch(access_for(request)) as feed:
+            async with feeds.watch(access) as feed:
                 async for chunk in feed.stream(after):
+                    if policy.access(caller, "read", access.tenant) != access:
+                        return  # policy changed: the browser connects again and sees what it may now
                     yield chunk
 
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}

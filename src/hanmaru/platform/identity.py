@@ -15,6 +15,7 @@ import unicodedata
 from base64 import b64decode
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -270,8 +271,18 @@ class Identity:
 
         return put
 
-    async def caller(self, scope: Scope, headers: dict[bytes, bytes]) -> Caller:
-        """Return who sends a request; raises Problem 401 for credentials that are wrong, 403 for a forged request."""
+    async def still(self, caller: Caller, scope: Scope, headers: dict[bytes, bytes]) -> bool:
+        """Return whether who sent a request would be the same caller now: what goes on for long asks again."""
+        try:
+            return await self.caller(scope, headers, used=False) == caller
+        except Problem:
+            return False
+
+    async def caller(self, scope: Scope, headers: dict[bytes, bytes], *, used: bool = True) -> Caller:
+        """Return who sends a request; raises Problem 401 for credentials that are wrong, 403 for a forged request.
+
+        ``used``: a session that brought it is in use by that.
+        """
         unsafe = scope["method"] not in SAFE
         if unsafe and same_origin(headers) is False:
             raise Problem(403, "Cross-site request refused", "A browser sent this from another site's page.")
@@ -295,7 +306,7 @@ class Identity:
             return ANYONE
         if unsafe and same_origin(headers) is None:
             raise Problem(403, "Origin missing", "A request with a session cookie must say where it comes from.")
-        if self.known.sessions.due(session):
+        if used and self.known.sessions.due(session):
             task = asyncio.create_task(self._touch(session))
             self._touching.add(task)
             task.add_done_callback(self._touching.discard)
@@ -400,7 +411,7 @@ class Known:
 
 
 class Identified:
-    """Middleware that puts the caller into ``scope["caller"]``."""
+    """Middleware that puts the caller into ``scope["caller"]``, and into ``scope["still"]`` what asks if it still is."""
 
     def __init__(self, app: ASGIApp, identity: Identity) -> None:
         """Wrap an application."""
@@ -409,7 +420,9 @@ class Identified:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Establish who asks, then pass on; problems are raised to the edge."""
         if scope["type"] == "http":
-            scope["caller"] = await self.identity.caller(scope, dict(scope["headers"]))
+            headers = dict(scope["headers"])
+            caller = scope["caller"] = await self.identity.caller(scope, headers)
+            scope["still"] = partial(self.identity.still, caller, scope, headers)
         elif scope["type"] == "websocket":
             scope["caller"] = ANYONE
         await self.app(scope, receive, send)
