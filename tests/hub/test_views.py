@@ -12,6 +12,7 @@ from hanmaru.app import create_app
 from hanmaru.config import Settings
 from hanmaru.platform import cedar
 from hanmaru.platform.accounts import Accounts
+from hanmaru.platform.machines import Machines
 from tests.asgi import Answer, ask, started
 from tests.hub.api import Api
 
@@ -189,3 +190,27 @@ async def test_made_up_tenants_are_not_remembered(city: tuple[As, As]) -> None:
     for headers in ({"ngsild-tenant": "t" * 20_000}, {"ngsild-tenant": "two words"}, {"ngsild-tenant": "a\tb"}):
         assert (await company("GET", "/entities", type="Vehicle", headers=headers)).status == 400
         assert (await ask(company.app, "/api/centre/v1/basemap", headers=headers)).status == 400
+
+
+async def test_a_token_for_some_roles_subscribes_to_no_more_than_it_sees(city: tuple[As, As], tmp_path: Path) -> None:
+    machines = Machines(tmp_path / "data")
+    machine = machines.add("gateway", "oauth", ["bus-company", "writer"]).machine
+    narrow, whole = (
+        {"authorization": f"Bearer {machines.issue_token(machine, roles)}"}
+        for roles in (["bus-company"], ["bus-company", "writer"])
+    )
+    machines.close()
+    api = Api(city[0].app)
+    wanted = {
+        "id": "urn:ngsi-ld:Subscription:all",
+        "type": "Subscription",
+        "entities": [{"type": "AirQualityObserved"}],
+        "notification": {"endpoint": {"uri": "http://127.0.0.1:9/theirs"}},
+    }
+    refused = await api("POST", "/subscriptions", wanted, headers=narrow)
+    assert refused.status == 403
+    assert "more than you may" in refused.json()["detail"]
+    assert (await api("POST", "/subscriptions", wanted, headers=whole)).status == 201
+    elsewhere = {"notification": {"endpoint": {"uri": "http://127.0.0.1:9/mine"}}}
+    assert (await api("PATCH", f"/subscriptions/{wanted['id']}", elsewhere, headers=narrow)).status == 403
+    assert (await api("PATCH", f"/subscriptions/{wanted['id']}", elsewhere, headers=whole)).status == 204

@@ -54,6 +54,11 @@ def _contains(outer: Grant, inner: Grant) -> bool:
     )
 
 
+def covers(outer: Access, inner: Access) -> bool:
+    """Whether everything that one access shows is certainly shown by another."""
+    return all(any(_contains(grant, other) for grant in grants_of(outer)) for other in grants_of(inner))
+
+
 def fingerprint(access: Access) -> str:
     """Return a short text that accesses to the same have in common."""
     return _fingerprint(grants_of(access))

@@ -41,8 +41,9 @@ from hanmaru.hub.subscriptions import (
 )
 from hanmaru.hub.terms import TermMap
 from hanmaru.hub.times import now
+from hanmaru.hub.visibility import covers
 from hanmaru.platform.access import Access
-from hanmaru.platform.policy import GuardedRoute, caller_of
+from hanmaru.platform.policy import GuardedRoute, caller_of, policy_of
 from hanmaru.platform.problems import Problem, already_exists, bad_request, not_found
 
 BASE = "/ngsi-ld/v1/subscriptions"
@@ -83,6 +84,11 @@ def routes(hub: Hub, may_manage: MayManage | None = None) -> list[GuardedRoute]:
         access = hub.owners.sees(hub.rights, owner, call.access.tenant)
         if access is None:
             raise Problem(403, "Not permitted", "You may see nothing here, so there is nothing to subscribe to.")
+        caller = caller_of(call.request)
+        if not covers(policy_of(call.request).access(caller, "read", call.access.tenant), access):
+            # What is shown follows the owner's roles, and an access token may be for some of them only.
+            detail = f"A subscription shows what {owner!r} may see, which is more than you may: ask for all its roles."
+            raise Problem(403, "Not permitted", detail)
         return access
 
     async def status_of(subscription: Subscription) -> Status:
