@@ -10,6 +10,7 @@ import pytest
 
 from hanmaru.app import create_app
 from hanmaru.config import Settings
+from hanmaru.hub.contexts import Contexts
 from hanmaru.platform import cedar
 from hanmaru.platform.accounts import Accounts
 from hanmaru.platform.machines import Machines
@@ -214,3 +215,41 @@ async def test_a_token_for_some_roles_subscribes_to_no_more_than_it_sees(city: t
     elsewhere = {"notification": {"endpoint": {"uri": "http://127.0.0.1:9/mine"}}}
     assert (await api("PATCH", f"/subscriptions/{wanted['id']}", elsewhere, headers=narrow)).status == 403
     assert (await api("PATCH", f"/subscriptions/{wanted['id']}", elsewhere, headers=whole)).status == 204
+
+
+async def test_who_has_not_signed_in_has_nothing_fetched(
+    city: tuple[As, As], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cedar, "LOOK_AGAIN_S", 0.0)
+    everybody = '@id("open-air") permit (principal, action == Action::"read", resource == View::"public-air");'
+    (tmp_path / "policies" / "open.cedar").write_text(everybody)
+    anybody, (writer, _) = Api(city[0].app), city
+    air = {"type": "AirQualityObserved"}
+    assert ids(await anybody.get("/entities", **air)) == {NEAR}
+    fetched: list[str] = []
+
+    async def fetch(self: Contexts, url: str) -> dict[str, Any]:
+        fetched.append(url)
+        return {"@context": {"dust": "https://uri.etsi.org/ngsi-ld/default-context/pm10"}}
+
+    monkeypatch.setattr(Contexts, "_fetch", fetch)
+    link = {"link": '<http://10.0.0.1:22/>; rel="http://www.w3.org/ns/json-ld#context"'}
+    assert (await anybody("GET", "/entities", headers=link, **air)).status == 401
+    query = {"type": "Query", "entities": [air], "@context": ["http://10.0.0.1:22/", {"a": "urn:a"}]}
+    ld = {"content-type": "application/ld+json"}
+    assert (await anybody("POST", "/entityOperations/query", query, headers=ld)).status == 401
+    assert fetched == []
+    assert (await writer("GET", "/entities", headers=link, **air)).status == 200
+    assert fetched == ["http://10.0.0.1:22/"]
+    (seen,) = (await anybody("GET", "/entities", headers=link, **air)).json()  # the hub has it now
+    assert "dust" in seen
+    assert len(fetched) == 1
+
+
+async def test_contexts_in_contexts_end_in_a_400(city: tuple[As, As]) -> None:
+    writer, _ = city
+    for depth in (10, 300, 990):
+        raw = b'{"type":"Query","entities":[{"type":"Vehicle"}],"@context":' + b"[" * depth + b"1" + b"]" * depth + b"}"
+        headers = {**writer.credentials, "content-type": "application/ld+json"}
+        answer = await ask(writer.app, "/ngsi-ld/v1/entityOperations/query", method="POST", headers=headers, body=raw)
+        assert answer.status == 400, answer.body

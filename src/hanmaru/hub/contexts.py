@@ -105,6 +105,15 @@ class Contexts:
         finally:
             del self._pending[key]
 
+    async def known(self, context: Context) -> bool:
+        """Return whether an @context can be had without asking anybody: the core one, and what the hub keeps by URL."""
+        for part in context if isinstance(context, list) else [context]:
+            if not isinstance(part, str):
+                return False
+            if not (is_core(part) or part in self._maps or await self._store.get_document("context", "", part)):
+                return False
+        return True
+
     def forget(self, url: str) -> None:
         """Drop every compiled map that was made with the document at ``url``."""
         for key in [key for key in self._maps if url in key]:

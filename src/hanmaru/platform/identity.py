@@ -411,7 +411,7 @@ class Known:
 
 
 class Identified:
-    """Middleware that puts the caller into ``scope["caller"]``, and into ``scope["still"]`` what asks if it still is."""
+    """Middleware that puts the caller into ``scope["caller"]``, and what asks again into ``scope["still"]``."""
 
     def __init__(self, app: ASGIApp, identity: Identity) -> None:
         """Wrap an application."""

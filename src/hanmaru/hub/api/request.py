@@ -15,7 +15,7 @@ from hanmaru.hub.contexts import Context
 from hanmaru.hub.local import Hub
 from hanmaru.hub.terms import CORE_CONTEXT_URL, TermMap
 from hanmaru.platform.access import Access
-from hanmaru.platform.policy import access_of, tenant_of
+from hanmaru.platform.policy import ANYONE, access_of, caller_of, tenant_of
 from hanmaru.platform.problems import CORE_ERRORS, Problem, bad_request, invalid_request
 
 JSON, JSON_LD, GEO_JSON = "application/json", "application/ld+json", "application/geo+json"
@@ -65,7 +65,11 @@ async def read(request: Request, hub: Hub, *, body: bool = False, accepts: tuple
             raise Problem(415, "Unsupported media type", detail)
         content = decode(await request.body())
         context = _context_in(content, content_type, linked)
-    terms = await hub.contexts.resolve(context if context is not None else linked)
+    named = context if context is not None else linked
+    if named is not None and caller_of(request) is ANYONE and not await hub.contexts.known(named):
+        # What a view shows to the world is no reason to ask other servers for whatever the world names.
+        raise Problem(401, "Sign in first", "Who has not signed in may name an @context that the hub has, by its URL.")
+    terms = await hub.contexts.resolve(named)
     return Call(request, request.query_params, access(request), terms, accepted(headers, accepts), content)
 
 
