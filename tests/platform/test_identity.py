@@ -162,6 +162,7 @@ async def test_demo_accounts_are_offered_on_this_machine_only(tmp_path: Path) ->
     assert (await sign_in(app, offered["name"], offered["password"])).status == 201
     assert "demo_accounts" not in (await ask(app, "/api/session", client="192.0.2.7")).json()
     assert "demo_accounts" not in (await ask(app, "/api/session", host="rebound.example")).json()
+    assert "demo_accounts" not in (await ask(app, "/api/session", headers={"x-forwarded-for": "192.0.2.7"})).json()
 
 
 async def test_with_login_off_everybody_on_this_machine_is_the_owner_and_no_other_site_is() -> None:
@@ -170,6 +171,8 @@ async def test_with_login_off_everybody_on_this_machine_is_the_owner_and_no_othe
     assert (await ask(app, "/api/session")).json()["login"] is False
     assert (await ask(app, "/things", host="rebound.example")).status == 403
     assert (await ask(app, "/things", method="POST", headers={"origin": "http://evil.example"})).status == 403
+    for header in ("x-forwarded-for", "forwarded", "via"):  # a proxy on this machine that names it in Host
+        assert (await ask(app, "/things", headers={header: "192.0.2.7"})).status == 403
 
 
 async def test_guessing_at_once_is_limited_as_guessing_in_turn(app: Starlette) -> None:

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 
 from hanmaru.platform.accounts import Accounts
 from hanmaru.platform.audit.trail import Trail
-from hanmaru.platform.identity import Identity
+from hanmaru.platform.identity import COOKIE, Identity
 from hanmaru.platform.policy import Caller
 from tests.asgi import ask
 from tests.platform.authenticator import Authenticator
@@ -105,11 +105,12 @@ async def test_codes_are_not_to_be_guessed(app: Starlette) -> None:
 
 
 async def test_a_passkey_is_added_and_signs_in_alone(app: Starlette) -> None:
-    lee, device = await signed_in(app, "lee", LEE), Authenticator()
+    lee, other, device = await signed_in(app, "lee", LEE), await signed_in(app, "lee", LEE), Authenticator()
     options = (await lee.ask("POST", "/api/account/passkeys/options")).json()
     sent = {"title": "Phone", "credential": device.create(options)}
     added = await lee.ask("POST", "/api/account/passkeys", sent)
     assert added.status == 201
+    assert (await other.ask("GET", "/api/account")).status == 401  # begun before there was a factor to show
     assert len(added.json()["recovery_codes"]) == 10
     assert (await lee.ask("POST", "/api/account/passkeys", sent)).status == 400
     offered = (await lee.ask("POST", "/api/account/totp")).json()
@@ -133,21 +134,23 @@ async def test_a_passkey_is_added_and_signs_in_alone(app: Starlette) -> None:
     assert (await Browser(app).sign_in("lee", LEE)).status == 201
 
 
-async def test_factors_are_changed_by_who_has_shown_one(app: Starlette) -> None:
-    lee, earlier = await signed_in(app, "lee", LEE), await signed_in(app, "lee", LEE)
+async def test_factors_are_changed_by_who_has_shown_one(app: Starlette, who: Identity) -> None:
+    lee = await signed_in(app, "lee", LEE)
     options = (await lee.ask("POST", "/api/account/passkeys/options")).json()
     added = await lee.ask(
         "POST", "/api/account/passkeys", {"title": "Key", "credential": Authenticator().create(options)}
     )
     id = added.json()["id"]
+    token = who.with_login().sessions.start("lee", second_factor=False)
+    without = Browser(app, f"{COOKIE}={token}")
     for method, path, body in (
         ("POST", "/totp", None),
         ("POST", "/passkeys/options", None),
         ("DELETE", f"/passkeys/{id}", None),
         ("POST", "/recovery-codes", {"password": LEE}),
     ):
-        assert (await earlier.ask(method, f"/api/account{path}", body)).status == 403, path
-    assert (await earlier.ask("GET", "/api/account")).status == 200
+        assert (await without.ask(method, f"/api/account{path}", body)).status == 403, path
+    assert (await without.ask("GET", "/api/account")).status == 200
     assert (await lee.ask("POST", "/api/account/recovery-codes", {"password": LEE})).status == 200
 
 
@@ -358,6 +361,18 @@ async def test_the_first_link_makes_the_first_administrator(tmp_path: Path) -> N
     done = await first.ask("POST", "/api/setup", {"token": token, "name": "lee", "password": NEW})
     assert done.json()["roles"] == ["admin"]
     assert (await first.ask("POST", "/things")).status == 204
+
+
+async def test_the_first_link_is_void_once_there_is_an_administrator(tmp_path: Path) -> None:
+    accounts = Accounts(tmp_path / "new")
+    token = accounts.setup_token(None, ["admin"])
+    stranger = Browser(app_of(Identity(accounts)))
+    accounts.add("kim", NEW, "reader")
+    assert accounts.setup(token)
+    accounts.add("lee", NEW, "admin")  # such as from the command line, while the link lies in a log
+    late = await stranger.ask("POST", "/api/setup", {"token": token, "name": "mallory", "password": NEW})
+    assert late.status == 401
+    assert accounts.find("mallory") is None
 
 
 # What other ways of signing in rely on

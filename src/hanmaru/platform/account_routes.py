@@ -118,11 +118,15 @@ def routes(identity: Identity) -> list[BaseRoute]:
         return answer(known.passkeys.creation_options(me, identity.party(request)))
 
     async def add_passkey(request: Request) -> Response:
-        """Add the passkey that the browser made; return its id, and new recovery codes with one's first factor."""
+        """Add the passkey that the browser made; return its id, and new recovery codes with one's first factor.
+
+        This ends one's other sessions.
+        """
         known, me = _built_in(identity, request)
         given = await read(request, NewPasskey, '{"title": …, "credential": …}')
         party = identity.party(request)
         id, codes = await _do(known.passkeys.add, me, given.title, given.credential, party)
+        await asyncio.to_thread(known.sessions.end_all, me.name, but=_digest(request))
         response = answer({"id": id, "title": given.title.strip(), **_with_codes(codes)}, 201)
         return await _changed(identity, request, me, "account.passkey.add", response, shown=True)
 

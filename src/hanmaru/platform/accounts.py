@@ -332,6 +332,8 @@ def _insert(
     try:
         columns = "name, hash, roles, provider, handle, created, title"
         db.execute(f"INSERT INTO account({columns}) VALUES(?, ?, ?, ?, ?, ?, ?)", row)
+        if "admin" in roles:  # by whatever way: the link that was printed for the first one is good for nobody now
+            db.execute("DELETE FROM setup WHERE name IS NULL")
     except sqlite3.IntegrityError:
         raise AccountError(f"there is already an account {name!r}") from None
 

@@ -43,6 +43,8 @@ MOST_REMEMBERED = 4096
 MOST_VERIFYING = 100
 REFUSALS_NOTED_S = 60
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+PASSED_ON = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via")
+"""What proxies add: where one is there, a loopback address and name say nothing of who asks."""
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 OWNER = Caller("owner", ("admin",), "person", True)
 """Who everybody is while login is off, which a loopback host alone allows."""
@@ -287,8 +289,9 @@ class Identity:
         if unsafe and same_origin(headers) is False:
             raise Problem(403, "Cross-site request refused", "A browser sent this from another site's page.")
         if self.known is None:
-            if host_of(headers) not in LOOPBACK_NAMES:
-                raise Problem(403, "Unknown host", "With login off, only requests to a loopback name are answered.")
+            if host_of(headers) not in LOOPBACK_NAMES or passed_on(headers):
+                detail = "With login off, only requests to a loopback name that no proxy passed on are answered."
+                raise Problem(403, "Unknown host", detail)
             return OWNER
         authorization, api_key = headers.get(b"authorization"), headers.get(b"x-api-key")
         if scope["path"] in self.own_credentials:
@@ -431,6 +434,11 @@ class Identified:
 def host_of(headers: dict[bytes, bytes]) -> str:
     """Return the host name that a request names, without port; empty for one that cannot be read."""
     return _host_name("//" + headers.get(b"host", b"").decode("latin-1"))
+
+
+def passed_on(headers: Collection[bytes]) -> bool:
+    """Return whether a proxy says that it passed a request on."""
+    return any(name in headers for name in PASSED_ON)
 
 
 def same_origin(headers: dict[bytes, bytes]) -> bool | None:

@@ -17,6 +17,7 @@ from hanmaru.platform.identity import (
     Identity,
     address_of,
     host_of,
+    passed_on,
 )
 from hanmaru.platform.passwords import PasswordError
 from hanmaru.platform.policy import ANYONE, GuardedRoute, caller_of
@@ -169,4 +170,5 @@ def _shown(account: DemoAccount) -> dict[str, str]:
 
 def _at_home(request: Request) -> bool:
     headers = cast("dict[bytes, bytes]", dict(request.scope["headers"]))
-    return address_of(request.scope) in LOOPBACK_NAMES and host_of(headers) in LOOPBACK_NAMES
+    here = address_of(request.scope) in LOOPBACK_NAMES and host_of(headers) in LOOPBACK_NAMES
+    return here and not passed_on(headers)
