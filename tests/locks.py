@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hanmaru.platform.audit.trail import Trail
-from hanmaru.platform.cedar import Policy
 from hanmaru.platform.handover import Handover
 from hanmaru.platform.jobs import declared
 from hanmaru.platform.jobs.client import Jobs
 from hanmaru.platform.jobs.database import url_of
+from hanmaru.platform.policy.cedar import Policy
 from hanmaru.platform.trust import Locks
 from hanmaru.platform.vault import Vaults
 

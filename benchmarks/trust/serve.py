@@ -10,16 +10,16 @@ from pathlib import Path
 from hanmaru import worker
 from hanmaru.config import Settings
 from hanmaru.hub.api import request as hub_request
-from hanmaru.platform import policy
 from hanmaru.platform.access import Access
-from hanmaru.platform.accounts import Accounts
+from hanmaru.platform.identity.accounts import Accounts
+from hanmaru.platform.policy import door
 
 PASSWORD = "seven horses over the river"
 
 
 def take_off() -> None:
     """Let everybody do everything, unasked and unwritten."""
-    policy.guard = lambda request, permission: policy.caller_of(request)
+    door.guard = lambda request, permission: door.caller_of(request)
     everything = Access(write=True)
     hub_request.access_of = lambda request, tenant="": everything
 

@@ -21,15 +21,18 @@ from hanmaru.config import Settings
 from hanmaru.edge import Edge, on_http_exception, on_problem
 from hanmaru.hub.client import HubClient
 from hanmaru.locks import open_gates, open_locks, rights_of
-from hanmaru.platform import identity, policy_routes, shell, telemetry
+from hanmaru.platform import shell, telemetry
 from hanmaru.platform.audit.api import routes as audit_routes
 from hanmaru.platform.audit.reader import TrailReader
 from hanmaru.platform.audit.trail import Trail
 from hanmaru.platform.handover.api import routes as handover_routes
 from hanmaru.platform.i18n import preferred
+from hanmaru.platform.identity.api import routes as identity_routes
+from hanmaru.platform.identity.identity import Identified, Identity
 from hanmaru.platform.jobs.api import routes as jobs_routes
 from hanmaru.platform.limits import Limited, Rate, share
 from hanmaru.platform.policy import Door, GuardedRoute
+from hanmaru.platform.policy.routes import routes as policy_routes
 from hanmaru.platform.problems import Problem
 from hanmaru.platform.services import Context, Service, installed
 
@@ -37,7 +40,7 @@ from hanmaru.platform.services import Context, Service, installed
 def create_app(settings: Settings, worker: str = "web") -> Starlette:
     """Return the ASGI application; its routes are there once its lifespan has begun, which opens the hub."""
     accounts = open_accounts(settings) if settings.auth == "on" else None
-    who = identity.Identity(accounts, public_url=settings.public_url, idle_s=settings.session_idle_minutes * 60)
+    who = Identity(accounts, public_url=settings.public_url, idle_s=settings.session_idle_minutes * 60)
     edges: list[Edge] = []
     limits, workers = settings.limits, settings.web_workers if settings.auth == "on" else 0
     streams = share(limits.streams, workers) if workers else 0
@@ -74,12 +77,12 @@ def create_app(settings: Settings, worker: str = "web") -> Starlette:
             gates = closing.enter_context(open_gates(settings, who, audit))
             app.router.routes[:] = [
                 *hub.routes(),
-                *identity.routes(who),
+                *identity_routes(who),
                 *gates,
                 *service_routes(
                     services, lambda service: service_context(settings, service, hub.client, city, locks, closing)
                 ),
-                *policy_routes.routes(services),
+                *policy_routes(services),
                 *jobs_routes(locks.jobs, city["zone"]),
                 *handover_routes(locks.handover),
                 *audit_routes(TrailReader(settings.data, settings.keys_folder)),
@@ -98,7 +101,7 @@ def create_app(settings: Settings, worker: str = "web") -> Starlette:
         middleware=[
             *traced,
             Middleware(edge),
-            Middleware(identity.Identified, who),
+            Middleware(Identified, who),
             Middleware(Limited, callers, addresses),
         ],
         exception_handlers={Problem: on_problem, HTTPException: on_http_exception},

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hanmaru.config import Settings
-from hanmaru.platform.accounts import ROLES, Accounts, DemoAccount, demo_accounts, setup_link
+from hanmaru.platform.identity.accounts import ROLES, Accounts, DemoAccount, demo_accounts, setup_link
 
 WIDE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - shown, not bound
 

@@ -10,9 +10,9 @@ import typer
 
 if TYPE_CHECKING:
     from hanmaru.config import Settings
-    from hanmaru.platform.accounts_cli import Office
     from hanmaru.platform.audit.trail import Trail
-    from hanmaru.platform.machines_cli import Gate
+    from hanmaru.platform.identity.cli import Office
+    from hanmaru.platform.machines.cli import Gate
 
 
 def finish_restore(settings: "Settings") -> None:
@@ -45,7 +45,7 @@ def _trail(settings: "Settings") -> "Trail":
 
 
 def _user() -> typer.Typer:
-    from hanmaru.platform.accounts_cli import accounts_app
+    from hanmaru.platform.identity.cli import accounts_app
 
     return accounts_app(_office)
 
@@ -55,7 +55,7 @@ def _office(data: Path | None) -> "Generator[Office]":
     from hanmaru.banner import address, open_accounts
     from hanmaru.composition import services_of
     from hanmaru.locks import make_policy
-    from hanmaru.platform.accounts_cli import Office
+    from hanmaru.platform.identity.cli import Office
 
     settings = _settings(data)
     with (
@@ -71,7 +71,7 @@ def _office(data: Path | None) -> "Generator[Office]":
 
 
 def _client() -> typer.Typer:
-    from hanmaru.platform.machines_cli import clients_app
+    from hanmaru.platform.machines.cli import clients_app
 
     return clients_app(_gate)
 
@@ -80,8 +80,8 @@ def _client() -> typer.Typer:
 def _gate(data: Path | None) -> "Generator[Gate]":
     from hanmaru.composition import services_of
     from hanmaru.locks import make_policy
-    from hanmaru.platform.machines import Machines
-    from hanmaru.platform.machines_cli import Gate
+    from hanmaru.platform.machines.cli import Gate
+    from hanmaru.platform.machines.machines import Machines
 
     settings = _settings(data)
     with (
@@ -122,7 +122,7 @@ def _policy() -> typer.Typer:
     from hanmaru.composition import services_of
     from hanmaru.hub.terms import CORE_TERMS
     from hanmaru.locks import policy_folders
-    from hanmaru.platform.policy_cli import make_app
+    from hanmaru.platform.policy.cli import make_app
 
     settings = _settings(None)
     services = services_of(settings)

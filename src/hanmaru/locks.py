@@ -10,13 +10,13 @@ from starlette.routing import BaseRoute
 from hanmaru.config import Settings
 from hanmaru.platform.access import Access
 from hanmaru.platform.audit.record import Audit
-from hanmaru.platform.cedar import Caller, Policy, require_apart
+from hanmaru.platform.policy.cedar import Caller, Policy, require_apart
 from hanmaru.platform.services import Service
 from hanmaru.platform.trust import Locks
 
 if TYPE_CHECKING:
     from hanmaru.hub.owners import Rights
-    from hanmaru.platform.identity import Identity
+    from hanmaru.platform.identity.identity import Identity
     from hanmaru.platform.jobs.client import Jobs
 
 
@@ -26,24 +26,23 @@ def open_gates(settings: Settings, who: "Identity", audit: Audit) -> Generator[l
 
     Gives the routes for it; ``who`` learns whom it will know by them.
     """
-    from hanmaru.platform import clients, oauth
-    from hanmaru.platform.bearer import Bearer
-    from hanmaru.platform.machines import Machines
+    from hanmaru.platform.machines import api, oauth
+    from hanmaru.platform.machines.bearer import Bearer
+    from hanmaru.platform.machines.machines import Machines
 
     with ExitStack() as stack:
         machines = stack.enter_context(closing(Machines(settings.data)))
         who.authenticators, who.own_credentials = [Bearer(machines, audit)], oauth.OWN_CREDENTIALS
         routes = [*oauth.routes(machines, audit, settings.public_url)]
         if settings.auth == "on":  # while it is off, nobody knows to whom a key would be given that stays good after
-            routes += clients.routes(machines)
+            routes += api.routes(machines)
         if settings.oidc.issuer is not None and settings.auth == "on":
-            from hanmaru.platform import oidc, oidc_login
             from hanmaru.platform.egress import Egress
+            from hanmaru.platform.oidc import login, provider
 
-            client = oidc.Client(**settings.oidc.model_dump())
-            provider = oidc.Provider(client, Egress(settings.egress.allow))
-            logins = stack.enter_context(closing(oidc_login.Logins(settings.data)))
-            routes += oidc_login.routes(provider, logins, who)
+            client = provider.Client(**settings.oidc.model_dump())
+            logins = stack.enter_context(closing(login.Logins(settings.data)))
+            routes += login.routes(provider.Provider(client, Egress(settings.egress.allow)), logins, who)
             who.oidc_title = client.title
         yield routes
 
@@ -97,7 +96,7 @@ def make_jobs(settings: Settings, services: Sequence[Service[Any]]) -> "Jobs":
 def rights_of(settings: Settings, policy: Policy) -> Generator["Rights"]:
     """Give what says what an account or machine, by the name that requests carry, may read of a tenant now."""
     from hanmaru.banner import open_accounts
-    from hanmaru.platform.machines import Machines
+    from hanmaru.platform.machines.machines import Machines
 
     with closing(open_accounts(settings)) as accounts, closing(Machines(settings.data)) as machines:
 

@@ -15,7 +15,7 @@ from hanmaru.app import create_app
 from hanmaru.config import Settings
 from hanmaru.hub.client import HubClient
 from hanmaru.platform import services
-from hanmaru.platform.accounts import Accounts
+from hanmaru.platform.identity.accounts import Accounts
 from hanmaru.platform.policy import Caller, GuardedRoute, walk
 from hanmaru.platform.services import Context, Service
 from tests.asgi import ask, started

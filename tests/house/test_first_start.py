@@ -12,8 +12,8 @@ import pytest
 
 from hanmaru.banner import announce, demo_made, first_token, open_accounts
 from hanmaru.config import ConfigError, Settings, load
-from hanmaru.platform.accounts import ROLES
-from hanmaru.platform.attempts import FREE
+from hanmaru.platform.identity.accounts import ROLES
+from hanmaru.platform.identity.attempts import FREE
 from tests.running import running
 
 PASSWORD = "a wholly different one"

@@ -13,9 +13,9 @@ from starlette.applications import Starlette
 
 from hanmaru.app import create_app
 from hanmaru.config import Settings
-from hanmaru.platform.accounts import Accounts
-from hanmaru.platform.cedar import Caller, Policy
+from hanmaru.platform.identity.accounts import Accounts
 from hanmaru.platform.policy import GuardedRoute, walk
+from hanmaru.platform.policy.cedar import Caller, Policy
 from tests.asgi import ask, started
 from tests.platform.people import noted
 from tests.platform.test_identity import basic

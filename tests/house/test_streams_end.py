@@ -13,9 +13,9 @@ from starlette.types import ASGIApp, Message
 from hanmaru import edge
 from hanmaru.app import create_app
 from hanmaru.config import Settings
-from hanmaru.platform import cedar
-from hanmaru.platform.accounts import Accounts
-from hanmaru.platform.machines import Machines
+from hanmaru.platform.identity.accounts import Accounts
+from hanmaru.platform.machines.machines import Machines
+from hanmaru.platform.policy import cedar
 from tests.asgi import ask, started
 from tests.hub.api import Api
 

@@ -11,9 +11,9 @@ import pytest
 from hanmaru.app import create_app
 from hanmaru.config import Settings
 from hanmaru.hub.contexts import Contexts
-from hanmaru.platform import cedar
-from hanmaru.platform.accounts import Accounts
-from hanmaru.platform.machines import Machines
+from hanmaru.platform.identity.accounts import Accounts
+from hanmaru.platform.machines.machines import Machines
+from hanmaru.platform.policy import cedar
 from tests.asgi import Answer, ask, started
 from tests.hub.api import Api
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from hanmaru.platform import logs
 from hanmaru.platform.audit.trail import Trail
-from hanmaru.platform.cedar import Policy
 from hanmaru.platform.handover import ROOM, WORKFLOWS, Handover
 from hanmaru.platform.jobs import declared
 from hanmaru.platform.jobs.client import Jobs
 from hanmaru.platform.jobs.database import url_of
+from hanmaru.platform.policy.cedar import Policy
 from hanmaru.platform.vault import Vaults
 
 POLICY = """

@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hanmaru.edge import Edge, on_problem
-from hanmaru.platform import identity
-from hanmaru.platform.accounts import Accounts
-from hanmaru.platform.identity import Identified, Identity
+from hanmaru.platform.identity.accounts import Accounts
+from hanmaru.platform.identity.api import routes
+from hanmaru.platform.identity.identity import Identified, Identity
 from hanmaru.platform.policy import GuardedRoute
 from hanmaru.platform.problems import Problem
 from tests.asgi import Answer, ask
@@ -29,7 +29,7 @@ def app_of(who: Identity) -> Starlette:
 
     return Starlette(
         routes=[
-            *identity.routes(who),
+            *routes(who),
             GuardedRoute("/things", things, permission="read"),
             GuardedRoute("/things", things, permission="write", methods=["POST"]),
         ],

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from hanmaru.platform import sessions as module
-from hanmaru.platform.accounts import ROLES, AccountError, Accounts, demo_accounts
-from hanmaru.platform.accounts_file import FILE
-from hanmaru.platform.attempts import FREE, FREE_OF_ADDRESS, FREE_OF_NAME, LONGEST_WAIT_S, Attempts, network
-from hanmaru.platform.passwords import PasswordError, check, generate
-from hanmaru.platform.sessions import Sessions
+from hanmaru.platform.identity import sessions as module
+from hanmaru.platform.identity.accounts import ROLES, AccountError, Accounts, demo_accounts
+from hanmaru.platform.identity.attempts import FREE, FREE_OF_ADDRESS, FREE_OF_NAME, LONGEST_WAIT_S, Attempts, network
+from hanmaru.platform.identity.database import FILE
+from hanmaru.platform.identity.passwords import PasswordError, check, generate
+from hanmaru.platform.identity.sessions import Sessions
 
 KIM = "reads things"
 
@@ -243,7 +243,7 @@ def test_a_setup_link_is_good_once_for_a_day_and_its_successor_ends_it(
     assert accounts.set_up(token, "", "writes other things") is None
     late = accounts.setup_token("lee")
     now = time.time() + 24 * 3600 + 1
-    monkeypatch.setattr("hanmaru.platform.accounts.time.time", lambda: now)
+    monkeypatch.setattr("hanmaru.platform.identity.accounts.time.time", lambda: now)
     assert accounts.set_up(late, "", "writes other things") is None
 
 

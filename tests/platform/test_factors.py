@@ -8,9 +8,9 @@ from typing import Any
 import pyotp
 import pytest
 
-from hanmaru.platform.accounts import Account, Accounts
-from hanmaru.platform.factors import RECOVERY_CODES, STEP_S, FactorError, Factors, qr_svg, totp_uri
-from hanmaru.platform.passkeys import CHALLENGE_S, MOST_PASSKEYS, Party, Passkeys
+from hanmaru.platform.identity.accounts import Account, Accounts
+from hanmaru.platform.identity.factors import RECOVERY_CODES, STEP_S, FactorError, Factors, qr_svg, totp_uri
+from hanmaru.platform.identity.passkeys import CHALLENGE_S, MOST_PASSKEYS, Party, Passkeys
 from tests.platform.authenticator import PRESENT, VERIFIED, Authenticator, decode, encode
 
 HERE = Party("localhost", "http://localhost")

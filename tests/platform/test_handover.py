@@ -18,11 +18,11 @@ from starlette.applications import Starlette
 
 from hanmaru.edge import on_problem
 from hanmaru.platform.audit.lines import Entry, chains, segments
-from hanmaru.platform.cedar import Caller
 from hanmaru.platform.handover import Asked, Handover, Request
 from hanmaru.platform.handover.api import routes
 from hanmaru.platform.handover.carry import digest
 from hanmaru.platform.policy import Door
+from hanmaru.platform.policy.cedar import Caller
 from hanmaru.platform.problems import Problem
 from hanmaru.platform.vault import VaultError
 from tests.asgi import ask

@@ -12,13 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hanmaru.edge import Edge, on_problem
-from hanmaru.platform import identity
-from hanmaru.platform.accounts import ROLES, Accounts, demo_accounts
-from hanmaru.platform.attempts import FREE
-from hanmaru.platform.identity import Identified, Identity
+from hanmaru.platform.identity.accounts import ROLES, Accounts, demo_accounts
+from hanmaru.platform.identity.api import routes
+from hanmaru.platform.identity.attempts import FREE
+from hanmaru.platform.identity.identity import Identified, Identity
+from hanmaru.platform.identity.sessions import Sessions
 from hanmaru.platform.policy import GuardedRoute
 from hanmaru.platform.problems import Problem
-from hanmaru.platform.sessions import Sessions
 from tests.asgi import Answer, ask
 
 
@@ -32,7 +32,7 @@ def make(who: Identity) -> Starlette:
 
     return Starlette(
         routes=[
-            *identity.routes(who),
+            *routes(who),
             GuardedRoute("/things", things, permission="read"),
             GuardedRoute("/things", things, permission="write", methods=["POST"]),
         ],

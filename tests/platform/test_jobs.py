@@ -23,7 +23,6 @@ from typer.testing import CliRunner
 
 from hanmaru.edge import on_problem
 from hanmaru.platform.audit.trail import Trail
-from hanmaru.platform.cedar import Caller
 from hanmaru.platform.jobs import JobError, Schedule, Workflow, declared
 from hanmaru.platform.jobs.api import routes
 from hanmaru.platform.jobs.cli import jobs_app
@@ -33,6 +32,7 @@ from hanmaru.platform.jobs.engine import run_jobs
 from hanmaru.platform.jobs.payload import checked
 from hanmaru.platform.jobs.schedules import plans, tick_after, tick_before
 from hanmaru.platform.jobs.states import State
+from hanmaru.platform.policy.cedar import Caller
 from hanmaru.platform.problems import Problem
 from tests.asgi import ask
 from tests.platform.jobs_engine import DAYS_3, rooms

@@ -15,12 +15,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from hanmaru.edge import Edge, on_problem
-from hanmaru.platform import bearer, machines
-from hanmaru.platform.accounts import Accounts
 from hanmaru.platform.audit.record import Record
-from hanmaru.platform.bearer import FAILURES, Bearer, Failures
-from hanmaru.platform.identity import Identified, Identity
-from hanmaru.platform.machines import DAY_S, Issued, MachineError, Machines, WrongSecret
+from hanmaru.platform.identity.accounts import Accounts
+from hanmaru.platform.identity.identity import Identified, Identity
+from hanmaru.platform.machines import bearer, machines
+from hanmaru.platform.machines.bearer import FAILURES, Bearer, Failures
+from hanmaru.platform.machines.machines import DAY_S, Issued, MachineError, Machines, WrongSecret
 from hanmaru.platform.policy import GuardedRoute, caller_of
 from hanmaru.platform.problems import Problem
 from tests.asgi import Answer, ask

@@ -19,12 +19,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from hanmaru.edge import Edge, on_problem
-from hanmaru.platform import clients, oauth
-from hanmaru.platform.accounts import Accounts
 from hanmaru.platform.audit.record import Record
-from hanmaru.platform.bearer import FAILURES, Bearer
-from hanmaru.platform.identity import Identified, Identity
-from hanmaru.platform.machines import TOKEN_S, Issued, Machines
+from hanmaru.platform.identity.accounts import Accounts
+from hanmaru.platform.identity.identity import Identified, Identity
+from hanmaru.platform.machines import api as clients
+from hanmaru.platform.machines import oauth
+from hanmaru.platform.machines.bearer import FAILURES, Bearer
+from hanmaru.platform.machines.machines import TOKEN_S, Issued, Machines
 from hanmaru.platform.policy import Door, GuardedRoute, Policy, caller_of
 from hanmaru.platform.problems import Problem
 from tests.asgi import Answer, ask

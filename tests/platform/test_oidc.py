@@ -23,13 +23,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from hanmaru.edge import Edge, on_problem
-from hanmaru.platform import oidc, oidc_login
-from hanmaru.platform.accounts import Accounts
 from hanmaru.platform.audit.record import Record
 from hanmaru.platform.egress import Egress
-from hanmaru.platform.identity import Identified, Identity
-from hanmaru.platform.oidc import Client, OidcError, Provider, account_name, check_claims
-from hanmaru.platform.oidc_login import Logins, local_path
+from hanmaru.platform.identity.accounts import Accounts
+from hanmaru.platform.identity.identity import Identified, Identity
+from hanmaru.platform.oidc import login as oidc_login
+from hanmaru.platform.oidc import provider as oidc
+from hanmaru.platform.oidc.login import Logins, local_path
+from hanmaru.platform.oidc.provider import Client, OidcError, Provider, account_name, check_claims
 from hanmaru.platform.policy import GuardedRoute, caller_of
 from hanmaru.platform.problems import Problem
 from tests.asgi import Answer, ask

@@ -9,9 +9,9 @@ import pyotp
 import pytest
 from starlette.applications import Starlette
 
-from hanmaru.platform.accounts import Accounts
 from hanmaru.platform.audit.trail import Trail
-from hanmaru.platform.identity import COOKIE, Identity
+from hanmaru.platform.identity.accounts import Accounts
+from hanmaru.platform.identity.identity import COOKIE, Identity
 from hanmaru.platform.policy import Caller
 from tests.asgi import ask
 from tests.platform.authenticator import Authenticator

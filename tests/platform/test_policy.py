@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hanmaru.platform import cedar, policy_cases
 from hanmaru.platform.access import EVERYTHING, Grant
-from hanmaru.platform.cedar import Caller, Policy, PolicyError
+from hanmaru.platform.policy import cases, cedar
+from hanmaru.platform.policy.cedar import Caller, Policy, PolicyError
 
 SQUARE = {"type": "Polygon", "coordinates": [[[127, 36], [128, 36], [128, 37], [127, 37], [127, 36]]]}
 BUSES = """
@@ -41,7 +41,7 @@ def city(tmp_path: Path) -> Path:
 
 
 def test_the_built_in_cases_hold_and_decide_by_every_policy() -> None:
-    outcome = policy_cases.run()
+    outcome = cases.run()
     assert outcome.asked > 40
     assert outcome.wrong == []
     assert outcome.untested == []
@@ -49,7 +49,7 @@ def test_the_built_in_cases_hold_and_decide_by_every_policy() -> None:
 
 def test_a_wrong_case_is_told(tmp_path: Path) -> None:
     (tmp_path / "mine.test.toml").write_text('[[case]]\nit = "all may"\nroles = []\nallow = ["write View::everything"]')
-    (wrong,) = policy_cases.run([tmp_path]).wrong
+    (wrong,) = cases.run([tmp_path]).wrong
     assert "all may" in wrong
     assert "no policy permits it" in wrong
 

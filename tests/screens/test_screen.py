@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
-from hanmaru.platform.accounts import Accounts
+from hanmaru.platform.identity.accounts import Accounts
 from tests.running import Running
 from tests.screens.conftest import ROOT, Screen, Screens, hive, start, station
 

@@ -2,10 +2,10 @@
 
 from hanmaru_building_energy.service import service
 
-from hanmaru.platform import policy_cases
+from hanmaru.platform.policy import cases
 
 
 def test_the_policies_say_what_their_cases_say() -> None:
     assert service.policies
-    outcome = policy_cases.run([service.policies], actions=list(service.permissions))
+    outcome = cases.run([service.policies], actions=list(service.permissions))
     assert outcome.wrong == []

@@ -8,10 +8,10 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from hanmaru.platform.cedar import Caller
 from hanmaru.platform.handover.handover import Handover
 from hanmaru.platform.handover.requests import Asked, Request, State
 from hanmaru.platform.policy import GuardedRoute, caller_of
+from hanmaru.platform.policy.cedar import Caller
 from hanmaru.platform.problems import Problem
 
 S = TypeVar("S", bound=msgspec.Struct)

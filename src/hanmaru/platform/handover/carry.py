@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hanmaru.platform.cedar import Caller
 from hanmaru.platform.handover.requests import MOST_RECORDS, Receipt, Request
+from hanmaru.platform.policy.cedar import Caller
 from hanmaru.platform.problems import Problem
 from hanmaru.platform.vault.errors import VaultError
 

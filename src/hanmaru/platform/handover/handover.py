@@ -17,7 +17,6 @@ import msgspec
 import structlog
 
 from hanmaru.platform.audit.record import Audit, Record
-from hanmaru.platform.cedar import Caller, Policy
 from hanmaru.platform.handover import carry
 from hanmaru.platform.handover.carry import PROVENANCE, SYSTEM
 from hanmaru.platform.handover.requests import (
@@ -32,6 +31,7 @@ from hanmaru.platform.handover.requests import (
 )
 from hanmaru.platform.jobs import JobError, Steps, Workflow
 from hanmaru.platform.policy import refusal
+from hanmaru.platform.policy.cedar import Caller, Policy
 from hanmaru.platform.problems import Problem
 from hanmaru.platform.vault.errors import VaultError
 

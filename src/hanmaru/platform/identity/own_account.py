@@ -10,14 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from hanmaru.platform.accounts import Account, AccountError
-from hanmaru.platform.factors import FactorError, qr_svg, totp_uri
-from hanmaru.platform.identity import Identity, Known, host_of
-from hanmaru.platform.passwords import PasswordError
+from hanmaru.platform.identity.accounts import Account, AccountError
+from hanmaru.platform.identity.factors import FactorError, qr_svg, totp_uri
+from hanmaru.platform.identity.identity import Identity, Known, host_of
+from hanmaru.platform.identity.passwords import PasswordError
+from hanmaru.platform.identity.sessions import Session
+from hanmaru.platform.identity.signin import answer, read, refused
 from hanmaru.platform.policy import ANYONE, GuardedRoute, caller_of
 from hanmaru.platform.problems import Problem, not_found
-from hanmaru.platform.sessions import Session
-from hanmaru.platform.signin import answer, read, refused
 
 T = TypeVar("T")
 

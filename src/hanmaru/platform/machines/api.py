@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from hanmaru.platform.machines import DAYS, OVERLAP_H, Issued, Kind, Machine, MachineError, Machines
+from hanmaru.platform.machines.machines import DAYS, OVERLAP_H, Issued, Kind, Machine, MachineError, Machines
 from hanmaru.platform.policy import GuardedRoute, audit_of, policy_of, record_of
 from hanmaru.platform.problems import Problem
 

@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from hanmaru.platform.accounts import Account, Accounts
-from hanmaru.platform.factors import FactorError, Factors, forget_recovery_without_factor, has_factor
+from hanmaru.platform.identity.accounts import Account, Accounts
+from hanmaru.platform.identity.factors import FactorError, Factors, forget_recovery_without_factor, has_factor
 
 CHALLENGE_S = 300
 MOST_PASSKEYS = 20

@@ -16,8 +16,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from hanmaru.platform.audit.record import Audit, Record
-from hanmaru.platform.bearer import LONGEST, Failures
-from hanmaru.platform.machines import TOKEN_S, Machine, Machines, WrongSecret
+from hanmaru.platform.machines.bearer import LONGEST, Failures
+from hanmaru.platform.machines.machines import TOKEN_S, Machine, Machines, WrongSecret
 from hanmaru.platform.policy import GuardedRoute
 
 TOKEN_PATH, REVOKE_PATH = "/oauth2/token", "/oauth2/revoke"

@@ -23,17 +23,16 @@ from urllib.parse import urlsplit
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hanmaru.platform.accounts import Account, AccountError, Accounts, DemoAccount
-from hanmaru.platform.attempts import Attempts
 from hanmaru.platform.audit.record import Audit, Record
-from hanmaru.platform.factors import FactorError, Factors
-from hanmaru.platform.passkeys import Party, Passkeys
+from hanmaru.platform.identity.accounts import Account, AccountError, Accounts, DemoAccount
+from hanmaru.platform.identity.attempts import Attempts
+from hanmaru.platform.identity.factors import FactorError, Factors
+from hanmaru.platform.identity.passkeys import Party, Passkeys
+from hanmaru.platform.identity.sessions import IDLE_S, SESSION_S, Session, Sessions
 from hanmaru.platform.policy import ANYONE, Caller
 from hanmaru.platform.problems import Problem
-from hanmaru.platform.sessions import IDLE_S, SESSION_S, Session, Sessions
 
 log = structlog.get_logger()
 
@@ -477,10 +476,3 @@ def _basic(credential: bytes) -> tuple[str, str]:
             401, "Credentials not understood", "Send HTTP Basic credentials: base64 of name:password."
         ) from None
     return name, password
-
-
-def routes(identity: Identity) -> list[BaseRoute]:
-    """Return every route about people: signing in, one's own account, and everybody's."""
-    from hanmaru.platform import account_admin, account_routes, signin
-
-    return [*signin.routes(identity), *account_routes.routes(identity), *account_admin.routes(identity)]

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from hanmaru.platform.audit.record import Audit, Record
-from hanmaru.platform.clients import document, issued_document
-from hanmaru.platform.machines import DAYS, OVERLAP_H, Issued, Machine, MachineError, Machines
+from hanmaru.platform.machines.api import document, issued_document
+from hanmaru.platform.machines.machines import DAYS, OVERLAP_H, Issued, Machine, MachineError, Machines
 
 Name = Annotated[str, typer.Argument(help="The machine's name or id.")]
 Data = Annotated[Path | None, typer.Option(help="Folder of everything that is kept.  [default: data]")]

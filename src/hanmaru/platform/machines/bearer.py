@@ -7,9 +7,9 @@ from collections import OrderedDict
 import structlog
 from starlette.types import Scope
 
-from hanmaru.platform.attempts import network
 from hanmaru.platform.audit.record import Audit, Record
-from hanmaru.platform.machines import KEY, TOKEN, Machines, WrongSecret
+from hanmaru.platform.identity.attempts import network
+from hanmaru.platform.machines.machines import KEY, TOKEN, Machines, WrongSecret
 from hanmaru.platform.policy import Caller
 from hanmaru.platform.problems import Problem
 
@@ -49,7 +49,7 @@ class Failures:
 
 
 class Bearer:
-    """The `hanmaru.platform.identity.Authenticator` of machines."""
+    """The `hanmaru.platform.identity.identity.Authenticator` of machines."""
 
     def __init__(self, machines: Machines, audit: Audit | None = None) -> None:
         """Make it over the machines."""

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hanmaru.platform import passwords
-from hanmaru.platform.accounts_file import AccountsFile, digest
+from hanmaru.platform.identity import passwords
+from hanmaru.platform.identity.database import AccountsFile, digest
 
 DEMO_FILE = "demo-accounts.json"
 SETUP_S = 24 * 3600

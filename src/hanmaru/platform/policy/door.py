@@ -17,10 +17,8 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from hanmaru.platform.access import DEFAULT_TENANT, Access
 from hanmaru.platform.audit.record import Audit, Record
-from hanmaru.platform.cedar import HERE, Caller, Policy
+from hanmaru.platform.policy.cedar import HERE, Caller, Policy
 from hanmaru.platform.problems import Problem, bad_request
-
-__all__ = ["ANYONE", "Caller", "GuardedRoute", "Policy", "access_of", "caller_of"]
 
 ANYONE = Caller("", kind="anonymous")
 Role = Literal["admin", "reader"]

@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from hanmaru.platform.cedar import BUILT_IN, HERE, Caller, Policy, PolicyError, files
+from hanmaru.platform.policy.cedar import BUILT_IN, HERE, Caller, Policy, PolicyError, files
 
 
 class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from hanmaru.platform.accounts import Account, AccountError, DemoAccount
-from hanmaru.platform.identity import (
+from hanmaru.platform.identity.accounts import Account, AccountError, DemoAccount
+from hanmaru.platform.identity.identity import (
     COOKIE,
     LOOPBACK_NAMES,
     OWNER,
@@ -19,7 +19,7 @@ from hanmaru.platform.identity import (
     host_of,
     passed_on,
 )
-from hanmaru.platform.passwords import PasswordError
+from hanmaru.platform.identity.passwords import PasswordError
 from hanmaru.platform.policy import ANYONE, GuardedRoute, caller_of
 from hanmaru.platform.problems import Problem
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 import structlog
 
-from hanmaru.platform.accounts import Accounts
+from hanmaru.platform.identity.accounts import Accounts
 
 log = structlog.get_logger()
 

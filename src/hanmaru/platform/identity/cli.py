@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from hanmaru.platform.accounts import AccountError, Accounts, setup_link
 from hanmaru.platform.audit.record import Audit, Record
-from hanmaru.platform.factors import Factors
+from hanmaru.platform.identity.accounts import AccountError, Accounts, setup_link
+from hanmaru.platform.identity.factors import Factors
 
 Name = Annotated[str, typer.Argument(help="The account's name.")]
 FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]

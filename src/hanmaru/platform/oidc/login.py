@@ -25,8 +25,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute
 
 from hanmaru.platform.i18n import pick, preferred
-from hanmaru.platform.identity import Identity, same_origin
-from hanmaru.platform.oidc import OidcError, Person, Provider
+from hanmaru.platform.identity.identity import Identity, same_origin
+from hanmaru.platform.oidc.provider import OidcError, Person, Provider
 from hanmaru.platform.policy import GuardedRoute
 from hanmaru.platform.problems import Problem
 

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from hanmaru.platform import policy_cases
-from hanmaru.platform.cedar import HERE, Caller, Policy, PolicyError
+from hanmaru.platform.policy import cases
+from hanmaru.platform.policy.cedar import HERE, Caller, Policy, PolicyError
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
@@ -32,7 +32,7 @@ def make_app(
         if folder is not None and not folder.is_dir():
             raise PolicyError(f"{folder} is no folder")
         every = [*folders(), *([folder] if folder else [])]
-        outcome = policy_cases.run(every, actions=actions(), expand=expand)
+        outcome = cases.run(every, actions=actions(), expand=expand)
         if json_:
             print(json.dumps({"asked": outcome.asked, "wrong": outcome.wrong, "untested": outcome.untested}))
         else:

@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from hanmaru.platform.account_routes import instant
-from hanmaru.platform.accounts import Account, AccountError, setup_link
-from hanmaru.platform.identity import Identity, Known
+from hanmaru.platform.identity.accounts import Account, AccountError, setup_link
+from hanmaru.platform.identity.identity import Identity, Known
+from hanmaru.platform.identity.own_account import instant
+from hanmaru.platform.identity.signin import answer, read, refused
 from hanmaru.platform.policy import GuardedRoute, caller_of, guard, policy_of
 from hanmaru.platform.problems import Problem, not_found
-from hanmaru.platform.signin import answer, read, refused
 
 MANAGE = "accounts.manage"
 

@@ -10,8 +10,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from hanmaru.platform.accounts import Account, Accounts
-from hanmaru.platform.accounts_file import digest
+from hanmaru.platform.identity.accounts import Account, Accounts
+from hanmaru.platform.identity.database import digest
 
 SESSION_S = 12 * 3600
 IDLE_S = 60 * 60

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
 
-from hanmaru.platform.accounts_file import AccountsFile
+from hanmaru.platform.identity.database import AccountsFile
 
 FREE = 8
 """Failures of one name from one address before its next must wait."""

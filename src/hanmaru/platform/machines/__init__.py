@@ -1,0 +1,1 @@
+"""What acts without a person: API keys and OAuth 2 clients, their access tokens, and how they are administered."""
