@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from aiohttp import web
@@ -142,6 +143,16 @@ async def test_user_contexts_are_fetched_once_and_kept(hub: Api, aiohttp_context
     assert ids((await hub("GET", "/entities", headers=link, type="Room", q="warmth==5")).json()) == [1]
     assert fetched == [1]
     assert await hub.get("/jsonldContexts", kind="Cached") == [url]
+
+
+async def test_a_contexts_address_is_decoded_once(hub: Api, aiohttp_context: tuple[str, list[int]]) -> None:
+    url = f"{aiohttp_context[0]}?of=a%20b%2Fc"
+    link = {"link": f'<{url}>; rel="http://www.w3.org/ns/json-ld#context"'}
+    assert (await hub("GET", "/entities", headers=link, type="Room")).status == 200
+    kept = f"/jsonldContexts/{quote(url, safe='')}"
+    assert (await hub("GET", kept)).json()["@context"]["warmth"] == "ex:warmth"
+    assert (await hub("DELETE", kept)).status == 204
+    assert await hub.get("/jsonldContexts") == []
 
 
 @pytest.fixture

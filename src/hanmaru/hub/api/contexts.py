@@ -2,7 +2,6 @@
 
 import time
 from typing import Any
-from urllib.parse import unquote
 from uuid import uuid4
 
 import msgspec
@@ -51,7 +50,7 @@ def routes(hub: Hub) -> list[GuardedRoute]:
 
     async def serve(request: Request) -> Response:
         """Serve a context document; details=true describes it instead."""
-        url = url_of(request, unquote(request.path_params["id"]))
+        url = url_of(request, request.path_params["id"])
         raw = await hub.store.get_document("context", "", url)
         if raw is None:
             raise not_found(f"The hub keeps no @context {url}.")
@@ -62,7 +61,7 @@ def routes(hub: Hub) -> list[GuardedRoute]:
 
     async def delete(request: Request) -> Response:
         """Delete a context; reload=true fetches a cached one anew instead."""
-        url = url_of(request, unquote(request.path_params["id"]))
+        url = url_of(request, request.path_params["id"])
         if is_core(url):
             raise bad_request(f"The core @context {CORE_CONTEXT_URL} is built in and cannot be deleted.")
         raw = await hub.store.get_document("context", "", url)
