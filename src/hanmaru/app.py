@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import msgspec
+import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -31,10 +32,12 @@ from hanmaru.platform.identity.api import routes as identity_routes
 from hanmaru.platform.identity.identity import Identified, Identity
 from hanmaru.platform.jobs.api import routes as jobs_routes
 from hanmaru.platform.limits import Limited, Rate, share
-from hanmaru.platform.policy import Door, GuardedRoute
+from hanmaru.platform.policy import Door, GuardedRoute, walk
 from hanmaru.platform.policy.routes import routes as policy_routes
 from hanmaru.platform.problems import Problem
 from hanmaru.platform.services import Context, Service, installed
+
+log = structlog.get_logger()
 
 
 def create_app(settings: Settings, worker: str = "web") -> Starlette:
@@ -114,12 +117,19 @@ def create_app(settings: Settings, worker: str = "web") -> Starlette:
 def service_routes(
     services: Sequence[Service[Any]], context: Callable[[Service[Any]], Context[HubClient]]
 ) -> list[BaseRoute]:
-    """Return the services' routes, each under ``/api/<name>/v1``, made with the service's context."""
-    return [
-        Mount(f"/api/{service.name}/v1", routes=list(service.routes(context(service))))
-        for service in services
-        if service.routes
-    ]
+    """Return the services' routes, each under ``/api/<name>/v1``, made with the service's context.
+
+    A service with a route that asks for no permission is logged and has none: nothing is open by mistake.
+    """
+    mounts: list[BaseRoute] = []
+    for service in services:
+        routes = list(service.routes(context(service))) if service.routes else []
+        unguarded = [path for path, route in walk(routes) if not isinstance(route, GuardedRoute)]
+        if unguarded:
+            log.error("routes of a service left out: each has to be a GuardedRoute", service=service.name, by=unguarded)
+        elif routes:
+            mounts.append(Mount(f"/api/{service.name}/v1", routes=routes))
+    return mounts
 
 
 def own_routes(others: Sequence[BaseRoute], hub: HubClient) -> list[BaseRoute]:

@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute
 
 from hanmaru.config import Settings
 from hanmaru.platform.access import Access
-from hanmaru.platform.audit.record import Audit
+from hanmaru.platform.audit.record import Audit, Record
 from hanmaru.platform.policy.cedar import Caller, Policy, require_apart
 from hanmaru.platform.services import Service
 from hanmaru.platform.trust import Locks
@@ -54,6 +54,14 @@ def open_locks(settings: Settings, services: Sequence[Service[Any]], audit: Audi
     from hanmaru.platform.vault import Vaults
 
     policy = make_policy(settings, services)
+
+    def tell() -> None:
+        """Note which rules are in force: whoever may write the files gives rights, and the trail shows when."""
+        facts = {"sha256": policy.digest, "demo": str(settings.demo).lower(), "auth": settings.auth}
+        audit.record(Record("system:policy", "policy.in-force", "policies", detail=facts))
+
+    tell()
+    policy.told = tell
     vaults = Vaults(settings.data, settings.keys_folder, audit, policy)
     jobs = make_jobs(settings, services)
     handover = Handover(settings.data, vaults, audit, policy, jobs, settings.handover_days)

@@ -9,6 +9,7 @@ Cedar answers yes or no. What a caller may read becomes the store's `Access` pre
 and predicates are remembered per caller, so that a request costs a dictionary look-up.
 """
 
+import hashlib
 import json
 import time
 import tomllib
@@ -92,6 +93,8 @@ class Rules:
     roles: frozenset[str]
     actions: frozenset[str]
     stamps: tuple[tuple[str, int, int], ...]
+    digest: str
+    """The SHA-256 of everything that decides."""
 
 
 class Policy:
@@ -113,9 +116,16 @@ class Policy:
         self._folders, self._actions = (BUILT_IN, *folders), tuple(actions)
         self.demo, self._expand = demo, expand
         self._rules = self._read()
+        self.told: Callable[[], None] | None = None
+        """Called when other rules are in force; an error of it is raised to who asks."""
         self._looked = time.monotonic()
         self._decided: OrderedDict[tuple[Caller, str, str, str, str], Decision] = OrderedDict()
         self._seen: OrderedDict[tuple[Caller, str, str], Access] = OrderedDict()
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the rules in force."""
+        return self._rules.digest
 
     @property
     def roles(self) -> frozenset[str]:
@@ -187,6 +197,7 @@ class Policy:
         if now - self._looked > LOOK_AGAIN_S:
             self._looked = now
             if _stamps(self._folders) != self._rules.stamps:
+                before = self._rules.digest
                 try:
                     self._rules = self._read()
                     log.info("policies read again", policies=len(self._rules.ids))
@@ -195,6 +206,8 @@ class Policy:
                     log.error("changed policies cannot be used; those before stay in force", reason=str(error))
                 self._decided.clear()
                 self._seen.clear()
+                if self.told and self._rules.digest != before:
+                    self.told()
         return self._rules
 
     def _read(self) -> Rules:
@@ -239,7 +252,9 @@ def read(folders: Sequence[Path], actions: Iterable[str] = (), expand: Callable[
         if name not in views:
             raise PolicyError(f"{path}: there is no view {name!r}; the views are {', '.join(views)}")
     policies = cedarpy.PolicySet.from_str("\n".join(texts))
-    return Rules(policies, schema, ids, views, frozenset(mentioned["Role"]), declared | set(added), stamps)
+    decides = msgspec.json.encode([schema_text, texts, views], order="deterministic")
+    digest = hashlib.sha256(decides).hexdigest()
+    return Rules(policies, schema, ids, views, frozenset(mentioned["Role"]), declared | set(added), stamps, digest)
 
 
 def files(folders: Sequence[Path], pattern: str = "*.cedar") -> list[Path]:
