@@ -72,6 +72,7 @@ class Control:
 
 def main() -> None:
     """Be the worker that the supervisor orders."""
+    os.umask(0o077)  # what a worker keeps, such as receivers' credentials in hub.db, is for the hub's user alone
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's ctrl-C is the supervisor's to handle
     control = Control()
     order = control.order

@@ -119,6 +119,12 @@ def test_a_client_that_goes_away_is_no_error(hub: Running) -> None:
     assert not [line for line in hub.logs if line["event"] == "request failed"]
 
 
+def test_what_a_hub_keeps_is_its_users_alone(hub: Running) -> None:
+    others = [path for path in hub.data.rglob("*") if path.is_file() and path.stat().st_mode & 0o077]
+    inside = {path.relative_to(hub.data).parts[0] for path in others}
+    assert inside <= {"city", "run"}  # the map, which everybody may see, and what belongs to this start
+
+
 def refused_sign_in(hub: Running, name: str, **headers: str) -> dict[str, str]:
     """Sign in wrongly; return the headers of the answer."""
     parts = urlsplit(hub.url)
