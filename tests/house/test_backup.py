@@ -26,7 +26,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hanmaru.backup import BackupError, finish, restore, take
-from hanmaru.backup.archive import read_manifest
+from hanmaru.backup.archive import read_manifest, unpack
 from hanmaru.backup.swap import Order, restoring, write_order
 from hanmaru.config import Settings
 from hanmaru.platform.vault import Vaults
@@ -252,6 +252,18 @@ def test_a_folder_with_a_link_in_it_is_refused(tmp_path: Path) -> None:
     (tmp_path / "folder" / "services" / "centre" / "notes.json").unlink()
     (tmp_path / "folder" / "services" / "centre" / "notes.json").symlink_to("/etc/passwd")
     assert "is no backup" in refused(made, tmp_path / "folder")
+
+
+def test_an_archive_that_is_exchanged_after_it_was_checked_leads_nowhere(tmp_path: Path) -> None:
+    made = make(tmp_path)
+    take(made, tmp_path / "good.tar")
+    manifest = read_manifest(tmp_path / "good.tar")
+    with tarfile.open(tmp_path / "good.tar", "w:") as tar:
+        tar.addfile(tarfile.TarInfo("../outside"), io.BytesIO())
+    (tmp_path / "new").mkdir()
+    with pytest.raises(BackupError, match="changed while it was restored"):
+        unpack(tmp_path / "good.tar", manifest, tmp_path / "new", lambda name: False, lambda done: None)
+    assert not (tmp_path / "outside").exists()
 
 
 @pytest.mark.parametrize("size", [10**12, 2**63, 2**63 - 1])

@@ -200,10 +200,12 @@ def unpack(path: Path, manifest: Manifest, folder: Path, skip: Callable[[str], b
         for name, _size, source in _members(path):
             if name in (MANIFEST, DIGEST) or skip(name):
                 continue
+            if name not in told:  # before a file of this name is made: only what is told was checked to stay inside
+                raise BackupError(f"{path} changed while it was restored")
             hashing = Hashing(source, progress)
             with new_file(folder, name) as file:
                 hashing.drain(file.write)
-            if name not in told or hashing.digest.hexdigest() != told[name].sha256:
+            if hashing.digest.hexdigest() != told[name].sha256:
                 raise BackupError(f"{path} changed while it was restored")
     sync_tree(folder)
 
