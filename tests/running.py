@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -27,8 +28,17 @@ class Running:
     process: subprocess.Popen[str]
     url: str
     data: Path
+    printed: list[str] = field(default_factory=list[str])
     logs: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     news: "Queue[dict[str, Any]]" = field(default_factory=Queue)
+
+    def setup_link(self, *, timeout_s: float = 10) -> str:
+        """Wait for the link that makes the first account and return it."""
+        end = time.monotonic() + timeout_s
+        while not (found := re.search(r"https?://\S+/setup#\S+", "".join(self.printed))):
+            assert time.monotonic() < end, self.printed
+            time.sleep(0.02)
+        return found[0]
 
     def workers(self, name: str = "") -> list[psutil.Process]:
         """Return the worker processes, oldest first."""
@@ -86,15 +96,23 @@ def running(data: Path, *arguments: str, port: int = 0, **settings: str) -> Iter
     reader.start()
     alarm = threading.Timer(START_S, process.kill)
     alarm.start()
+    output = process.stdout
+
+    def read_rest() -> None:
+        with suppress(ValueError):  # closed meanwhile
+            for line in output:
+                hub.printed.append(line)
+
     try:
-        for line in process.stdout:
+        for line in output:
+            hub.printed.append(line)
             if found := re.search(r"(https?://\S+:\d+)/$", line):
                 hub.url = found[1]
             if "/docs" in line:
                 break
         alarm.cancel()
         assert hub.url, f"hanmaru up did not come up (status {process.wait(10)}):\n{''.join(errors)}"
-        threading.Thread(target=process.stdout.read, daemon=True).start()
+        threading.Thread(target=read_rest, daemon=True).start()
         yield hub
     finally:
         alarm.cancel()

@@ -1,4 +1,8 @@
+import { Observable } from "./state";
 import type { Session } from "./types";
+
+/** How often a request was refused because the session has ended. */
+export const ended = new Observable(0);
 
 /** An RFC 9457 problem that the server answered with, or status 0 when it did not answer. */
 export class Problem extends Error {
@@ -28,6 +32,7 @@ async function request<T>(path: string, init: RequestInit = {}): Promise<T> {
   }
   if (!response.ok) {
     const problem = (document ?? {}) as Record<string, unknown>;
+    if (response.status === 401 && !/^\/api\/(session|setup)\b/.test(path)) ended.value += 1;
     throw new Problem(response.status, typeof problem.title === "string" ? problem.title : response.statusText, problem);
   }
   return document as T;

@@ -36,6 +36,28 @@ export function dateTime(instant: string | number): string {
   return cached("dt", (tag) => new Intl.DateTimeFormat(tag, { timeZone: zone, dateStyle: "medium", timeStyle: "short" })).format(new Date(instant));
 }
 
+function parts(instant: Date): Record<string, string> {
+  const options = { timeZone: zone, year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" } as const;
+  return Object.fromEntries(cached("parts", () => new Intl.DateTimeFormat("en", options)).formatToParts(instant).map(({ type, value }) => [type, value]));
+}
+
+/** An instant in the city's zone to the second, or to the minute, as ISO 8601 writes it with a space: 2026-11-23 09:30:00. */
+export function exact(instant: string | number, seconds = true): string {
+  const { year, month, day: date, hour, minute, second } = parts(new Date(instant));
+  return `${year}-${month}-${date} ${hour}:${minute}${seconds ? `:${second}` : ""}`;
+}
+
+/** The instant that a date, or a date and time of the city's zone, written as `exact` does, means; undefined for another text. */
+export function instantOf(written: string): string | undefined {
+  const [, date, clocked = "00:00"] = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?))?$/.exec(written.trim()) ?? [];
+  const wanted = Date.parse(`${date}T${clocked}Z`);
+  if (Number.isNaN(wanted)) return undefined;
+  let found = wanted;
+  // The second round is for a change of the clocks between the first guess and the answer.
+  for (let round = 0; round < 2; round++) found -= Date.parse(`${exact(found).replace(" ", "T")}Z`) - wanted;
+  return new Date(found).toISOString();
+}
+
 /** An instant in the city's zone: hours and minutes. */
 export function clock(instant: string | number): string {
   const options = { timeZone: zone, hour: "2-digit", minute: "2-digit", hourCycle: "h23" } as const;

@@ -4,14 +4,14 @@ import { age } from "../format";
 import { t, text } from "../i18n";
 import type { Text } from "../types";
 import { useLoaded } from "./data";
-import type { PageProps } from "./Office";
-import { Chip, DataTable, FormDialog, Secret, Section } from "./parts";
+import { WantsFactor, type PageProps } from "./Office";
+import { Chip, DataTable, FormDialog, Secret, Section, Waiting } from "./parts";
 
 interface Account {
   name: string;
   title: string;
   roles: string[];
-  kind: string;
+  provider: boolean;
   locked: boolean;
   second_factor: boolean;
   last_sign_in: string | null;
@@ -22,65 +22,71 @@ export interface Role {
   title: Text;
 }
 
-export function AccountsPage({ session, may }: PageProps): JSX.Element {
+export function AccountsPage({ session, may, wants }: PageProps): JSX.Element {
   const { data: accounts, problem, reload } = useLoaded<Account[]>("/api/accounts");
   const { data: roles } = useLoaded<{ roles: Role[] }>("/api/policy/v1/roles");
   const manage = may("accounts.manage");
-  if (!accounts) return <p className={problem ? "problem" : "hint"} role={problem ? "alert" : "status"}>{problem || t("app.loading")}</p>;
-  const change = async (name: string, body: unknown): Promise<void> => {
-    await api.patch(`/api/accounts/${encodeURIComponent(name)}`, body);
-    await reload();
-  };
+  if (!accounts) return <Waiting problem={problem} />;
+  const path = (name: string): string => `/api/accounts/${encodeURIComponent(name)}`;
   const link = (made: { setup_link: string }): JSX.Element => <Secret label={t("accounts.link")} value={made.setup_link} />;
   return (
-    <Section
-      title={t("accounts.people")} help={t("accounts.help")}
-      actions={manage && (
-        <FormDialog open={t("accounts.add")} title={t("accounts.add")} help={t("accounts.addHelp")} submit={t("accounts.add")} fields={[{ name: "name", label: t("sign.name") }]} run={async (data) => {
-          const made = await api.post<{ setup_link: string }>("/api/accounts", { name: data.get("name"), roles: data.getAll("role") });
-          await reload();
-          return link(made);
-        }}>
-          <RoleBoxes roles={roles?.roles ?? []} />
-        </FormDialog>
-      )}
-    >
-      <DataTable
-        label={t("accounts.people")} empty={t("accounts.none")}
-        head={[t("sign.name"), t("account.roles"), t("accounts.state"), t("accounts.lastSignIn"), ""]}
-        rows={accounts.map((one) => ({
-          key: one.name,
-          cells: [
-            one.title ? `${one.title} (${one.name})` : one.name,
-            <span key="roles" className="chips">{one.roles.map((role) => <Chip key={role}>{roleTitle(roles?.roles, role)}</Chip>)}</span>,
-            <span key="state" className="chips">
-              {one.locked && <Chip tone="bad">{t("accounts.locked")}</Chip>}
-              <Chip tone={one.second_factor ? "good" : "warn"}>{t(one.second_factor ? "accounts.secondFactor" : "accounts.passwordOnly")}</Chip>
-            </span>,
-            one.last_sign_in ? age(one.last_sign_in) : "–",
-            <span key="do" className="actions">
-              {one.name !== session.name && manage && (
-                <FormDialog open={t("accounts.roles")} title={t("accounts.rolesOf", { name: one.name })} submit={t("office.save")} run={(data) => change(one.name, { roles: data.getAll("role") })}>
-                  <RoleBoxes roles={roles?.roles ?? []} has={one.roles} />
-                </FormDialog>
-              )}
-              {one.name !== session.name && (manage || may("accounts.lock")) && (
-                <FormDialog danger={!one.locked} open={t(one.locked ? "accounts.unlock" : "accounts.lock")} title={t(one.locked ? "accounts.unlockName" : "accounts.lockName", { name: one.name })} submit={t(one.locked ? "accounts.unlock" : "accounts.lock")} run={() => change(one.name, { locked: !one.locked })} />
-              )}
-              {manage && (
-                <FormDialog open={t("accounts.newLink")} title={t("accounts.newLinkFor", { name: one.name })} help={t("accounts.newLinkHelp")} submit={t("account.continue")} run={async () => link(await api.post(`/api/accounts/${encodeURIComponent(one.name)}/setup-link`, {}))} />
-              )}
-              {one.name !== session.name && manage && (
-                <FormDialog danger open={t("account.remove")} title={t("accounts.removeName", { name: one.name })} submit={t("account.remove")} run={async () => {
-                  await api.delete(`/api/accounts/${encodeURIComponent(one.name)}`);
-                  await reload();
-                }} />
-              )}
-            </span>,
-          ],
-        }))}
-      />
-    </Section>
+    <>
+      {wants("accounts.manage") && <WantsFactor />}
+      <Section
+        title={t("accounts.people")} help={t("accounts.help")}
+        actions={manage && (
+          <FormDialog
+            open={t("accounts.add")} title={t("accounts.add")} help={t("accounts.addHelp")} submit={t("accounts.add")} fields={[{ name: "name", label: t("sign.name") }]} done={reload}
+            run={async (data) => link(await api.post("/api/accounts", { name: String(data.get("name")).trim(), roles: data.getAll("role") }))}
+          >
+            <RoleBoxes roles={roles?.roles ?? []} />
+          </FormDialog>
+        )}
+      >
+        {problem && <p role="alert" className="problem">{problem}</p>}
+        <DataTable
+          label={t("accounts.people")} empty={t("accounts.none")}
+          head={[t("sign.name"), t("account.roles"), t("accounts.state"), t("accounts.lastSignIn"), `-${t("office.actions")}`]}
+          rows={accounts.map((one) => {
+            const other = one.name !== session.name;
+            return {
+              key: one.name,
+              cells: [
+                one.title ? `${one.title} (${one.name})` : one.name,
+                <span key="roles" className="chips">{one.roles.map((role) => <Chip key={role}>{roleTitle(roles?.roles, role)}</Chip>)}{one.roles.length === 0 && "–"}</span>,
+                <span key="state" className="chips">
+                  {one.locked && <Chip tone="bad">{t("accounts.locked")}</Chip>}
+                  <Chip tone={one.second_factor ? "good" : undefined}>{t(one.provider ? "accounts.provider" : one.second_factor ? "accounts.secondFactor" : "accounts.passwordOnly")}</Chip>
+                </span>,
+                one.last_sign_in ? age(one.last_sign_in) : "–",
+                <span key="do" className="actions">
+                  {!other && <Chip>{t("accounts.you")}</Chip>}
+                  {other && manage && !one.provider && (
+                    <FormDialog open={t("accounts.roles")} about={one.name} title={t("accounts.rolesOf", { name: one.name })} help={t("accounts.rolesHelp")} submit={t("office.save")} done={reload}
+                      run={async (data) => void (await api.patch(path(one.name), { roles: data.getAll("role") }))}>
+                      <RoleBoxes roles={roles?.roles ?? []} has={one.roles} />
+                    </FormDialog>
+                  )}
+                  {other && manage && !one.provider && (
+                    <FormDialog open={t("accounts.newLink")} about={one.name} title={t("accounts.newLinkFor", { name: one.name })} help={t("accounts.newLinkHelp")} submit={t("accounts.makeLink")} done={reload}
+                      run={async () => link(await api.post(`${path(one.name)}/setup-link`, {}))} />
+                  )}
+                  {other && (manage || may("accounts.lock")) && (
+                    <FormDialog danger={!one.locked} open={t(one.locked ? "accounts.unlock" : "accounts.lock")} about={one.name} title={t(one.locked ? "accounts.unlockName" : "accounts.lockName", { name: one.name })}
+                      help={t(one.locked ? "accounts.unlockHelp" : "accounts.lockHelp")} submit={t(one.locked ? "accounts.unlock" : "accounts.lock")} done={reload}
+                      run={async () => void (await api.patch(path(one.name), { locked: !one.locked }))} />
+                  )}
+                  {other && manage && (
+                    <FormDialog danger open={t("account.remove")} about={one.name} title={t("accounts.removeName", { name: one.name })} help={t("accounts.removeHelp")} submit={t("account.remove")} done={reload}
+                      run={async () => void (await api.delete(path(one.name)))} />
+                  )}
+                </span>,
+              ],
+            };
+          })}
+        />
+      </Section>
+    </>
   );
 }
 

@@ -1,9 +1,10 @@
 import { ArrowLeft, KeyRound, ListChecks, ScrollText, Share2, UserRound, Users } from "lucide";
-import { useEffect, useState, type JSX } from "react";
-import { t, text } from "../i18n";
-import type { Session, Text } from "../types";
-import { api } from "../api";
+import { useCallback, useEffect, useState, type JSX } from "react";
+import { api, ended, session as sessions } from "../api";
 import { setZone } from "../format";
+import { t, text } from "../i18n";
+import { reason } from "../problems";
+import type { Session, Text } from "../types";
 import { Icon } from "../ui/Icon";
 import { Menu } from "../ui/Menu";
 import { AccountPage } from "./AccountPage";
@@ -22,29 +23,62 @@ const PAGES = [
   { path: "/manage/handover", icon: Share2, title: "handover.title", needs: "handover.read", page: HandoverPage },
 ] as const;
 
+/** What policy lets somebody do, now and with a second factor, and in each room. */
+interface Mine {
+  actions: string[];
+  with_second_factor: string[];
+  rooms: Room[];
+}
+
+export interface Room {
+  name: string;
+  title: Text;
+  actions: string[];
+}
+
 /** What a page of the office is given: who is signed in, and what policy lets them do. */
 export interface PageProps {
   session: Session;
   may: (action: string) => boolean;
+  /** Whether nothing but a second factor is wanting for it. */
+  wants: (action: string) => boolean;
+  rooms: Room[];
+  /** Asks again who is signed in and what they may do. */
+  refresh: () => Promise<void>;
 }
 
 /** The screens behind the city: one's own account, and what those see who keep the hub. */
-export function Office({ session, signedOut }: { session: Session; signedOut: () => void }): JSX.Element {
-  const [actions, setActions] = useState<ReadonlySet<string>>();
+export function Office({ session: given, signedOut }: { session: Session; signedOut: () => void }): JSX.Element {
+  const [session, setSession] = useState(given);
+  const [mine, setMine] = useState<Mine>();
+  const [failure, setFailure] = useState<unknown>();
   const [city, setCity] = useState<Text>();
   const [path, setPath] = useState(location.pathname);
+  const refresh = useCallback(async () => {
+    const [who, what] = await Promise.all([sessions.get(), api.get<Mine>("/api/policy/v1/mine")]);
+    setSession(who);
+    setMine(what);
+  }, []);
   useEffect(() => {
-    api.get<{ actions: string[] }>("/api/policy/v1/mine").then((mine) => setActions(new Set(mine.actions)), () => setActions(new Set()));
+    refresh().catch(setFailure);
     api.get<{ name: Text; zone: string }>("/api/shell/v1/city").then((answer) => { setZone(answer.zone); setCity(answer.name); }, () => undefined);
     const back = (): void => setPath(location.pathname);
     addEventListener("popstate", back);
-    return () => removeEventListener("popstate", back);
-  }, []);
+    const stop = ended.watch(signedOut);
+    return () => {
+      removeEventListener("popstate", back);
+      stop();
+    };
+  }, [refresh, signedOut]);
 
-  const open = PAGES.filter((page) => actions?.has(page.needs) || (page.needs === "accounts.read" && actions?.has("accounts.manage")));
-  const here = open.find((page) => page.path === path) ?? open[0];
+  const may = (action: string): boolean => mine?.actions.includes(action) ?? false;
+  const wants = (action: string): boolean => mine?.with_second_factor.includes(action) ?? false;
+  const open = PAGES.filter(({ needs }) => (may(needs) || wants(needs)) && (needs !== "account" || session.login !== false));
+  const asked = PAGES.find((page) => page.path === path);
+  const here = open.find((page) => page === asked);
+  const title = asked ? t(asked.title) : t("office.title");
   useEffect(() => {
-    if (here) document.title = `${t(here.title)} · ${text(city, "Hanmaru")}`;
+    document.title = `${title} · ${text(city, "Hanmaru")}`;
   });
 
   return (
@@ -74,10 +108,16 @@ export function Office({ session, signedOut }: { session: Session; signedOut: ()
         ))}
       </nav>
       <main id="office-main" className="office-main" tabIndex={-1}>
-        {!actions && <p role="status" className="hint">{t("app.loading")}</p>}
-        {actions && !here && <p className="hint">{t("office.nothing")}</p>}
-        {actions && here && <><h1>{t(here.title)}</h1><here.page key={here.path} session={session} may={(action) => actions.has(action)} /></>}
+        <h1>{title}</h1>
+        {!mine && (failure ? <p role="alert" className="problem">{reason(failure)}</p> : <p role="status" className="hint">{t("office.loading")}</p>)}
+        {mine && !here && <p className="notice">{t(asked ? "office.denied" : "office.nowhere")}</p>}
+        {here && <here.page key={here.path} session={session} may={may} wants={wants} rooms={mine?.rooms ?? []} refresh={refresh} />}
       </main>
     </div>
   );
+}
+
+/** Says that a second factor is wanting, and where to add one. */
+export function WantsFactor(): JSX.Element {
+  return <p className="notice">{t("office.wantsFactor")} <a className="link" href="/account">{t("office.addFactor")}</a></p>;
 }

@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useState } from "react";
-import { api, Problem } from "../api";
+import { api } from "../api";
+import { reason } from "../problems";
 
 export interface Loaded<T> {
   data: T | undefined;
@@ -10,12 +11,12 @@ export interface Loaded<T> {
 
 /** What a path answers; asked again by `reload` and, where `everyMs` is given, while the page is seen. */
 export function useLoaded<T>(path: string, everyMs?: number): Loaded<T> {
-  const [state, setState] = useState<{ path: string; data?: T; problem: string }>({ path: "", problem: "" });
+  const [state, setState] = useState<{ path: string; data?: T; error?: unknown }>({ path: "" });
   const reload = useCallback(async () => {
     try {
-      setState({ path, data: await api.get<T>(path), problem: "" });
+      setState({ path, data: await api.get<T>(path) });
     } catch (error) {
-      setState((before) => ({ ...(before.path === path ? before : {}), path, problem: reason(error) }));
+      setState((before) => ({ ...(before.path === path ? before : {}), path, error }));
     }
   }, [path]);
   useEffect(() => {
@@ -25,10 +26,5 @@ export function useLoaded<T>(path: string, everyMs?: number): Loaded<T> {
     return () => clearInterval(timer);
   }, [reload, everyMs]);
   const current = state.path === path;
-  return { data: current ? state.data : undefined, problem: current ? state.problem : "", loading: !current, reload };
-}
-
-/** Why a request failed, in the server's own words. */
-export function reason(error: unknown): string {
-  return error instanceof Problem || error instanceof Error ? error.message : String(error);
+  return { data: current ? state.data : undefined, problem: current && state.error ? reason(state.error) : "", loading: !current, reload };
 }

@@ -1,9 +1,11 @@
 import { useEffect, useState, type FormEvent, type JSX } from "react";
-import { Button, Form, Input, Label, Text as Help, TextField } from "react-aria-components";
+import { Button, Form } from "react-aria-components";
 import { api, Problem, session } from "../api";
-import { t, text } from "../i18n";
+import { hasMessage, t, text } from "../i18n";
 import { passkeysWork, usePasskey } from "../passkeys";
+import { reason } from "../problems";
 import type { Text } from "../types";
+import { Field } from "./Field";
 import { LanguageButtons } from "./Menu";
 
 export interface DemoAccount {
@@ -20,11 +22,11 @@ export interface Ways {
 }
 
 export function SignIn({ demo, ways, done }: { demo: DemoAccount[]; ways: Ways; done: () => void }): JSX.Element {
-  const [problem, setProblem] = useState("");
+  const [failure, setFailure] = useState<unknown>();
   const [busy, setBusy] = useState(false);
   const [city, setCity] = useState<Text>();
   /** Name and password that were right, while the second factor is asked for. */
-  const [first, setFirst] = useState<{ name: string; password: string }>();
+  const [first, setFirst] = useState<{ name: string; password: string; ways: string[] }>();
 
   useEffect(() => {
     api.get<{ name: Text }>("/api/shell/v1/city").then((answer) => setCity(answer.name), () => undefined);
@@ -32,13 +34,13 @@ export function SignIn({ demo, ways, done }: { demo: DemoAccount[]; ways: Ways; 
 
   async function attempt(work: () => Promise<unknown>): Promise<void> {
     setBusy(true);
-    setProblem("");
+    setFailure(undefined);
     try {
       await work();
       done();
     } catch (error) {
       setBusy(false);
-      setProblem(said(error));
+      setFailure(error);
     }
   }
 
@@ -47,7 +49,8 @@ export function SignIn({ demo, ways, done }: { demo: DemoAccount[]; ways: Ways; 
       try {
         await session.open(name, password, code);
       } catch (error) {
-        if (!code && error instanceof Problem && Array.isArray(error.document.second_factor)) setFirst({ name, password });
+        const ways = error instanceof Problem && error.document.second_factor;
+        if (!code && Array.isArray(ways)) setFirst({ name, password, ways: ways.map(String) });
         throw error;
       }
     });
@@ -75,27 +78,20 @@ export function SignIn({ demo, ways, done }: { demo: DemoAccount[]; ways: Ways; 
         <h1>{text(city, "Hanmaru")}</h1>
         <Form onSubmit={submit}>
           {first ? (
-            <TextField key="code" name="code" isRequired autoFocus>
-              <Label>{t("sign.code")}</Label>
-              <Input autoComplete="one-time-code" inputMode="text" autoCapitalize="off" spellCheck={false} />
-              <Help slot="description" className="help">{t("sign.codeHelp")}</Help>
-            </TextField>
+            <Field
+              key="code" name="code" label={t("sign.code")} help={t(first.ways.includes("totp") ? "sign.codeHelp" : "sign.recoveryHelp")}
+              autoComplete="one-time-code" autoCapitalize="off" spellCheck={false} autoFocus
+            />
           ) : (
             <>
-              <TextField name="name" isRequired autoFocus>
-                <Label>{t("sign.name")}</Label>
-                <Input autoComplete="username webauthn" />
-              </TextField>
-              <TextField name="password" type="password" isRequired>
-                <Label>{t("sign.password")}</Label>
-                <Input autoComplete="current-password" />
-              </TextField>
+              <Field key="name" name="name" label={t("sign.name")} autoComplete="username webauthn" autoCapitalize="off" spellCheck={false} autoFocus />
+              <Field key="password" name="password" type="password" label={t("sign.password")} autoComplete="current-password" />
             </>
           )}
-          <p role="alert" className="problem">{problem}</p>
+          <p role="alert" className="problem">{said(failure)}</p>
           <Button type="submit" className="button primary" isDisabled={busy}>{t(first ? "sign.confirm" : "sign.submit")}</Button>
-          {first && <Button className="button" onPress={() => { setFirst(undefined); setProblem(""); }}>{t("sign.back")}</Button>}
-          {!first && ways.passkey && passkeysWork && <Button className="button" isDisabled={busy} onPress={passkey}>{t("sign.passkey")}</Button>}
+          {passkeysWork && (first ? first.ways.includes("passkey") : ways.passkey) && <Button className="button" isDisabled={busy} onPress={passkey}>{t("sign.passkey")}</Button>}
+          {first && <Button className="button" onPress={() => { setFirst(undefined); setFailure(undefined); }}>{t("sign.back")}</Button>}
           {!first && ways.oidc && (
             <a className="button" href={`/login/oidc?next=${encodeURIComponent(location.pathname)}`}>{t("sign.with", { name: ways.oidc.title })}</a>
           )}
@@ -103,11 +99,12 @@ export function SignIn({ demo, ways, done }: { demo: DemoAccount[]; ways: Ways; 
         {demo.length > 0 && !first && (
           <section aria-label={t("sign.demo")} className="demo">
             <h2>{t("sign.demo")}</h2>
-            {demo.map((account) => (
-              <Button key={account.name} className="button" isDisabled={busy} onPress={() => void open(account.name, account.password)}>
-                {t("sign.demoAs", { name: account.name })}
-              </Button>
-            ))}
+            <div>
+              {demo.map(({ name, password, role = name }) => {
+                const title = hasMessage(`role.${role}`) ? t(`role.${role}`) : role.replace(/^./, (first) => first.toUpperCase());
+                return <Button key={name} className="button" isDisabled={busy} aria-label={t("sign.demoAs", { name: title })} onPress={() => void open(name, password)}>{title}</Button>;
+              })}
+            </div>
           </section>
         )}
         <LanguageButtons />
@@ -116,10 +113,8 @@ export function SignIn({ demo, ways, done }: { demo: DemoAccount[]; ways: Ways; 
   );
 }
 
-function said(error: unknown): string {
-  if (!(error instanceof Problem)) return error instanceof DOMException ? t("sign.cancelled") : t("sign.failed", { reason: String(error) });
-  if (Array.isArray(error.document.second_factor)) return "";
-  if (error.status === 401) return t("sign.wrong");
-  if (error.status === 429 || error.status === 423) return t("sign.wait", { seconds: String(error.document.retry_after_s ?? "") });
-  return t("sign.failed", { reason: error.message });
+function said(failure: unknown): string {
+  // That a code is asked for is not a failure: the form asks for it now.
+  if (failure === undefined || (failure instanceof Problem && failure.title === "Second factor needed")) return "";
+  return reason(failure);
 }
