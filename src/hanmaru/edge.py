@@ -23,7 +23,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hanmaru.platform.audit.seal import TrailError
-from hanmaru.platform.limits import Streams, client_key
+from hanmaru.platform.limits import Streams
+from hanmaru.platform.origin import address_of, network
 from hanmaru.platform.problems import CORE_ERRORS, Problem
 from hanmaru.platform.telemetry import metrics, route_template
 
@@ -245,7 +246,7 @@ class Exchange:
 
     def begin_stream(self) -> bool:
         """Count an event stream, which from now on has no time limit; return whether its client may have one more."""
-        caller, address = self.scope.get("caller"), client_key(self.scope)
+        caller, address = self.scope.get("caller"), network(address_of(self.scope))
         self.keys = (caller.name if caller else "", address)
         by_caller, by_address = self.edge.stream_counts
         if self.keys[0] and not by_caller.open(self.keys[0]):

@@ -23,7 +23,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from hanmaru.app import create_app
 from hanmaru.config import Settings
 from hanmaru.edge import Edge, on_problem
-from hanmaru.platform.limits import Limited, Rate, Streams, network
+from hanmaru.platform.limits import Limited, Rate, Streams
+from hanmaru.platform.origin import network
 from hanmaru.platform.policy import Caller, GuardedRoute, walk
 from hanmaru.platform.problems import Problem
 from tests.asgi import Answer, ask, started

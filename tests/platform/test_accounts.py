@@ -10,10 +10,11 @@ import pytest
 
 from hanmaru.platform.identity import sessions as module
 from hanmaru.platform.identity.accounts import ROLES, AccountError, Accounts, demo_accounts
-from hanmaru.platform.identity.attempts import FREE, FREE_OF_ADDRESS, FREE_OF_NAME, LONGEST_WAIT_S, Attempts, network
+from hanmaru.platform.identity.attempts import FREE, FREE_OF_ADDRESS, FREE_OF_NAME, LONGEST_WAIT_S, Attempts
 from hanmaru.platform.identity.database import FILE
 from hanmaru.platform.identity.passwords import PasswordError, check, generate
 from hanmaru.platform.identity.sessions import Sessions
+from hanmaru.platform.origin import network
 
 KIM = "reads things"
 

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 
-from hanmaru.platform.identity.identity import COOKIE, SECURE_COOKIE, Identity
+from hanmaru.platform.identity.credentials import COOKIE, SECURE_COOKIE
+from hanmaru.platform.identity.identity import Identity
 from tests.asgi import Answer, ask
 from tests.platform.authenticator import Authenticator, decode, encode
 from tests.platform.people import KIM, Browser, app_of, people

@@ -11,7 +11,8 @@ from starlette.applications import Starlette
 
 from hanmaru.platform.audit.trail import Trail
 from hanmaru.platform.identity.accounts import Accounts
-from hanmaru.platform.identity.identity import COOKIE, Identity
+from hanmaru.platform.identity.credentials import COOKIE
+from hanmaru.platform.identity.identity import Identity
 from hanmaru.platform.policy import Caller
 from tests.asgi import ask
 from tests.platform.authenticator import Authenticator

@@ -8,11 +8,10 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable
-from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from hanmaru.platform.origin import address_of, network
 from hanmaru.platform.problems import Problem
 
 MOST_KEYS = 50_000
@@ -111,30 +110,10 @@ class Limited:
             if name:
                 self.callers.require(name)
             else:
-                self.addresses.require(client_key(scope))
+                self.addresses.require(network(address_of(scope)))
         await self.app(scope, receive, send)
 
 
 def share(limit: int, workers: int) -> int:
     """Return one worker's share of a limit; 0 stays no limit."""
     return math.ceil(limit / workers)
-
-
-def client_key(scope: Scope) -> str:
-    """Return what a client is counted by while nobody is signed in."""
-    client = scope.get("client")
-    return network(client[0]) if client else ""
-
-
-@lru_cache(maxsize=4096)
-def network(address: str) -> str:
-    """Return an IPv4 address as it is and an IPv6 address as its /64."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if not isinstance(parsed, IPv6Address):
-        return address
-    if parsed.ipv4_mapped:
-        return str(parsed.ipv4_mapped)
-    return str(IPv6Address(int(parsed) >> 64 << 64)) + "/64"

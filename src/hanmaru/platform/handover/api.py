@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 
 from hanmaru.platform.handover.handover import Handover
 from hanmaru.platform.handover.requests import Asked, Request, State
+from hanmaru.platform.origin import address_of
 from hanmaru.platform.policy import GuardedRoute, caller_of
 from hanmaru.platform.policy.cedar import Caller
 from hanmaru.platform.problems import Problem
@@ -41,7 +42,7 @@ def routes(handover: Handover) -> list[BaseRoute]:
     async def ask(request: HttpRequest) -> Response:
         """Ask for data of another room; somebody there decides."""
         asked = _decoded(await request.body(), Asked)
-        return _json(await handover.request(caller_of(request), asked, _where(request)), 201)
+        return _json(await handover.request(caller_of(request), asked, address_of(request.scope)), 201)
 
     async def one(request: HttpRequest) -> Response:
         """Show a request with its timeline."""
@@ -73,7 +74,7 @@ def routes(handover: Handover) -> list[BaseRoute]:
 
 async def _decide(request: HttpRequest, decide: Decide) -> Response:
     reason = _decoded(await request.body(), Reason).reason
-    return _json(await decide(caller_of(request), request.path_params["id"], reason, _where(request)))
+    return _json(await decide(caller_of(request), request.path_params["id"], reason, address_of(request.scope)))
 
 
 def _decoded(body: bytes, kind: type[S]) -> S:
@@ -81,10 +82,6 @@ def _decoded(body: bytes, kind: type[S]) -> S:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Problem(400, "Invalid request", f"Send {kind.__name__.lower()} as JSON: {error}") from None
-
-
-def _where(request: HttpRequest) -> str:
-    return request.client.host if request.client else ""
 
 
 def _json(content: object, status: int = 200) -> Response:

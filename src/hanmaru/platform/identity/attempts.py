@@ -8,9 +8,9 @@ before. Names and addresses are kept as keyed digests: what is typed in the wron
 import hashlib
 import time
 from collections.abc import Callable
-from ipaddress import IPv6Address, ip_address
 
 from hanmaru.platform.identity.database import AccountsFile
+from hanmaru.platform.origin import network
 
 FREE = 8
 """Failures of one name from one address before its next must wait."""
@@ -93,14 +93,3 @@ class Attempts:
         where = "anywhere" if address is None else network(address)
         text = f"{name}\0{where}".encode(errors="surrogatepass")
         return hashlib.blake2b(text, key=self._key, digest_size=16).digest()
-
-
-def network(address: str) -> str:
-    """Return what counts as one address: of IPv6 its first 64 bits, which one customer has all of."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address):
-        return str(parsed.ipv4_mapped or IPv6Address(int(parsed) >> 64 << 64))
-    return address

@@ -7,16 +7,13 @@ it carries.
 """
 
 import asyncio
-import binascii
 import hashlib
 import secrets
 import time
 import unicodedata
-from base64 import b64decode
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from http.cookies import CookieError, SimpleCookie
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -28,23 +25,21 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from hanmaru.platform.audit.record import Audit, Record
 from hanmaru.platform.identity.accounts import Account, AccountError, Accounts, DemoAccount
 from hanmaru.platform.identity.attempts import Attempts
+from hanmaru.platform.identity.credentials import basic, put_session, session_token
 from hanmaru.platform.identity.factors import FactorError, Factors
 from hanmaru.platform.identity.passkeys import Party, Passkeys
-from hanmaru.platform.identity.sessions import IDLE_S, SESSION_S, Session, Sessions
+from hanmaru.platform.identity.sessions import IDLE_S, Session, Sessions
+from hanmaru.platform.origin import LOOPBACK_NAMES, address_of, host_name, host_of, passed_on, same_origin
 from hanmaru.platform.policy import ANYONE, Caller
 from hanmaru.platform.problems import Problem
 
 log = structlog.get_logger()
 
-COOKIE, SECURE_COOKIE = "hanmaru_session", "__Host-hanmaru"
 REMEMBER_S = 300
 MOST_REMEMBERED = 4096
 MOST_VERIFYING = 100
 REFUSALS_NOTED_S = 60
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-PASSED_ON = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via")
-"""What proxies add: where one is there, a loopback address and name say nothing of who asks."""
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 OWNER = Caller("owner", ("admin",), "person", True)
 """Who everybody is while login is off, which a loopback host alone allows."""
 
@@ -102,10 +97,10 @@ class Identity:
             raise Problem(409, "Login is off", "There are no accounts while the hub runs with HANMARU_AUTH=off.")
         return self.known
 
-    async def sign_in(self, name: str, password: str, scope: Scope, *, basic: bool = False) -> Account:
+    async def sign_in(self, name: str, password: str, scope: Scope, *, by_basic: bool = False) -> Account:
         """Return the account whose name and password these are, its second factor not yet shown.
 
-        ``basic``: by HTTP Basic, where nothing follows that could be noted as signing in.
+        ``by_basic``: by HTTP Basic, where nothing follows that could be noted as signing in.
         Raises Problem 401 for wrong ones, 403 for a locked account, 429 after too many failures and 503 while too many
         passwords wait to be verified.
         """
@@ -124,7 +119,7 @@ class Identity:
                 lambda done: (self._verifying.pop(digest, None), done.cancelled() or done.exception())
             )
         verified = await asyncio.shield(task)
-        if basic and not verified.second_factor:
+        if by_basic and not verified.second_factor:
             self.note(scope, "session.start", verified, way="HTTP Basic", second_factor="no")
         self._verified[digest] = (verified, time.monotonic() + REMEMBER_S)
         self._verified.move_to_end(digest)
@@ -262,15 +257,7 @@ class Identity:
             )
 
         token = await asyncio.to_thread(start)
-        secure = self.https(scope)
-
-        def put(response: Response) -> None:
-            name = SECURE_COOKIE if secure else COOKIE
-            response.set_cookie(
-                name, token, max_age=SESSION_S, path="/", httponly=True, samesite="strict", secure=secure
-            )
-
-        return put
+        return partial(put_session, token=token, secure=self.https(scope))
 
     async def still(self, caller: Caller, scope: Scope, headers: dict[bytes, bytes]) -> bool:
         """Return whether who sent a request would be the same caller now: what goes on for long asks again."""
@@ -316,7 +303,11 @@ class Identity:
         return Caller(session.account.name, session.account.roles, "person", session.second_factor)
 
     async def _basic(self, credential: bytes, scope: Scope) -> Caller:
-        account = await self.sign_in(*_basic(credential), scope, basic=True)
+        given = basic(credential)
+        if given is None:
+            detail = "Send HTTP Basic credentials: base64 of name:password."
+            raise Problem(401, "Credentials not understood", detail)
+        account = await self.sign_in(*given, scope, by_basic=True)
         if account.second_factor:
             detail = "This account has a second factor, which HTTP Basic cannot show: use an API key, or sign in at /."
             raise Problem(401, "Second factor needed", detail)
@@ -345,19 +336,12 @@ class Identity:
     def token(self, scope: Scope, headers: dict[bytes, bytes] | None = None) -> str | None:
         """Return the session token that a request carries: by HTTPS only the cookie that no other host could set."""
         cookie = (headers or dict(scope["headers"])).get(b"cookie")
-        if cookie is None or b"hanmaru" not in cookie:
-            return None
-        try:
-            morsels = SimpleCookie(cookie.decode("latin-1"))
-        except CookieError:
-            return None
-        morsel = morsels.get(SECURE_COOKIE if self.https(scope) else COOKIE)
-        return morsel.value if morsel else None
+        return session_token(cookie, secure=self.https(scope)) if cookie else None
 
     def party(self, request: Request) -> Party:
         """Return whom the browser thinks it talks to; raise Problem 409 for a host that passkeys cannot be bound to."""
         origin = self.public_url or f"{request.url.scheme}://{request.headers.get('host', '')}"
-        host = _host_name(origin)
+        host = host_name(origin)
         if not host or ":" in host or host.replace(".", "").isdecimal():
             detail = "Passkeys are bound to a host's name: open this page by its name, not by an address of digits."
             raise Problem(409, "No passkeys here", detail)
@@ -428,51 +412,3 @@ class Identified:
         elif scope["type"] == "websocket":
             scope["caller"] = ANYONE
         await self.app(scope, receive, send)
-
-
-def host_of(headers: dict[bytes, bytes]) -> str:
-    """Return the host name that a request names, without port; empty for one that cannot be read."""
-    return _host_name("//" + headers.get(b"host", b"").decode("latin-1"))
-
-
-def passed_on(headers: Collection[bytes]) -> bool:
-    """Return whether a proxy says that it passed a request on."""
-    return any(name in headers for name in PASSED_ON)
-
-
-def same_origin(headers: dict[bytes, bytes]) -> bool | None:
-    """Return whether a browser says that a page of ours sent the request; None when nothing says so or otherwise."""
-    site = headers.get(b"sec-fetch-site")
-    if site is not None:
-        return site in (b"same-origin", b"none")
-    origin = headers.get(b"origin")
-    if origin is None:
-        return None
-    try:
-        return urlsplit(origin).netloc == headers.get(b"host")
-    except ValueError:
-        return False
-
-
-def address_of(scope: Scope) -> str:
-    """Return the client's address, empty where it has none."""
-    return scope["client"][0] if scope.get("client") else ""
-
-
-def _host_name(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
-
-
-def _basic(credential: bytes) -> tuple[str, str]:
-    try:
-        name, colon, password = b64decode(credential.strip(), validate=True).decode().partition(":")
-        if not colon:
-            raise ValueError
-    except (ValueError, binascii.Error):
-        raise Problem(
-            401, "Credentials not understood", "Send HTTP Basic credentials: base64 of name:password."
-        ) from None
-    return name, password

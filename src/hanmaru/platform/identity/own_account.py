@@ -12,10 +12,11 @@ from starlette.routing import BaseRoute
 
 from hanmaru.platform.identity.accounts import Account, AccountError
 from hanmaru.platform.identity.factors import FactorError, qr_svg, totp_uri
-from hanmaru.platform.identity.identity import Identity, Known, host_of
+from hanmaru.platform.identity.identity import Identity, Known
 from hanmaru.platform.identity.passwords import PasswordError
 from hanmaru.platform.identity.sessions import Session
 from hanmaru.platform.identity.signin import answer, read, refused
+from hanmaru.platform.origin import host_of
 from hanmaru.platform.policy import ANYONE, GuardedRoute, caller_of
 from hanmaru.platform.problems import Problem, not_found
 

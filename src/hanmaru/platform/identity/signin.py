@@ -9,17 +9,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from hanmaru.platform.identity.accounts import Account, AccountError, DemoAccount
-from hanmaru.platform.identity.identity import (
-    COOKIE,
-    LOOPBACK_NAMES,
-    OWNER,
-    SECURE_COOKIE,
-    Identity,
-    address_of,
-    host_of,
-    passed_on,
-)
+from hanmaru.platform.identity.credentials import forget_session
+from hanmaru.platform.identity.identity import OWNER, Identity
 from hanmaru.platform.identity.passwords import PasswordError
+from hanmaru.platform.origin import LOOPBACK_NAMES, address_of, host_of, passed_on
 from hanmaru.platform.policy import ANYONE, GuardedRoute, caller_of
 from hanmaru.platform.problems import Problem
 
@@ -96,9 +89,7 @@ def routes(identity: Identity) -> list[BaseRoute]:
             identity.note(request.scope, "session.end", session.account)
             await asyncio.to_thread(identity.known.sessions.end, token)
         response = Response(status_code=204)
-        secure = identity.https(request.scope)
-        name = SECURE_COOKIE if secure else COOKIE
-        response.delete_cookie(name, httponly=True, samesite="strict", secure=secure)
+        forget_session(response, secure=identity.https(request.scope))
         return response
 
     async def set_up(request: Request) -> Response:

@@ -8,8 +8,8 @@ import structlog
 from starlette.types import Scope
 
 from hanmaru.platform.audit.record import Audit, Record
-from hanmaru.platform.identity.attempts import network
 from hanmaru.platform.machines.machines import KEY, TOKEN, Machines, WrongSecret
+from hanmaru.platform.origin import address_of, network
 from hanmaru.platform.policy import Caller
 from hanmaru.platform.problems import Problem
 
@@ -79,7 +79,7 @@ class Bearer:
         return Caller(machine.caller_name, roles, "machine")
 
     def _refused(self, wrong: WrongSecret, scope: Scope) -> Problem:
-        address = scope["client"][0] if scope.get("client") else ""
+        address = address_of(scope)
         if wait_s := self._failures.wait_s(address):
             return Problem(429, "Too many failed attempts", f"Try again in {wait_s} s.", retry_after_s=wait_s)
         if self._audit:

@@ -5,8 +5,6 @@ RFC 6749 section 4.4 (client credentials), section 2.3.1 (how a client authentic
 """
 
 import asyncio
-import binascii
-from base64 import b64decode
 from typing import Any
 from urllib.parse import parse_qsl, unquote_plus
 
@@ -16,8 +14,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from hanmaru.platform.audit.record import Audit, Record
+from hanmaru.platform.identity.credentials import basic
 from hanmaru.platform.machines.bearer import LONGEST, Failures
 from hanmaru.platform.machines.machines import TOKEN_S, Machine, Machines, WrongSecret
+from hanmaru.platform.origin import address_of
 from hanmaru.platform.policy import GuardedRoute
 
 TOKEN_PATH, REVOKE_PATH = "/oauth2/token", "/oauth2/revoke"
@@ -104,7 +104,7 @@ class TokenDesk:
                 raise WrongSecret("no machine has this secret")
             return self._machines.check(id, secret, "oauth")
         except WrongSecret as wrong:
-            address = request.client.host if request.client else ""
+            address = address_of(request.scope)
             if wait_s := self._failures.wait_s(address):
                 description = f"too many failed attempts; try again in {wait_s} s"
                 raise OAuthError("invalid_client", description, 429, wait_s) from None
@@ -121,7 +121,7 @@ class TokenDesk:
                     action,
                     f"{request.method} {request.url.path}",
                     "deny" if action == "token.refuse" else "allow",
-                    where=request.client.host if request.client else "",
+                    where=address_of(request.scope),
                     request=request.scope.get("request_id", ""),
                     detail=detail,
                 )
@@ -166,14 +166,10 @@ def _credentials(request: Request, form: dict[str, str]) -> tuple[str, str]:
     if "client_secret" in form:
         raise OAuthError("invalid_request", "send the client's secret once: by HTTP Basic or as a parameter")
     scheme, _, value = authorization.partition(" ")
-    try:
-        text = b64decode(value.strip(), validate=True).decode() if scheme.lower() == "basic" else ""
-    except (ValueError, binascii.Error):
-        text = ""
-    id, colon, secret = text.partition(":")
-    if not colon:
+    given = basic(value) if scheme.lower() == "basic" else None
+    if given is None:
         raise OAuthError("invalid_client", "send HTTP Basic credentials: base64 of client_id:client_secret", 401)
-    return unquote_plus(id), unquote_plus(secret)
+    return unquote_plus(given[0]), unquote_plus(given[1])
 
 
 def _roles(machine: Machine, form: dict[str, str]) -> tuple[str, ...]:

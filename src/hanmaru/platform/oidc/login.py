@@ -25,8 +25,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute
 
 from hanmaru.platform.i18n import pick, preferred
-from hanmaru.platform.identity.identity import Identity, same_origin
+from hanmaru.platform.identity.identity import Identity
 from hanmaru.platform.oidc.provider import OidcError, Person, Provider
+from hanmaru.platform.origin import same_origin
 from hanmaru.platform.policy import GuardedRoute
 from hanmaru.platform.problems import Problem
 

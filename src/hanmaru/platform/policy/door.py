@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from hanmaru.platform.access import DEFAULT_TENANT, Access
 from hanmaru.platform.audit.record import Audit, Record
+from hanmaru.platform.origin import address_of
 from hanmaru.platform.policy.cedar import HERE, Caller, Policy
 from hanmaru.platform.problems import Problem, bad_request
 
@@ -120,7 +121,7 @@ def record_of(request: Request, action: str, *, allowed: bool = True, **facts: A
         f"{scope['method']} {scope['path']}",
         "allow" if allowed else "deny",
         purpose=purpose_of(request),
-        where=scope["client"][0] if scope.get("client") else "",
+        where=address_of(scope),
         request=scope.get("request_id", ""),
         **facts,
     )
