@@ -25,6 +25,10 @@ MAX_BYTES = 1 << 20
 TIMEOUT_S = 5.0
 MAX_REMOTE = 10
 CACHED_MAPS = 1_000
+CACHED_TERMS = 500_000
+"""Most terms of all maps that are remembered; some 350 bytes each."""
+LONGEST_KEY = 64 << 10
+"""What is longer in a request is compiled each time, and not remembered."""
 RETRY_AFTER_S = 10.0
 
 
@@ -58,6 +62,7 @@ class Contexts:
         self._store, self._egress = store, egress
         self._max_bytes, self._timeout_s = max_bytes, timeout_s
         self._maps: OrderedDict[str, TermMap] = OrderedDict()
+        self._terms = 0
         self._pending: dict[str, asyncio.Future[TermMap]] = {}
         self._failed: dict[str, tuple[float, Problem]] = {}
 
@@ -73,6 +78,8 @@ class Contexts:
             if len(context) <= 1:
                 return await self.resolve(context[0] if context else None)
         key = context if isinstance(context, str) else msgspec.json.encode(context).decode()
+        if len(key) > self._max_bytes:
+            raise bad_request(f"An @context has at most {self._max_bytes} bytes.")
         if known := self._maps.get(key):
             self._maps.move_to_end(key)
             return known
@@ -90,16 +97,18 @@ class Contexts:
             loop = asyncio.get_running_loop()
             compiled = await asyncio.to_thread(compile_context, context, partial(self._load_from_thread, loop))
         except BaseException as error:
-            if isinstance(error, Problem) and len(self._failed) < CACHED_MAPS:
+            if isinstance(error, Problem) and len(self._failed) < CACHED_MAPS and len(key) <= LONGEST_KEY:
                 self._failed[key] = (time.monotonic(), error)
             future.set_exception(error if isinstance(error, Exception) else asyncio.CancelledError())
             future.exception()  # nobody else may be waiting
             raise
         else:
             self._failed.pop(key, None)
-            self._maps[key] = compiled
-            if len(self._maps) > CACHED_MAPS:
-                self._maps.popitem(last=False)
+            if len(key) <= LONGEST_KEY:
+                self._maps[key] = compiled
+                self._terms += compiled.size
+            while len(self._maps) > CACHED_MAPS or self._terms > CACHED_TERMS:
+                self._terms -= self._maps.popitem(last=False)[1].size
             future.set_result(compiled)
             return compiled
         finally:
@@ -117,7 +126,7 @@ class Contexts:
     def forget(self, url: str) -> None:
         """Drop every compiled map that was made with the document at ``url``."""
         for key in [key for key in self._maps if url in key]:
-            del self._maps[key]
+            self._terms -= self._maps.pop(key).size
         self._failed.clear()
 
     def _load_from_thread(self, loop: asyncio.AbstractEventLoop, url: str) -> dict[str, Any]:

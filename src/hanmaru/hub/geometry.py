@@ -129,6 +129,10 @@ def parse_geo(params: Mapping[str, Any], terms: TermMap) -> GeoQuery | None:
     )
 
 
+REMEMBERED_BYTES = 256 << 10
+"""A longer geometry is read each time: requests may hold any number of them."""
+
+
 def distances_m(shapes: npt.NDArray[Any], reference: shapely.Geometry) -> npt.NDArray[np.float64]:
     """Return geodesic distances in metres from ``reference`` to each shape (of its nearest points, on the plane)."""
     lines = cast("Any", shapely).shortest_line(shapes, reference)
@@ -137,9 +141,12 @@ def distances_m(shapes: npt.NDArray[Any], reference: shapely.Geometry) -> npt.ND
     return np.asarray(metres, dtype=np.float64)
 
 
-@lru_cache(maxsize=256)
 def read(geojson: str) -> shapely.Geometry:
-    """Return a geometry from GeoJSON text; ValueError when it is none."""
+    """Return a geometry from GeoJSON text, a small one remembered; ValueError when it is none."""
+    return _remembered(geojson) if len(geojson) <= REMEMBERED_BYTES else _read(geojson)
+
+
+def _read(geojson: str) -> shapely.Geometry:
     try:
         shape = shapely.from_geojson(geojson)
     except ShapelyError as error:
@@ -147,6 +154,9 @@ def read(geojson: str) -> shapely.Geometry:
     if shape.is_empty:
         raise ValueError("the geometry is empty")
     return shape
+
+
+_remembered = lru_cache(maxsize=256)(_read)
 
 
 def check_geometry(value: object, name: str) -> dict[str, Any]:

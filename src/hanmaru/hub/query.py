@@ -24,6 +24,8 @@ _MEMBERS: dict[str, Member] = {"observedAt": "observed", "createdAt": "created",
 _RE2: Any = re2  # it carries no types
 _QUIET = _RE2.Options()
 _QUIET.log_errors = False
+_QUIET.max_mem = 2 << 20
+"""Bytes of one compiled pattern, of which many are remembered; RE2's own limit is four times as much."""
 MAX_LENGTH = 8_192
 MAX_DEPTH = 32
 
@@ -266,7 +268,7 @@ def _scalar(parser: _Parser, operator: str, member: Member | None, terms: TermMa
     return text_key(terms.expand(word) if terms else word)
 
 
-@lru_cache(maxsize=1_024)
+@lru_cache(maxsize=256)
 def compile_pattern(pattern: str) -> Any:
     """Return a compiled RE2 pattern."""
     return _RE2.compile(pattern, _QUIET)

@@ -9,6 +9,8 @@ from hanmaru.hub.model import CORE, DEFAULT_VOCAB
 from hanmaru.platform.problems import bad_request
 
 _MEMO_LIMIT = 20_000
+_LONGEST_MEMO = 300
+"""Longer names are resolved each time: requests may hold names of any length."""
 _FORBIDDEN = frozenset("<>\"'=;()[]{}|^`\\ \t\r\n\0&?")
 
 
@@ -17,10 +19,10 @@ class TermMap:
 
     ``terms`` maps a term to its IRI, ``prefixes`` a compact-IRI prefix to its namespace, ``vocab`` is the namespace of
     terms that nothing defines. ``reference`` is the @context as the user gave it (URL, object or list);
-    ``has_core`` says that its documents name the core @context themselves.
+    ``has_core`` says that its documents name the core @context themselves; ``size`` is how many terms it defines.
     """
 
-    __slots__ = ("_compact", "_expand", "_namespaces", "has_core", "prefixes", "reference", "vocab")
+    __slots__ = ("_compact", "_expand", "_namespaces", "has_core", "prefixes", "reference", "size", "vocab")
 
     def __init__(
         self,
@@ -33,7 +35,7 @@ class TermMap:
     ) -> None:
         """Compile the look-up tables."""
         core = core_terms()
-        self.reference, self.has_core = reference, has_core
+        self.reference, self.has_core, self.size = reference, has_core, len(terms)
         self.vocab = vocab or DEFAULT_VOCAB
         self.prefixes = {**prefixes, "ngsi-ld": CORE, "geojson": GEOJSON}
         self._namespaces = sorted(((ns, p) for p, ns in self.prefixes.items()), key=lambda pair: -len(pair[0]))
@@ -88,7 +90,7 @@ class TermMap:
 
 
 def _remember(memo: dict[str, str], key: str, value: str) -> None:
-    if len(memo) < _MEMO_LIMIT:
+    if len(memo) < _MEMO_LIMIT and len(key) <= _LONGEST_MEMO:
         memo[key] = value
 
 
