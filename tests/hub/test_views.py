@@ -253,3 +253,12 @@ async def test_contexts_in_contexts_end_in_a_400(city: tuple[As, As]) -> None:
         headers = {**writer.credentials, "content-type": "application/ld+json"}
         answer = await ask(writer.app, "/ngsi-ld/v1/entityOperations/query", method="POST", headers=headers, body=raw)
         assert answer.status == 400, answer.body
+
+
+async def test_who_writes_a_part_does_not_take_contexts_from_others(city: tuple[As, As]) -> None:
+    writer, company = city
+    hosted = await writer("POST", "/jsonldContexts", {"@context": {"dust": "urn:dust"}})
+    path = hosted.headers["location"].removeprefix("/ngsi-ld/v1")
+    assert (await company("DELETE", path)).status == 403
+    assert (await company("GET", path)).status == 200
+    assert (await writer("DELETE", path)).status == 204

@@ -12,8 +12,9 @@ from hanmaru.hub.api.request import JSON, JSON_LD, accepted, decode, flag
 from hanmaru.hub.local import Hub
 from hanmaru.hub.terms import CORE_CONTEXT_URL, is_core
 from hanmaru.hub.times import from_micros
-from hanmaru.platform.policy import GuardedRoute
-from hanmaru.platform.problems import bad_request, invalid_request, not_found
+from hanmaru.platform.access import DEFAULT_TENANT
+from hanmaru.platform.policy import GuardedRoute, access_of
+from hanmaru.platform.problems import Problem, bad_request, invalid_request, not_found
 
 BASE = "/ngsi-ld/v1/jsonldContexts"
 KINDS = ("Cached", "Hosted", "ImplicitlyCreated")
@@ -61,6 +62,8 @@ def routes(hub: Hub) -> list[GuardedRoute]:
 
     async def delete(request: Request) -> Response:
         """Delete a context; reload=true fetches a cached one anew instead."""
+        if not access_of(request, DEFAULT_TENANT).unrestricted:
+            raise Problem(403, "Not permitted", "Others' names mean what it says: only who may write everything may.")
         url = url_of(request, request.path_params["id"])
         if is_core(url):
             raise bad_request(f"The core @context {CORE_CONTEXT_URL} is built in and cannot be deleted.")
