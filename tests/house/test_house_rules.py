@@ -1,5 +1,7 @@
 """What a service cannot do by mistake, and what changes of the rules leave behind."""
 
+import os
+import pwd
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from starlette.routing import Mount, Route
 from hanmaru.app import create_app
 from hanmaru.config import Settings
 from hanmaru.platform import services
+from hanmaru.platform.audit.record import os_user
 from hanmaru.platform.policy import cedar
 from hanmaru.platform.policy.door import GuardedRoute
 from hanmaru.platform.services import Service
@@ -68,3 +71,10 @@ async def test_the_trail_shows_which_rules_were_in_force(tmp_path: Path, monkeyp
     before, opened, after = told()
     assert before == after
     assert opened["sha256"] != before["sha256"]
+
+
+def test_nobody_names_somebody_else_as_who_ran_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME", "SUDO_USER"):
+        monkeypatch.setenv(name, "somebody-else")
+    assert "somebody-else" not in os_user()
+    assert pwd.getpwuid(os.getuid()).pw_name in os_user()

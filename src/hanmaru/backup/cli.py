@@ -1,6 +1,5 @@
 """``hanmaru backup`` and ``hanmaru restore``."""
 
-import getpass
 import json
 import sys
 from collections.abc import Callable, Generator
@@ -16,9 +15,7 @@ from hanmaru.backup.swap import finish
 from hanmaru.backup.take import take
 from hanmaru.config import Settings, load
 from hanmaru.platform import logs
-
-Data = Annotated[Path | None, typer.Option(help="Folder of everything that is kept.  [default: data]")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+from hanmaru.platform.console import Data, Json
 
 
 def backup_command(
@@ -103,13 +100,13 @@ def _back_up_keys(settings: Settings, folder: Path | None) -> str | None:
 
 def _note(settings: Settings, action: str, what: str, detail: dict[str, str]) -> None:
     """Write down who of this machine's users did it; without the trail's own key, as on a new machine, just say so."""
-    from hanmaru.platform.audit.record import Record
+    from hanmaru.platform.audit.record import Record, os_user
     from hanmaru.platform.audit.seal import TrailError
     from hanmaru.platform.audit.trail import Trail
 
     try:
         with Trail(settings.data, settings.keys_folder, "cli") as trail:
-            trail.record(Record("system:command-line", action, what, detail={"os_user": getpass.getuser(), **detail}))
+            trail.record(Record("system:command-line", action, what, detail={"os_user": os_user(), **detail}))
     except TrailError as error:
         print(f"hanmaru: not on the audit trail: {error}", file=sys.stderr)
 

@@ -1,8 +1,6 @@
 """``hanmaru audit``: verify the trail, search it, take records out of it. Using it is itself recorded."""
 
-import getpass
 import json
-import os
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -20,16 +18,15 @@ from hanmaru.platform.audit.export import ANCHOR, check_export, export
 from hanmaru.platform.audit.index import MOST_FOUND, Found, Index, Query, instant
 from hanmaru.platform.audit.lines import chains, segments
 from hanmaru.platform.audit.reader import TrailReader
-from hanmaru.platform.audit.record import Record
+from hanmaru.platform.audit.record import Record, os_user
 from hanmaru.platform.audit.seal import private_key
 from hanmaru.platform.audit.seal import public_key as read_public_key
 from hanmaru.platform.audit.trail import Trail
 from hanmaru.platform.audit.verify import verify as verify_trail
+from hanmaru.platform.console import Data, Json
 
 Where = Callable[[Path | None], tuple[Path, Path]]
 
-Data = Annotated[Path | None, typer.Option(help="Folder of everything that is kept.  [default: data]")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 PublicKey = Annotated[
     Path | None, typer.Option(help="The trail's public key (audit/public.pem), to check without the folder of keys.")
 ]
@@ -187,10 +184,7 @@ def audit_app(where: Where) -> typer.Typer:
 
 def _who() -> str:
     """Return who runs the command, as records name them."""
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (KeyError, OSError):
-        return f"cli:{os.getuid()}"
+    return f"cli:{os_user()}"
 
 
 def _note(data: Path, keys: Path, record: Record) -> None:

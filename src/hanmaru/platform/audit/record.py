@@ -1,6 +1,10 @@
 """What one line of the audit trail says, and what writes it."""
 
+import os
+import pwd
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Literal, Protocol
 
 import msgspec
@@ -41,3 +45,24 @@ class Audit(Protocol):
     async def commit(self, record: Record) -> None:
         """Append a record; on return it is on disk. For looks at personal data: call it before giving the data."""
         ...
+
+
+def os_user() -> str:
+    """Return which of this machine's users runs this process.
+
+    As the kernel knows them: what ``USER`` and ``LOGNAME`` say is the caller's to choose. Who became another user since
+    the log-in is named, too, where the kernel keeps that (Linux's loginuid).
+    """
+    uid = os.getuid()
+    with suppress(OSError, ValueError):
+        login = int(Path("/proc/self/loginuid").read_text("ascii"))
+        if login not in (uid, 2**32 - 1):
+            return f"{_user(login)} as {_user(uid)}"
+    return _user(uid)
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

@@ -1,24 +1,22 @@
 """``hanmaru user``: the accounts from the command line, hub up or not, for whoever may write the data folder."""
 
 import getpass
-import json
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from hanmaru.platform.audit.record import Audit, Record
+from hanmaru.platform.audit.record import Audit, Record, os_user
+from hanmaru.platform.console import Data, Json, say
 from hanmaru.platform.identity.accounts import AccountError, Accounts, setup_link
 from hanmaru.platform.identity.factors import Factors
 
 Name = Annotated[str, typer.Argument(help="The account's name.")]
 FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
-Data = Annotated[Path | None, typer.Option(help="Folder of everything that is kept.  [default: data]")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,7 @@ class Office:
 
     def note(self, action: str, name: str, **detail: str) -> None:
         """Write down who of this machine's users changed an account."""
-        detail["os_user"] = getpass.getuser()
+        detail["os_user"] = os_user()
         self.audit.record(Record("system:command-line", action, f"account:{name}", detail=detail))
 
 
@@ -62,7 +60,7 @@ def accounts_app(open: Callable[[Path | None], AbstractContextManager[Office]]) 
             office.accounts.usable(name)
             office.accounts.add(name, _password(password_stdin), *roles)
             office.note("account.add", name, roles=" ".join(roles))
-        _say({"name": name, "roles": roles}, f"added {name} as {' '.join(roles)}", json_)
+        say({"name": name, "roles": roles}, f"added {name} as {' '.join(roles)}", json_)
 
     @app.command()
     def password(  # pyright: ignore[reportUnusedFunction]
@@ -75,7 +73,7 @@ def accounts_app(open: Callable[[Path | None], AbstractContextManager[Office]]) 
         with open(data) as office:
             office.accounts.set_password(name, _password(password_stdin))
             office.note("account.password", name)
-        _say({"name": name}, f"changed the password of {name}", json_)
+        say({"name": name}, f"changed the password of {name}", json_)
 
     @app.command("setup-link")
     def link(  # pyright: ignore[reportUnusedFunction]
@@ -88,7 +86,7 @@ def accounts_app(open: Callable[[Path | None], AbstractContextManager[Office]]) 
         with open(data) as office:
             made = setup_link(office.address, office.accounts.setup_token(name))
             office.note("account.setup-link", name)
-        _say({"name": name, "setup_link": made}, made, json_)
+        say({"name": name, "setup_link": made}, made, json_)
 
     @app.command("reset-factors")
     def reset_factors(  # pyright: ignore[reportUnusedFunction]
@@ -104,7 +102,7 @@ def accounts_app(open: Callable[[Path | None], AbstractContextManager[Office]]) 
                 raise AccountError(f"there is no account {name!r}")
             Factors(office.accounts).reset(account.name)
             office.note("account.reset-factors", name)
-        _say({"name": name}, f"removed the second factors of {name}", json_)
+        say({"name": name}, f"removed the second factors of {name}", json_)
 
     @app.command()
     def remove(name: Name, data: Data = None, json_: Json = False) -> None:  # pyright: ignore[reportUnusedFunction]
@@ -115,7 +113,7 @@ def accounts_app(open: Callable[[Path | None], AbstractContextManager[Office]]) 
         with open(data) as office:
             office.accounts.remove(name)
             office.note("account.remove", name)
-        _say({"name": name}, f"removed {name}", json_)
+        say({"name": name}, f"removed {name}", json_)
 
     @app.command("list")
     def list_(data: Data = None, json_: Json = False) -> None:  # pyright: ignore[reportUnusedFunction]
@@ -125,7 +123,7 @@ def accounts_app(open: Callable[[Path | None], AbstractContextManager[Office]]) 
         """
         with open(data) as office:
             found = [{"name": account.name, "roles": account.roles} for account in office.accounts.all()]
-        _say(found, "\n".join(f"{a['name']}  {' '.join(a['roles'])}" for a in found), json_)
+        say(found, "\n".join(f"{a['name']}  {' '.join(a['roles'])}" for a in found), json_)
 
     return app
 
@@ -137,7 +135,3 @@ def _password(from_stdin: bool) -> str:
     if getpass.getpass("Again: ") != password:
         raise typer.BadParameter("the two passwords differ")
     return password
-
-
-def _say(result: Any, text: str, as_json: bool) -> None:
-    print(json.dumps(result, ensure_ascii=False) if as_json else text)

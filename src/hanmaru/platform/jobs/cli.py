@@ -6,18 +6,16 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import msgspec
 import typer
 
-from hanmaru.platform.audit.record import Audit, Record
+from hanmaru.platform.audit.record import Audit, Record, os_user
+from hanmaru.platform.console import Data, Json, say
 from hanmaru.platform.jobs.client import Jobs
 from hanmaru.platform.jobs.states import State
 
 T = TypeVar("T")
 
 Id = Annotated[str, typer.Argument(help="The workflow's id, as the list shows it.")]
-Data = Annotated[Path | None, typer.Option(help="Folder of everything that is kept.  [default: data]")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def jobs_app(
@@ -49,7 +47,7 @@ def jobs_app(
         Example: hanmaru jobs list --status waiting
         """
         page = asked(data, lambda jobs: jobs.list(status=status, name=name, limit=limit))
-        _say(page.workflows, "\n".join(_line(state) for state in page.workflows) or "no workflows", json)
+        say(page.workflows, "\n".join(_line(state) for state in page.workflows) or "no workflows", json)
 
     @app.command("show")
     def show(id: Id, data: Data = None, json: Json = False) -> None:  # pyright: ignore[reportUnusedFunction]
@@ -64,7 +62,7 @@ def jobs_app(
         state, steps = asked(data, both)
         lines = [_line(state), *(f"  {step.ended or ''}  {step.name}  {step.outcome}" for step in steps)]
         lines += [f"  failed: {state.error}"] if state.error else []
-        _say({"workflow": state, "steps": steps}, "\n".join(lines), json)
+        say({"workflow": state, "steps": steps}, "\n".join(lines), json)
 
     @app.command("cancel")
     def cancel(id: Id, data: Data = None, json: Json = False) -> None:  # pyright: ignore[reportUnusedFunction]
@@ -75,12 +73,13 @@ def jobs_app(
 
         async def cancel(jobs: Jobs) -> State:
             state = await jobs.state(id)
-            audit.record(Record("system:command-line", "jobs.manage", f"cancel {state.id}"))
+            detail = {"os_user": os_user()}
+            audit.record(Record("system:command-line", "jobs.manage", f"cancel {state.id}", detail=detail))
             return await jobs.cancel(id)
 
         with trail(data) as audit:
             state = asked(data, cancel)
-        _say(state, f"cancelled {state.id}", json)
+        say(state, f"cancelled {state.id}", json)
 
     return app
 
@@ -88,7 +87,3 @@ def jobs_app(
 def _line(state: State) -> str:
     waiting = f"  for {state.waiting_for.topic} until {state.waiting_for.until:%F %T}Z" if state.waiting_for else ""
     return f"{state.created:%F %T}Z  {state.status:<9}  {state.name}  {state.id}{waiting}"
-
-
-def _say(result: object, text: str, as_json: bool) -> None:
-    print(msgspec.json.encode(result).decode() if as_json else text)

@@ -1,22 +1,19 @@
 """``hanmaru client``: machines from the command line, hub up or not, for whoever may write the data folder."""
 
-import getpass
-import json
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from hanmaru.platform.audit.record import Audit, Record
+from hanmaru.platform.audit.record import Audit, Record, os_user
+from hanmaru.platform.console import Data, Json, say
 from hanmaru.platform.machines.api import document, issued_document
 from hanmaru.platform.machines.machines import DAYS, OVERLAP_H, Issued, Machine, MachineError, Machines
 
 Name = Annotated[str, typer.Argument(help="The machine's name or id.")]
-Data = Annotated[Path | None, typer.Option(help="Folder of everything that is kept.  [default: data]")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +33,7 @@ class Gate:
 
     def note(self, action: str, machine: Machine) -> None:
         """Write down who of this machine's users changed what."""
-        detail = {"os_user": getpass.getuser(), "kind": machine.kind, "roles": " ".join(machine.roles)}
+        detail = {"os_user": os_user(), "kind": machine.kind, "roles": " ".join(machine.roles)}
         self.audit.record(Record("system:command-line", action, machine.caller_name, detail=detail))
 
 
@@ -66,7 +63,7 @@ def clients_app(open: Callable[[Path | None], AbstractContextManager[Gate]]) -> 
                 raise typer.BadParameter(f"{unknown!r} is no role; the roles are {', '.join(there)}")
             issued = gate.machines.add(name, "key" if key else "oauth", roles, days)
             gate.note("client.add", issued.machine)
-        _say(issued_document(issued), _shown(issued), json_)
+        say(issued_document(issued), _shown(issued), json_)
 
     @app.command()
     def rotate(  # pyright: ignore[reportUnusedFunction]
@@ -84,7 +81,7 @@ def clients_app(open: Callable[[Path | None], AbstractContextManager[Gate]]) -> 
         with open(data) as gate:
             issued = gate.machines.rotate(gate.find(name).id, overlap_h)
             gate.note("client.rotate", issued.machine)
-        _say(issued_document(issued), _shown(issued), json_)
+        say(issued_document(issued), _shown(issued), json_)
 
     @app.command()
     def remove(name: Name, data: Data = None, json_: Json = False) -> None:  # pyright: ignore[reportUnusedFunction]
@@ -95,7 +92,7 @@ def clients_app(open: Callable[[Path | None], AbstractContextManager[Gate]]) -> 
         with open(data) as gate:
             machine = gate.machines.remove(gate.find(name).id)
             gate.note("client.remove", machine)
-        _say(document(machine), f"removed {machine.name}", json_)
+        say(document(machine), f"removed {machine.name}", json_)
 
     @app.command("list")
     def list_(data: Data = None, json_: Json = False) -> None:  # pyright: ignore[reportUnusedFunction]
@@ -108,7 +105,7 @@ def clients_app(open: Callable[[Path | None], AbstractContextManager[Gate]]) -> 
         lines = [
             f"{m['id']}  {m['kind']:5}  {m['name']}  {' '.join(m['roles'])}  until {m['expires'][:10]}" for m in found
         ]
-        _say(found, "\n".join(lines), json_)
+        say(found, "\n".join(lines), json_)
 
     return app
 
@@ -117,7 +114,3 @@ def _shown(issued: Issued) -> str:
     if issued.machine.kind == "key":
         return issued.secret
     return f"client_id {issued.machine.id}\nclient_secret {issued.secret}"
-
-
-def _say(result: Any, text: str, as_json: bool) -> None:
-    print(json.dumps(result, ensure_ascii=False) if as_json else text)

@@ -1,8 +1,5 @@
 """``hanmaru vault``: see the vaults, rotate their keys, back the wrapped keys up and bring them back."""
 
-import getpass
-import json
-import os
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from hanmaru.platform.audit.record import Record
+from hanmaru.platform.audit.record import Record, os_user
 from hanmaru.platform.audit.trail import Trail
+from hanmaru.platform.console import Data, Json, say
 from hanmaru.platform.vault import backup, destroy, rotate
 from hanmaru.platform.vault.errors import VaultError, check
 from hanmaru.platform.vault.files import rooms
@@ -20,9 +18,6 @@ from hanmaru.platform.vault.rotate import Progress
 from hanmaru.platform.vault.store import Store
 
 Where = Callable[[Path | None], tuple[Path, Path]]
-
-Data = Annotated[Path | None, typer.Option(help="Folder of everything that is kept.  [default: data]")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def vault_app(where: Where) -> typer.Typer:
@@ -61,7 +56,7 @@ def vault_app(where: Where) -> typer.Typer:
         lines = [
             f"{r['room']}  {r['subjects']:,} subjects, {r['records']:,} records, {r['blobs']:,} blobs" for r in found
         ]
-        _say(found, "\n".join(lines) or "no vault yet", json_)
+        say(found, "\n".join(lines) or "no vault yet", json_)
 
     @app.command("rotate")
     def rotate_(  # pyright: ignore[reportUnusedFunction]
@@ -93,7 +88,7 @@ def vault_app(where: Where) -> typer.Typer:
                         if older_than is None
                         else rotate.rotate_older(folder, keys, older_than, progress)
                     )
-        _say({"rotated": what, "keys": done}, f"rotated {what}: {done:,} keys", json_)
+        say({"rotated": what, "keys": done}, f"rotated {what}: {done:,} keys", json_)
 
     @app.command("backup-keys")
     def backup_keys(  # pyright: ignore[reportUnusedFunction]
@@ -108,7 +103,7 @@ def vault_app(where: Where) -> typer.Typer:
         with opened(data) as (folder, keys):
             path = backup.backup_keys(keys, target)
             note(folder, keys, "vault.backup", f"key backup {path.name}")
-        _say({"path": str(path)}, f"{path}: good for {backup.KEPT_DAYS} days", json_)
+        say({"path": str(path)}, f"{path}: good for {backup.KEPT_DAYS} days", json_)
 
     @app.command("restore-keys")
     def restore_keys(  # pyright: ignore[reportUnusedFunction]
@@ -134,7 +129,7 @@ def vault_app(where: Where) -> typer.Typer:
             note(folder, keys, "vault.restore", f"key backup {source.name}", done)
         finally:
             keys.close()
-        _say(
+        say(
             {"keys": count, "destroyed_again": again},
             f"{count:,} keys came back, {again:,} were destroyed again",
             json_,
@@ -144,14 +139,7 @@ def vault_app(where: Where) -> typer.Typer:
 
 
 def _who() -> str:
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (KeyError, OSError):
-        return f"cli:{os.getuid()}"
-
-
-def _say(result: object, text: str, as_json: bool) -> None:
-    print(json.dumps(result, ensure_ascii=False) if as_json else text)
+    return f"cli:{os_user()}"
 
 
 @contextmanager
