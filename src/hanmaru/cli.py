@@ -9,17 +9,14 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from hanmaru.commands import COMMANDS
+from hanmaru.platform.console import Data, Json
 
 HELP = {"help_option_names": ["-h", "--help"]}
-
-Data = Annotated[Path | None, typer.Option(help="Folder of everything that is kept.  [default: data]")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def up(

@@ -16,6 +16,8 @@ from typing import IO, Literal, Protocol
 
 import msgspec
 
+from hanmaru.platform.disk import sync_folder
+
 MANIFEST, DIGEST = "manifest.json", "manifest.sha256"
 FORMAT = 1
 CHUNK = 2**20
@@ -225,15 +227,6 @@ def sync_tree(folder: Path) -> None:
             with (Path(inside) / name).open("rb") as file:
                 os.fsync(file.fileno())
         sync_folder(Path(inside))
-
-
-def sync_folder(folder: Path) -> None:
-    """Put a folder's entries on disk."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager

@@ -17,8 +17,9 @@ import msgspec
 import structlog
 
 from hanmaru.backup import postgres
-from hanmaru.backup.archive import AREA, OLD, RUN, BackupError, sync_folder
+from hanmaru.backup.archive import AREA, OLD, RUN, BackupError
 from hanmaru.config import Settings
+from hanmaru.platform.disk import sync_folder
 from hanmaru.platform.problems import Problem
 
 log = structlog.get_logger()

@@ -25,9 +25,9 @@ from hanmaru.backup.archive import (
     Manifest,
     Progress,
     Writer,
-    sync_folder,
 )
 from hanmaru.config import Settings
+from hanmaru.platform.disk import sync_folder
 from hanmaru.platform.problems import Problem
 
 HUB = "hub.db"

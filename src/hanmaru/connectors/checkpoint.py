@@ -3,7 +3,6 @@
 import fcntl
 import gzip
 import hashlib
-import os
 import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import msgspec
 
 from hanmaru.connectors.errors import ConnectorError
 from hanmaru.connectors.readers import Position
+from hanmaru.platform.disk import replace
 
 HEAD_BYTES = 65_536
 
@@ -65,7 +65,7 @@ class CheckpointFile:
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Put the checkpoint on disk."""
-        replace_file(self.path, msgspec.json.encode(checkpoint))
+        replace(self.path, msgspec.json.encode(checkpoint))
 
     @contextmanager
     def locked(self) -> Generator[None]:
@@ -79,22 +79,6 @@ class CheckpointFile:
                     f"{self.key}: another process is ingesting this source; wait for it or stop it"
                 ) from None
             yield
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file so that after a crash either the old or the new content is there whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(path.name + ".new")
-    with fresh.open("wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-    fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def head_of(path: Path, size: int) -> str:

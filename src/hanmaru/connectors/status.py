@@ -9,9 +9,9 @@ from typing import Any, Literal
 import msgspec
 import structlog
 
-from hanmaru.connectors.checkpoint import replace_file
 from hanmaru.connectors.ingest import render_now
 from hanmaru.hub.client import HubClient
+from hanmaru.platform.disk import replace
 
 log = structlog.get_logger()
 
@@ -72,7 +72,7 @@ class Reporter:
         try:
             if changed or now - self._written >= _FILE_EVERY_S:
                 self._written = now
-                await asyncio.to_thread(replace_file, self.path, msgspec.json.encode(self.status))
+                await asyncio.to_thread(replace, self.path, msgspec.json.encode(self.status))
             if not changed and now - self._published < _EVERY_S:
                 return
             self._state, self._published = self.status.status, now

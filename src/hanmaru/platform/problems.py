@@ -27,6 +27,12 @@ class Problem(Exception):  # noqa: N818 - the RFC's name
         return msgspec.json.encode(self.document())
 
 
+def sentence(error: Exception) -> str:
+    """Return an error's text as a sentence, for a problem's detail."""
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 def bad_request(detail: str) -> Problem:
     """Refuse a request whose content breaks the standard's rules."""
     return Problem(400, "Bad request data", detail, type=CORE_ERRORS + "BadRequestData")

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hanmaru.platform.console import Json
 from hanmaru.platform.services import ENTRY_POINT_GROUP, Service
 from hanmaru.scaffold.package import Licence, write
 
@@ -18,8 +19,6 @@ app = typer.Typer(
     context_settings=HELP,
     add_completion=False,
 )
-
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @app.command()

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,6 +11,7 @@ from hanmaru.platform.audit.index import MOST_FOUND, Found, Query, instant
 from hanmaru.platform.audit.reader import TrailReader
 from hanmaru.platform.audit.seal import TrailError
 from hanmaru.platform.audit.verify import Report
+from hanmaru.platform.bodies import answer
 from hanmaru.platform.policy import GuardedRoute, audit_of, record_of
 from hanmaru.platform.problems import Problem, invalid_request
 
@@ -74,17 +74,17 @@ def routes(trail: TrailReader) -> list[GuardedRoute]:
             page = await _off_loop(trail.search, query)
         except ValueError as error:
             raise invalid_request(f"before: {error}; give the next of the page before.") from None
-        return _json({"records": [shown(each) for each in page.records], "next": page.next, "behind": page.behind})
+        return answer({"records": [shown(each) for each in page.records], "next": page.next, "behind": page.behind})
 
     async def status(request: Request) -> Response:
         """Tell how far each chain of the audit trail has come, and what the last verification found."""
         chains, state = await _off_loop(lambda: (trail.chains(), trail.verification()))
-        return _json({"chains": chains, "verified": _summary(state.last)})
+        return answer({"chains": chains, "verified": _summary(state.last)})
 
     async def verification(request: Request) -> Response:
         """Tell how far the running verification is, and what the last one found."""
         state = await _off_loop(trail.verification)
-        return _json(
+        return answer(
             {
                 "running": state.now is not None,
                 "done": state.now.done if state.now else 0,
@@ -103,7 +103,7 @@ def routes(trail: TrailReader) -> list[GuardedRoute]:
 
     async def actions(request: Request) -> Response:
         """Return the names of the actions that occur in the audit trail."""
-        return _json(await _off_loop(trail.actions))
+        return answer(await _off_loop(trail.actions))
 
     return [
         GuardedRoute(f"{BASE}/records", records, permission="audit.read", spec={"parameters": _PARAMETERS}),
@@ -126,7 +126,3 @@ def _summary(report: Report | None) -> dict[str, Any] | None:
         return None
     told = {name: getattr(report, name) for name in ("at", "seconds", "records", "chains")}
     return {**told, "ok": report.ok, "findings": len(report.findings) + report.more}
-
-
-def _json(content: object) -> Response:
-    return Response(msgspec.json.encode(content), media_type="application/json")

@@ -5,8 +5,6 @@ The private key (Ed25519, ``<keys>/audit/signing.key``) and the newest statement
 (``<data>/audit/public.pem``), so that an auditor can check signatures anywhere.
 """
 
-import os
-import secrets
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     load_pem_public_key,
 )
+
+from hanmaru.platform.disk import write_once
 
 HEAD_BYTES = 512
 """A sealed head's size on disk, one sector, padded with spaces: overwriting it in place leaves the old or the new."""
@@ -84,9 +84,9 @@ def signing_key(keys: Path, folder: Path) -> Ed25519PrivateKey:
                 "restore the keys, or move the trail to where it is kept for good"
             )
         made = Ed25519PrivateKey.generate()
-        _write_once(path, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        write_once(path, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     key = private_key(keys)
-    _write_once(public, public_pem(key.public_key()))
+    write_once(public, public_pem(key.public_key()))
     if public.read_bytes() != public_pem(key.public_key()):
         raise TrailError(f"{public} is not the public key of {path}: restore the one that belongs to the other")
     return key
@@ -150,32 +150,3 @@ def read_head(keys: Path, chain: str, key: Ed25519PublicKey) -> Head | None:
         if not last_try:
             time.sleep(AGAIN_S)  # it may be written just now
     raise TrailError(f"{path} was changed: it is not a head that this trail's key signed")
-
-
-def sync_folder(path: Path) -> None:
-    """Make names in a folder survive a power failure."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _write_once(path: Path, content: bytes) -> None:
-    """Write a file that only its owner may read, unless it is there; of several writers at once the first wins."""
-    if path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        os.write(fd, content)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    try:
-        with suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink()
-    sync_folder(path.parent)

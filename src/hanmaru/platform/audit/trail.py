@@ -42,9 +42,9 @@ from hanmaru.platform.audit.seal import (
     read_head,
     signed,
     signing_key,
-    sync_folder,
 )
 from hanmaru.platform.audit.walk import Brief, Walker
+from hanmaru.platform.disk import sync_folder
 
 log = structlog.get_logger()
 

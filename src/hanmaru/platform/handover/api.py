@@ -1,13 +1,14 @@
 """The HTTP interface to hand-overs: ask, decide, take back, look."""
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar, cast, get_args
+from typing import cast, get_args
 
 import msgspec
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from hanmaru.platform.bodies import answer, read
 from hanmaru.platform.handover.handover import Handover
 from hanmaru.platform.handover.requests import Asked, Request, State
 from hanmaru.platform.origin import address_of
@@ -15,7 +16,6 @@ from hanmaru.platform.policy import GuardedRoute, caller_of
 from hanmaru.platform.policy.cedar import Caller
 from hanmaru.platform.problems import Problem
 
-S = TypeVar("S", bound=msgspec.Struct)
 Decide = Callable[[Caller, str, str, str], Awaitable[Request]]
 
 
@@ -37,16 +37,16 @@ def routes(handover: Handover) -> list[BaseRoute]:
         if before and not (before.isascii() and before.isdecimal() and len(before) < 18):
             raise Problem(400, "Invalid request", "before is the 'next' of an earlier page.")
         only = cast("State | None", state or None)
-        return _json(await handover.list(only, before=int(before) if before else None))
+        return answer(await handover.list(only, before=int(before) if before else None))
 
     async def ask(request: HttpRequest) -> Response:
         """Ask for data of another room; somebody there decides."""
-        asked = _decoded(await request.body(), Asked)
-        return _json(await handover.request(caller_of(request), asked, address_of(request.scope)), 201)
+        asked = await read(request, Asked, '{"from": …, "to": …, "subject": …, "purpose": …, …}')
+        return answer(await handover.request(caller_of(request), asked, address_of(request.scope)), 201)
 
     async def one(request: HttpRequest) -> Response:
         """Show a request with its timeline."""
-        return _json(await handover.get(request.path_params["id"]))
+        return answer(await handover.get(request.path_params["id"]))
 
     async def approve(request: HttpRequest) -> Response:
         """Approve somebody else's request; the data is then copied."""
@@ -73,17 +73,5 @@ def routes(handover: Handover) -> list[BaseRoute]:
 
 
 async def _decide(request: HttpRequest, decide: Decide) -> Response:
-    reason = _decoded(await request.body(), Reason).reason
-    return _json(await decide(caller_of(request), request.path_params["id"], reason, address_of(request.scope)))
-
-
-def _decoded(body: bytes, kind: type[S]) -> S:
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Problem(400, "Invalid request", f"Send {kind.__name__.lower()} as JSON: {error}") from None
-
-
-def _json(content: object, status: int = 200) -> Response:
-    body = msgspec.json.encode(content)
-    return Response(body, status, {"cache-control": "no-store"}, "application/json")
+    reason = (await read(request, Reason, '{"reason": …}')).reason
+    return answer(await decide(caller_of(request), request.path_params["id"], reason, address_of(request.scope)))

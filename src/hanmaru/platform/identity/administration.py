@@ -12,10 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from hanmaru.platform.bodies import answer, instant, read
 from hanmaru.platform.identity.accounts import Account, AccountError, setup_link
 from hanmaru.platform.identity.identity import Identity, Known
-from hanmaru.platform.identity.own_account import instant
-from hanmaru.platform.identity.signin import answer, read, refused
+from hanmaru.platform.identity.signin import refused
 from hanmaru.platform.policy import GuardedRoute, caller_of, guard, policy_of
 from hanmaru.platform.problems import Problem, not_found
 

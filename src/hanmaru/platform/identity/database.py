@@ -7,7 +7,6 @@ longer so.
 
 import hashlib
 import hmac
-import os
 import secrets
 import sqlite3
 import threading
@@ -16,6 +15,8 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from hanmaru.platform.disk import private, write_once
 
 FILE = "accounts.db"
 KEYS = "keys"
@@ -57,10 +58,8 @@ class AccountsFile:
 
     def __init__(self, folder: Path, keys: Path | None = None) -> None:
         """Open the file, making it (readable by its owner only) on first use; the key lies in ``keys``."""
-        folder.mkdir(parents=True, exist_ok=True)
         path = folder / FILE
-        if not path.exists():
-            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        private(path)
         self._keys = keys or folder / KEYS
         self._reading, self._writing = threading.Lock(), threading.Lock()
         self._writer = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
@@ -111,18 +110,7 @@ class AccountsFile:
     def _key(self) -> bytes:
         path = self._keys / KEY_FILE
         if not path.exists():
-            self._keys.mkdir(mode=0o700, parents=True, exist_ok=True)
-            new = path.with_name(f"{KEY_FILE}.{secrets.token_hex(4)}")
-            with os.fdopen(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-                file.write(secrets.token_bytes(32))
-                file.flush()
-                os.fsync(file.fileno())
-            try:
-                os.link(new, path)
-            except FileExistsError:  # another process was first
-                pass
-            finally:
-                new.unlink()
+            write_once(path, secrets.token_bytes(32))
         key = path.read_bytes()
         if len(key) != 32:
             raise KeyFileError(f"{path} must hold 32 bytes, not {len(key)}; bring it back from the backup of the keys")

@@ -31,7 +31,7 @@ from hanmaru.platform.identity.passkeys import Party, Passkeys
 from hanmaru.platform.identity.sessions import IDLE_S, Session, Sessions
 from hanmaru.platform.origin import LOOPBACK_NAMES, address_of, host_name, host_of, passed_on, same_origin
 from hanmaru.platform.policy import ANYONE, Caller
-from hanmaru.platform.problems import Problem
+from hanmaru.platform.problems import Problem, sentence
 
 log = structlog.get_logger()
 
@@ -193,7 +193,7 @@ class Identity:
             name = await asyncio.to_thread(known.passkeys.accept, credential, self.party(request))
         except FactorError as error:
             self.note_refusal(request.scope, "passkey refused", None)
-            raise Problem(401, "Passkey refused", f"{error}."[:1].upper() + f"{error}."[1:]) from None
+            raise Problem(401, "Passkey refused", sentence(error)) from None
         account = known.accounts.find(name)
         if account is None or account.locked:
             self.note(request.scope, "session.refuse", account, allowed=False, reason="locked")

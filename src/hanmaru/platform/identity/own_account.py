@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -10,12 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from hanmaru.platform.bodies import answer, instant, read
 from hanmaru.platform.identity.accounts import Account, AccountError
 from hanmaru.platform.identity.factors import FactorError, qr_svg, totp_uri
 from hanmaru.platform.identity.identity import Identity, Known
 from hanmaru.platform.identity.passwords import PasswordError
 from hanmaru.platform.identity.sessions import Session
-from hanmaru.platform.identity.signin import answer, read, refused
+from hanmaru.platform.identity.signin import refused
 from hanmaru.platform.origin import host_of
 from hanmaru.platform.policy import ANYONE, GuardedRoute, caller_of
 from hanmaru.platform.problems import Problem, not_found
@@ -47,11 +47,6 @@ class NewPasskey(msgspec.Struct, frozen=True):
 
     title: str
     credential: dict[str, Any]
-
-
-def instant(seconds: float | None) -> str | None:
-    """Return seconds since 1970 as an instant in UTC, to the second."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def routes(identity: Identity) -> list[BaseRoute]:

@@ -1,25 +1,21 @@
 """The routes by which people come in and go: who one is, signing in and out, and the one-time set-up link."""
 
 import asyncio
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from hanmaru.platform.bodies import answer, read
 from hanmaru.platform.identity.accounts import Account, AccountError, DemoAccount
 from hanmaru.platform.identity.credentials import forget_session
 from hanmaru.platform.identity.identity import OWNER, Identity
 from hanmaru.platform.identity.passwords import PasswordError
 from hanmaru.platform.origin import LOOPBACK_NAMES, address_of, host_of, passed_on
 from hanmaru.platform.policy import ANYONE, GuardedRoute, caller_of
-from hanmaru.platform.problems import Problem
-
-MOST_BYTES = 64 * 2**10
-"""Largest body that these routes read."""
-
-T = TypeVar("T")
+from hanmaru.platform.problems import Problem, sentence
 
 
 class Credentials(msgspec.Struct, frozen=True):
@@ -121,28 +117,9 @@ def routes(identity: Identity) -> list[BaseRoute]:
     ]
 
 
-async def read(request: Request, type: type[T], expected: str) -> T:
-    """Return a request's JSON body; raise Problem 400 for another one and 413 for one over `MOST_BYTES`."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BYTES:
-            raise Problem(413, "Body too large", f"Send at most {MOST_BYTES} bytes here.")
-    try:
-        return msgspec.json.decode(body, type=type)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise Problem(400, "Invalid request", f"Send {expected} as JSON: {error}") from None
-
-
-def answer(content: object, status: int = 200) -> Response:
-    """Return JSON that no cache keeps."""
-    return Response(msgspec.json.encode(content), status, {"cache-control": "no-store"}, "application/json")
-
-
 def refused(error: Exception) -> Problem:
     """Return the 400 problem of a change that the accounts do not take."""
-    text = str(error)
-    return Problem(400, "Not accepted", f"{text[:1].upper()}{text[1:]}.")
+    return Problem(400, "Not accepted", sentence(error))
 
 
 async def _signed_in(

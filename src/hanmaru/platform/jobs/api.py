@@ -8,12 +8,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from hanmaru.platform.bodies import answer
 from hanmaru.platform.jobs.client import Jobs
 from hanmaru.platform.jobs.payload import EndedError, JobError, NotFoundError
 from hanmaru.platform.jobs.schedules import plans
 from hanmaru.platform.jobs.states import State, Step
 from hanmaru.platform.policy import GuardedRoute
-from hanmaru.platform.problems import Problem
+from hanmaru.platform.problems import Problem, sentence
 
 T = TypeVar("T")
 
@@ -40,7 +41,7 @@ def routes(jobs: Jobs, zone: str = "UTC") -> list[BaseRoute]:
         limit = query.get("limit", "50")
         if not (limit.isascii() and limit.isdecimal() and len(limit) < 5):
             raise Problem(400, "Invalid request", "limit is a number from 1 to 200.")
-        return _json(
+        return answer(
             await _asked(
                 jobs.list(
                     status=query.get("status", ""),
@@ -55,15 +56,15 @@ def routes(jobs: Jobs, zone: str = "UTC") -> list[BaseRoute]:
         """Show a workflow with the steps it has taken."""
         id = request.path_params["id"]
         state = await _asked(jobs.state(id))
-        return _json(Details(**msgspec.structs.asdict(state), steps=await _asked(jobs.steps(id))))
+        return answer(Details(**msgspec.structs.asdict(state), steps=await _asked(jobs.steps(id))))
 
     async def cancel(request: Request) -> Response:
         """Cancel a workflow: no step of it begins any more. 409 when it has ended."""
-        return _json(await _asked(jobs.cancel(request.path_params["id"])))
+        return answer(await _asked(jobs.cancel(request.path_params["id"])))
 
     async def schedules(request: Request) -> Response:
         """List the schedules with their last and next ticks."""
-        return _json({"schedules": await _asked(plans(jobs, zone))})
+        return answer({"schedules": await _asked(plans(jobs, zone))})
 
     base = "/api/jobs/v1"
     return [
@@ -74,21 +75,12 @@ def routes(jobs: Jobs, zone: str = "UTC") -> list[BaseRoute]:
     ]
 
 
-async def _asked(answer: Awaitable[T]) -> T:
+async def _asked(work: Awaitable[T]) -> T:
     try:
-        return await answer
+        return await work
     except NotFoundError as error:
-        raise Problem(404, "Resource not found", _sentence(error)) from None
+        raise Problem(404, "Resource not found", sentence(error)) from None
     except EndedError as error:
-        raise Problem(409, "Already ended", _sentence(error)) from None
+        raise Problem(409, "Already ended", sentence(error)) from None
     except JobError as error:
-        raise Problem(400, "Invalid request", _sentence(error)) from None
-
-
-def _sentence(error: JobError) -> str:
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."
-
-
-def _json(content: object) -> Response:
-    return Response(msgspec.json.encode(content), headers={"cache-control": "no-store"}, media_type="application/json")
+        raise Problem(400, "Invalid request", sentence(error)) from None

@@ -1,9 +1,9 @@
 """Where DBOS keeps workflows, and what it may log."""
 
 import logging
-import os
-from contextlib import suppress
 from pathlib import Path
+
+from hanmaru.platform.disk import private
 
 APPLICATION = "hanmaru"
 FILE = "jobs.db"
@@ -23,10 +23,7 @@ def prepare(url: str) -> None:
         import sqlite3
 
         path = Path(url.removeprefix("sqlite:///"))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Only where it is missing: closing a file drops the locks that SQLite holds on it in this process.
-        with suppress(FileExistsError):
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        private(path)
         db = sqlite3.connect(path, timeout=30)
         db.execute("PRAGMA journal_mode=WAL")  # lasts; readers and the engine do not wait for each other
         db.close()

@@ -1,21 +1,19 @@
 """Administration of machines over HTTP: list, add, rotate and remove OAuth 2 clients and API keys."""
 
 import asyncio
-from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from hanmaru.platform.bodies import answer, instant, read
 from hanmaru.platform.machines.machines import DAYS, OVERLAP_H, Issued, Kind, Machine, MachineError, Machines
 from hanmaru.platform.policy import GuardedRoute, audit_of, policy_of, record_of
-from hanmaru.platform.problems import Problem
+from hanmaru.platform.problems import Problem, not_found, sentence
 
 PERMISSION = "accounts.manage"
-
-T = TypeVar("T")
 
 
 class NewClient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,9 +38,9 @@ def document(machine: Machine, last_used: float | None = None) -> dict[str, Any]
         "name": machine.name,
         "kind": machine.kind,
         "roles": machine.roles,
-        "created": _time(machine.created),
-        "expires": _time(machine.expires),
-        "last_used": _time(last_used),
+        "created": instant(machine.created),
+        "expires": instant(machine.expires),
+        "last_used": instant(last_used),
     }
 
 
@@ -56,11 +54,11 @@ def routes(machines: Machines) -> list[BaseRoute]:
 
     async def show(request: Request) -> Response:
         """List the machines: OAuth 2 clients and API keys, without their secrets."""
-        return _json([document(*row) for row in await asyncio.to_thread(machines.all)])
+        return answer([document(*row) for row in await asyncio.to_thread(machines.all)])
 
     async def add(request: Request) -> Response:
         """Add a machine and return its secret, which is shown this once."""
-        new = _decode(await request.body(), NewClient)
+        new = await read(request, NewClient, '{"name": …, "kind": …, "roles": […]}')
         if unknown := sorted(set(new.roles) - policy_of(request).roles):
             raise Problem(400, "Unknown role", f"No policy speaks of the role {unknown[0]!r}.")
         try:
@@ -68,19 +66,19 @@ def routes(machines: Machines) -> list[BaseRoute]:
         except MachineError as error:
             raise _refused(error) from None
         _record(request, "client.add", issued.machine)
-        return _json(issued_document(issued), 201)
+        return answer(issued_document(issued), 201)
 
     async def rotate(request: Request) -> Response:
         """Give a machine a new secret, shown this once; the old one stays good for up to 24 hours."""
-        body = await request.body()
-        rotation = _decode(body, Rotation) if body else Rotation()
+        sent = await request.body()
+        rotation = await read(request, Rotation, '{"overlap_h": …}') if sent else Rotation()
         _known(machines, request)
         try:
             issued = await asyncio.to_thread(machines.rotate, request.path_params["id"], rotation.overlap_h)
         except MachineError as error:
             raise _refused(error) from None
         _record(request, "client.rotate", issued.machine)
-        return _json(issued_document(issued))
+        return answer(issued_document(issued))
 
     async def remove(request: Request) -> Response:
         """Remove a machine; its secret and tokens are refused from now on."""
@@ -88,7 +86,7 @@ def routes(machines: Machines) -> list[BaseRoute]:
         try:
             await asyncio.to_thread(machines.remove, machine.id)
         except MachineError as error:  # somebody else was faster
-            raise Problem(404, "Not found", str(error)) from None
+            raise not_found(sentence(error)) from None
         _record(request, "client.remove", machine)
         return Response(status_code=204)
 
@@ -104,31 +102,15 @@ def _known(machines: Machines, request: Request) -> Machine:
     id = request.path_params["id"]
     machine = machines.find(id)
     if machine is None:
-        raise Problem(404, "Not found", f"There is no machine {id!r}.")
+        raise not_found(f"There is no machine {id!r}.")
     return machine
 
 
-def _decode(body: bytes, type: type[T]) -> T:
-    try:
-        return msgspec.json.decode(body, type=type)
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise Problem(400, "Invalid request", str(error)) from None
-
-
 def _refused(error: MachineError) -> Problem:
-    text = str(error)
-    return Problem(400, "Cannot be done", f"{text[:1].upper()}{text[1:]}.")
+    return Problem(400, "Cannot be done", sentence(error))
 
 
 def _record(request: Request, action: str, machine: Machine) -> None:
     if audit := audit_of(request):
         facts = {"client": machine.caller_name, "kind": machine.kind, "roles": " ".join(machine.roles)}
         audit.record(record_of(request, action, detail=facts))
-
-
-def _time(at: float | None) -> str | None:
-    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _json(content: Any, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(content), status, {"cache-control": "no-store"}, "application/json")

@@ -11,7 +11,7 @@ from hanmaru.platform.audit.record import Audit, Record
 from hanmaru.platform.machines.machines import KEY, TOKEN, Machines, WrongSecret
 from hanmaru.platform.origin import address_of, network
 from hanmaru.platform.policy import Caller
-from hanmaru.platform.problems import Problem
+from hanmaru.platform.problems import Problem, sentence
 
 log = structlog.get_logger()
 
@@ -95,7 +95,7 @@ class Bearer:
                     detail={"reason": wrong.reason, **claimed},
                 )
             )
-        return Problem(401, "Credentials refused", f"{wrong.reason[:1].upper()}{wrong.reason[1:]}.")
+        return Problem(401, "Credentials refused", sentence(wrong))
 
     def _note_use(self, id: str) -> None:
         """Write down, aside, that a machine is used; at most once a minute and worker."""

@@ -8,7 +8,6 @@ request, so that a removed machine or a revoked token is refused everywhere at o
 
 import hashlib
 import hmac
-import os
 import re
 import secrets
 import sqlite3
@@ -20,6 +19,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from hanmaru.platform.disk import private
 
 FILE = "machines.db"
 DAY_S = 86_400
@@ -100,10 +101,8 @@ class Machines:
 
     def __init__(self, folder: Path) -> None:
         """Open the file, making it (readable by its owner only) on first use."""
-        folder.mkdir(parents=True, exist_ok=True)
         path = folder / FILE
-        if not path.exists():
-            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        private(path)
         self._db = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
         self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _SCHEMA)
         # A connection is told of changes by others only, so one of its own reads what this process writes, too.

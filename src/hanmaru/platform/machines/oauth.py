@@ -5,15 +5,14 @@ RFC 6749 section 4.4 (client credentials), section 2.3.1 (how a client authentic
 """
 
 import asyncio
-from typing import Any
 from urllib.parse import parse_qsl, unquote_plus
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from hanmaru.platform.audit.record import Audit, Record
+from hanmaru.platform.bodies import answer
 from hanmaru.platform.identity.credentials import basic
 from hanmaru.platform.machines.bearer import LONGEST, Failures
 from hanmaru.platform.machines.machines import TOKEN_S, Machine, Machines, WrongSecret
@@ -40,7 +39,7 @@ class OAuthError(Exception):
         headers = {"retry-after": str(self.retry_after_s)} if self.retry_after_s else {}
         if self.status == 401:
             headers["www-authenticate"] = 'Basic realm="Hanmaru", charset="UTF-8"'
-        return _json({"error": self.error, "error_description": self.description}, self.status, headers)
+        return answer({"error": self.error, "error_description": self.description}, self.status, headers)
 
 
 class TokenDesk:
@@ -61,8 +60,8 @@ class TokenDesk:
             return error.response()
         token = await asyncio.to_thread(self._machines.issue_token, machine, roles)
         self._record(request, "token.issue", machine.caller_name, scope=" ".join(roles))
-        answer = {"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_S, "scope": " ".join(roles)}
-        return _json(answer)
+        given = {"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_S, "scope": " ".join(roles)}
+        return answer(given)
 
     async def revoke(self, request: Request) -> Response:
         """End one of the machine's access tokens; one that nobody has is as good as ended."""
@@ -83,7 +82,7 @@ class TokenDesk:
         """Tell where tokens are given and how (RFC 8414)."""
         base = (self._public_url or f"{request.url.scheme}://{request.url.netloc}").rstrip("/")
         methods = ["client_secret_basic", "client_secret_post"]
-        return _json(
+        return answer(
             {
                 "issuer": base,
                 "token_endpoint": base + TOKEN_PATH,
@@ -189,9 +188,3 @@ def _roles(machine: Machine, form: dict[str, str]) -> tuple[str, ...]:
 def _ascii(text: str) -> str:
     """Return a text with only the characters that RFC 6749 allows in a description."""
     return "".join(c if " " <= c <= "~" and c not in '"\\' else "?" for c in text[:64])
-
-
-def _json(content: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(
-        msgspec.json.encode(content), status, {"cache-control": "no-store", **(headers or {})}, "application/json"
-    )

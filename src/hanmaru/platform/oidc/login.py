@@ -8,7 +8,6 @@ SameSite=Strict cookie.
 
 import asyncio
 import hashlib
-import os
 import secrets
 import sqlite3
 import threading
@@ -24,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute
 
+from hanmaru.platform.disk import private
 from hanmaru.platform.i18n import pick, preferred
 from hanmaru.platform.identity.identity import Identity
 from hanmaru.platform.oidc.provider import OidcError, Person, Provider
@@ -98,10 +98,8 @@ class Logins:
 
     def __init__(self, folder: Path) -> None:
         """Open the file, making it (readable by its owner only) on first use."""
-        folder.mkdir(parents=True, exist_ok=True)
         path = folder / FILE
-        if not path.exists():
-            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        private(path)
         self._db = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
         # A log-in lost with the power is begun again, so that nothing waits for the disk.
         self._db.executescript(

@@ -8,10 +8,9 @@ from typing import Annotated
 
 import typer
 
+from hanmaru.platform.console import Json
 from hanmaru.platform.policy import cases
 from hanmaru.platform.policy.cedar import HERE, Caller, Policy, PolicyError
-
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def make_app(

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from hanmaru.platform.bodies import answer
 from hanmaru.platform.policy import ANYONE, Caller, GuardedRoute, caller_of, policy_of
 from hanmaru.platform.services import Service, Text
 
@@ -48,12 +48,12 @@ def routes(services: Sequence[Service[Any]]) -> list[GuardedRoute]:
             if caller is not ANYONE
         ]
         further = anywhere(replace(caller, second_factor=True)) - now if caller.kind == "person" else set[str]()
-        return _json({"actions": sorted(now), "with_second_factor": sorted(further), "rooms": rooms})
+        return answer({"actions": sorted(now), "with_second_factor": sorted(further), "rooms": rooms})
 
     async def roles(request: Request) -> Response:
         """Return the roles that policies speak of, with their titles."""
         known = sorted(policy_of(request).roles, key=lambda name: (name not in ROLES, name))
-        return _json({"roles": [{"name": name, "title": titles.get(name, {"en": name})} for name in known]})
+        return answer({"roles": [{"name": name, "title": titles.get(name, {"en": name})} for name in known]})
 
     return [
         GuardedRoute("/api/policy/v1/mine", mine, permission="public"),
@@ -63,7 +63,3 @@ def routes(services: Sequence[Service[Any]]) -> list[GuardedRoute]:
 
 def _vault(service: Service[Any]) -> str:
     return f'Vault::"{service.name}"'
-
-
-def _json(content: object) -> Response:
-    return Response(msgspec.json.encode(content), headers={"cache-control": "no-store"}, media_type="application/json")

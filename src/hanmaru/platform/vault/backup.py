@@ -17,8 +17,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from hanmaru.platform.disk import replace
 from hanmaru.platform.vault import ledger
-from hanmaru.platform.vault.disk import replace
 from hanmaru.platform.vault.errors import VaultError
 from hanmaru.platform.vault.keys import INDEX, Keys
 

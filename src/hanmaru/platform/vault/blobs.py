@@ -15,8 +15,8 @@ from typing import BinaryIO, Final
 
 from cryptography.exceptions import InvalidTag
 
+from hanmaru.platform.disk import sync_folder
 from hanmaru.platform.vault.crypto import Key
-from hanmaru.platform.vault.disk import sync_folder
 from hanmaru.platform.vault.errors import VaultError, altered
 
 CHUNK: Final = 256 * 1024

@@ -1,6 +1,5 @@
 """One SQLite file shared by threads: a few connections, one writer at a time, deleted bytes overwritten."""
 
-import os
 import sqlite3
 import threading
 from collections.abc import Generator, Sequence
@@ -8,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from queue import LifoQueue
 from typing import Final, Literal
+
+from hanmaru.platform.disk import private
 
 WAIT_S: Final = 15
 """How long a transaction waits for another process's."""
@@ -27,9 +28,7 @@ class Database:
     def __init__(self, path: Path, schema: str, kind: Kind = "durable") -> None:
         """Open a file, making it on first use; ``schema`` must be repeatable."""
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not path.exists():
-            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        private(path)
         self._wal = kind != "traceless"
         self._synchronous = {"durable": "FULL", "derived": "NORMAL", "traceless": "EXTRA"}[kind]
         self._writing = threading.Lock()

@@ -15,9 +15,9 @@ from pathlib import Path
 from threading import RLock
 from typing import Final
 
+from hanmaru.platform.disk import locked
 from hanmaru.platform.vault.crypto import Key, place
 from hanmaru.platform.vault.database import Database
-from hanmaru.platform.vault.disk import locked
 from hanmaru.platform.vault.errors import VaultError, altered, gone
 from hanmaru.platform.vault.master import FILE as MASTER_FILE
 from hanmaru.platform.vault.master import MasterFile

@@ -15,15 +15,14 @@ An engine that spills to a disk would write plaintext there: give it no folder t
 
 import asyncio
 import base64
-import os
 import secrets
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from hanmaru.platform.disk import private, sync_file, sync_folder
 from hanmaru.platform.vault.crypto import Key, place
-from hanmaru.platform.vault.disk import sync_file, sync_folder
 from hanmaru.platform.vault.errors import VaultError, altered, check, gone
 from hanmaru.platform.vault.keys import Keys
 from hanmaru.platform.vault.store import Store
@@ -116,7 +115,7 @@ class SubjectLake:
         factory, connection = self._factory()
         seal = factory.file_encryption_properties(connection, how)
         try:
-            os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            private(new)
             pq.write_table(table.replace_schema_metadata(metadata), new, encryption_properties=seal)
             sync_file(new)
             with self._store.holding(self._subject, version):

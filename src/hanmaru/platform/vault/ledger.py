@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from hanmaru.platform.vault.disk import sync_folder
+from hanmaru.platform.disk import sync_folder
 
 FILE: Final = "destroyed.log"
 _LINE: Final = re.compile(r"(\S+Z) ([a-z0-9_-]+)/(\S+)")

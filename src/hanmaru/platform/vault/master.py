@@ -10,8 +10,8 @@ import secrets
 from pathlib import Path
 from typing import Final
 
+from hanmaru.platform.disk import sync_folder, write_once
 from hanmaru.platform.vault.crypto import KEY_BYTES, Key
-from hanmaru.platform.vault.disk import sync_folder
 from hanmaru.platform.vault.errors import VaultError
 
 FILE: Final = "master.key"
@@ -34,13 +34,13 @@ class MasterFile:
         if not self.path.exists():
             if not make:
                 raise VaultError(f"the master key {self.path} is missing; bring it back from where it is kept", 500)
-            _write_once(self.path)
+            _make(self.path)
         return _read(self.path)
 
     def next(self, *, make: bool = False) -> Key | None:
         """Return the key that is to take over, or None; ``make`` makes it when there is none."""
         if make:
-            _write_once(self.next_path)
+            _make(self.next_path)
         return _read(self.next_path) if self.next_path.exists() else None
 
     def take_over(self) -> None:
@@ -53,23 +53,11 @@ class MasterFile:
             os.fsync(old.fileno())
 
 
-def _write_once(path: Path) -> None:
+def _make(path: Path) -> None:
     """Write a new key, unless another process was first."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    text = f"{_MAGIC} {secrets.token_hex(8)} {base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()}\n"
-    new = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
-    try:
-        with os.fdopen(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            path.hardlink_to(new)
-        except FileExistsError:
-            return
-    finally:
-        new.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    write_once(
+        path, f"{_MAGIC} {secrets.token_hex(8)} {base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()}\n".encode()
+    )
 
 
 def _read(path: Path) -> Key:

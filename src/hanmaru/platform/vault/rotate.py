@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from hanmaru.platform.disk import locked
 from hanmaru.platform.vault import lake
 from hanmaru.platform.vault.backup import PATTERN, backup_keys, folders
-from hanmaru.platform.vault.disk import locked
 from hanmaru.platform.vault.errors import VaultError
 from hanmaru.platform.vault.files import Room, rooms
 from hanmaru.platform.vault.keys import INDEX, Keys, unwrap, wrap
