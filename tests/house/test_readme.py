@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.running import Running, running
+from tests.running import COMMAND, Running, running
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,25 +62,30 @@ def commands(page: str, hub: Running) -> list[str]:
         .replace("PASSWORD_OF_ADMIN", passwords["admin"])
         .replace("PASSWORD_OF_READER", passwords["reader"])
         .replace("PASSWORD=PASSWORD", f"PASSWORD={passwords['reader']}")
+        .replace(".venv/bin/hanmaru ", f"HANMARU_DATA={hub.data} {COMMAND} ")
         .replace("curl ", "curl -sS --fail-with-body ")
         for block in blocks
     ]
     return [block for block in filled if not block.startswith("make")]
 
 
-def run(blocks: list[str]) -> list[str]:
+def run(blocks: list[str], cwd: Path | None = None) -> list[str]:
     """Run blocks in one shell and return what each printed."""
     script = "\nprintf '\\n<<<>>>\\n'\n".join(blocks)
-    done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=60, cwd=cwd)
     assert done.returncode == 0, done.stdout + done.stderr
     return [part.strip() for part in done.stdout.split("<<<>>>")]
 
 
-def test_the_readmes_requests_are_answered(demo: Running) -> None:
-    first, worse = run(commands("README.md", demo))
+def test_the_readmes_requests_are_answered(demo: Running, tmp_path: Path) -> None:
+    first, worse, trust = run(commands("README.md", demo), tmp_path)
     (entity,) = json.loads(first)
     assert entity["type"] == "AirQualityObserved"
     assert all(air["pm25"] > 15 for air in json.loads(worse))
+    whole, allowed, _ = trust.splitlines()
+    assert whole.startswith("unchanged")
+    assert allowed.startswith("allowed")
+    assert (tmp_path / "city-backup.tar").is_file()
 
 
 def test_the_first_hour_works_as_written(demo: Running, listener: Listener) -> None:
