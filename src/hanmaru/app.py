@@ -21,7 +21,7 @@ from hanmaru.composition import city_document, open_hub, service_context
 from hanmaru.config import Settings
 from hanmaru.edge import Edge, on_http_exception, on_problem
 from hanmaru.hub.client import HubClient
-from hanmaru.locks import Departures, open_gates, open_locks, rights_of
+from hanmaru.locks import open_gates, open_locks, rights_of
 from hanmaru.platform import shell, telemetry
 from hanmaru.platform.audit.api import routes as audit_routes
 from hanmaru.platform.audit.reader import TrailReader
@@ -76,9 +76,7 @@ def create_app(settings: Settings, worker: str = "web") -> Starlette:
             app.state.door = Door(locks.policy, audit, settings.audit_reads)
             who.audit, who.demo = audit, tuple(demo_made(settings))
             if accounts:
-                rights = closing.enter_context(rights_of(settings, locks.policy))
-                hub.keep_to(rights)
-                app.state.departures = Departures(who, rights)
+                hub.keep_to(closing.enter_context(rights_of(settings, locks.policy)))
             gates = closing.enter_context(open_gates(settings, who, audit))
             app.router.routes[:] = [
                 *hub.routes(),
@@ -112,7 +110,7 @@ def create_app(settings: Settings, worker: str = "web") -> Starlette:
         exception_handlers={Problem: on_problem, HTTPException: on_http_exception},
     )
     app.router.redirect_slashes = False
-    app.state.edges, app.state.departures = edges, None
+    app.state.edges = edges
     return app
 
 

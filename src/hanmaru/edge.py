@@ -9,6 +9,7 @@ other roles (``scope["still"]``), and `Edge.end_streams` ends them when the work
 import asyncio
 import re
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 from typing import Any
@@ -53,6 +54,9 @@ SECURITY_HEADERS = (
 )
 """What every answer has unless it says otherwise itself; the names of OWASP's secure headers project."""
 STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+TOLD = frozenset({403, 413, 421, 429})
+"""Refusals before any endpoint: forged by another site, too large, another host's, too many."""
+TOLD_AGAIN_S, MOST_TOLD = 60.0, 1000
 NOT_RECORDED = "The audit trail cannot be written, and what is not recorded must not happen. The hub's log says why."
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 NGSI_LD_TYPES = {400: "InvalidRequest", 404: "ResourceNotFound", 422: "OperationNotSupported", 500: "InternalError"}
@@ -89,6 +93,7 @@ class Edge:
         self.hosts = frozenset(host.lower() for host in hosts if not host.startswith("*."))
         self.domains = tuple(host[1:].lower() for host in hosts if host.startswith("*."))
         self.latency: dict[tuple[str, str, int], Histogram] = {}
+        self.told: OrderedDict[tuple[str, str], float] = OrderedDict()
         self._prefix, self._count = uuid4().hex[:8], count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,6 +121,19 @@ class Edge:
     def next_id(self) -> str:
         """Return an id for a request that brought none."""
         return f"{self._prefix}-{next(self._count):x}"
+
+    def tell(self, scope: Scope, problem: Problem) -> None:
+        """Log that a guard refused a request, once a minute for each address; wrong credentials audit has already."""
+        if problem.status not in TOLD:
+            return
+        now, key = time.monotonic(), (network(address_of(scope)), problem.title)
+        if now - self.told.get(key, -TOLD_AGAIN_S) < TOLD_AGAIN_S:
+            return
+        self.told[key] = now
+        self.told.move_to_end(key)
+        while len(self.told) > MOST_TOLD:
+            self.told.popitem(last=False)
+        log.warning("request refused", reason=problem.title, status=problem.status, path=scope["path"], address=key[0])
 
     def observe(self, scope: Scope, status: int, seconds: float) -> None:
         """Count a response's start."""
@@ -179,6 +197,7 @@ class Exchange:
                         raise too_large(self.edge.body_bytes)
                 await self.edge.app(self.scope, receive, self.send)
         except Problem as problem:
+            self.edge.tell(self.scope, problem)
             await self.refuse(problem)
         except TrailError as error:
             log.critical("audit trail cannot be written", path=self.scope["path"], reason=str(error))
@@ -265,7 +284,9 @@ class Exchange:
     async def refuse_stream(self) -> None:
         """Answer 429 in the place of an event stream, and end the endpoint that would have sent it."""
         detail = "You hold too many event streams open (setting limits.streams); close one."
-        await self.refuse(Problem(429, "Too many event streams", detail, retry_after_s=5))
+        problem = Problem(429, "Too many event streams", detail, retry_after_s=5)
+        self.edge.tell(self.scope, problem)
+        await self.refuse(problem)
         self.refused = True
         self.end()
 

@@ -1,13 +1,11 @@
 """What guards the house: policy, vaults, jobs and hand-over as the settings say, and who comes in by which gate."""
 
-import time
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.routing import BaseRoute
-from starlette.types import Scope
 
 from hanmaru.config import Settings
 from hanmaru.platform.access import Access
@@ -18,11 +16,8 @@ from hanmaru.platform.trust import Locks
 
 if TYPE_CHECKING:
     from hanmaru.hub.owners import Rights
-    from hanmaru.platform.identity.identity import Identity, Known
+    from hanmaru.platform.identity.identity import Identity
     from hanmaru.platform.jobs.client import Jobs
-
-LOOK_AGAIN_S = 10.0
-"""How long a change that the accounts' file does not count, such as a machine's removal, leaves a stream open."""
 
 
 @contextmanager
@@ -123,28 +118,3 @@ def rights_of(settings: Settings, policy: Policy) -> Generator["Rights"]:
             return access if access and access.grants else None
 
         yield rights
-
-
-class Departures:
-    """Finds those who hold an event stream and may no longer: signed out, locked, removed, or left without a view."""
-
-    def __init__(self, who: "Identity", rights: "Rights") -> None:
-        """Make it over who is known and what they may read."""
-        self._who, self._rights = who, rights
-        self._generation, self._looked = -1, -LOOK_AGAIN_S
-
-    def among(self, streams: Iterable[Scope]) -> list[Scope]:
-        """Return the scopes of those who have gone since they began; costs next to nothing while accounts are alike."""
-        if (known := self._who.known) is None:
-            return []
-        generation, now = known.accounts.file.generation(), time.monotonic()
-        if generation == self._generation and now - self._looked < LOOK_AGAIN_S:
-            return []
-        self._generation, self._looked = generation, now
-        return [scope for scope in streams if self._gone(known, scope)]
-
-    def _gone(self, known: "Known", scope: Scope) -> bool:
-        if session := scope.get("session"):
-            return all(one.digest != session.digest for one in known.sessions.of(session.account.name))
-        caller: Caller = scope["caller"]
-        return caller.kind != "anonymous" and self._rights(caller.name, "") is None

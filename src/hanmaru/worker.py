@@ -124,10 +124,6 @@ def serve(settings: Settings, name: str, sockets: Sequence[socket.socket], ready
         async def on_tick(self, counter: int) -> bool:
             if counter % 10 == 0:
                 sweep(self.server_state.connections)
-                if departures := app.state.departures:
-                    streams = {id(stream.scope): stream for edge in app.state.edges for stream in edge.streams}
-                    for scope in departures.among(stream.scope for stream in streams.values()):
-                        streams[id(scope)].end()
                 if certificate:
                     await asyncio.to_thread(certificate.renew)
             return await super().on_tick(counter)

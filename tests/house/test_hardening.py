@@ -3,13 +3,9 @@
 import json
 import re
 import socket
-import subprocess
-import time
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import closing, contextmanager
-from http.client import HTTPConnection, HTTPResponse
+from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -23,7 +19,7 @@ from hanmaru.platform.policy.cedar import Caller, Policy
 from tests.asgi import ask, started
 from tests.platform.people import noted
 from tests.platform.test_identity import basic
-from tests.running import COMMAND, Running, environment, running
+from tests.running import Running, running
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "seven horses over the river"
@@ -127,51 +123,6 @@ def test_what_a_hub_keeps_is_its_users_alone(hub: Running) -> None:
     others = [path for path in hub.data.rglob("*") if path.is_file() and path.stat().st_mode & 0o077]
     inside = {path.relative_to(hub.data).parts[0] for path in others}
     assert inside <= {"city", "run"}  # the map, which everybody may see, and what belongs to this start
-
-
-def command(hub: Running, *arguments: str, typed: str = "") -> dict[str, Any]:
-    """Run ``hanmaru`` on a hub's folder and return what it prints."""
-    full = [COMMAND, *arguments, "--data", str(hub.data), "--json"]
-    done = subprocess.run(full, env=environment(), input=typed, text=True, check=True, capture_output=True)
-    return json.loads(done.stdout)
-
-
-@contextmanager
-def stream(hub: Running, **headers: str) -> Iterator[HTTPResponse]:
-    """Open the live stream and read the first line of its greeting."""
-    parts = urlsplit(hub.url)
-    with closing(HTTPConnection(parts.hostname or "", parts.port, timeout=25)) as connection:
-        connection.request("GET", "/api/centre/v1/live", headers=headers)
-        with connection.getresponse() as answer:
-            assert (answer.status, answer.readline()) == (200, b"retry: 1000\n")
-            yield answer
-
-
-def ends_within(answer: HTTPResponse, most_s: float) -> bool:
-    """Return whether a stream ends, and whole, so soon; by itself it would after ten minutes."""
-    began = time.monotonic()
-    return b"event: hello" in answer.read() and time.monotonic() - began < most_s
-
-
-def test_a_live_stream_ends_with_the_right_to_it(hub: Running) -> None:
-    for name in ("park", "choi"):
-        command(hub, "user", "add", name, "--role", "reader", "--password-stdin", typed=PASSWORD + "\n")
-    key = command(hub, "client", "add", "screen", "--role", "reader", "--key")["secret"]
-    parts = urlsplit(hub.url)
-    with closing(HTTPConnection(parts.hostname or "", parts.port, timeout=20)) as connection:
-        connection.request("POST", "/api/session", json.dumps({"name": "park", "password": PASSWORD}))
-        cookie = (connection.getresponse().getheader("Set-Cookie") or "").partition(";")[0]
-    with (
-        stream(hub, Cookie=cookie) as by_session,
-        stream(hub, **basic("choi", PASSWORD)) as by_basic,
-        stream(hub, **{"X-API-Key": key}) as by_key,
-    ):
-        command(hub, "user", "password", "park", "--password-stdin", typed=PASSWORD + " again\n")  # ends sessions
-        assert ends_within(by_session, 10)
-        command(hub, "user", "remove", "choi")
-        command(hub, "client", "remove", "screen")
-        assert ends_within(by_basic, 20)
-        assert ends_within(by_key, 20)
 
 
 def refused_sign_in(hub: Running, name: str, **headers: str) -> dict[str, str]:
