@@ -125,6 +125,15 @@ def test_what_a_hub_keeps_is_its_users_alone(hub: Running) -> None:
     assert inside <= {"city", "run"}  # the map, which everybody may see, and what belongs to this start
 
 
+def test_what_a_guard_refuses_is_logged_once_a_minute(hub: Running) -> None:
+    forged = b"POST /api/session HTTP/1.1\r\nHost: localhost\r\nOrigin: https://evil.example\r\nConnection: close\r\n"
+    for _ in range(3):
+        assert sent(hub, forged + b"Content-Length: 2\r\n\r\n{}").startswith(b"HTTP/1.1 403 ")
+    said = hub.logged("request refused")
+    assert (said["reason"], said["address"]) == ("Cross-site request refused", "127.0.0.1")
+    assert len([line for line in hub.logs if line["event"] == "request refused"]) == 1
+
+
 def refused_sign_in(hub: Running, name: str, **headers: str) -> dict[str, str]:
     """Sign in wrongly; return the headers of the answer."""
     parts = urlsplit(hub.url)
