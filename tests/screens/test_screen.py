@@ -249,6 +249,9 @@ async def test_one_signs_in_and_out(screens: Screens, tmp_path: Path, site: Path
         await expect(page.get_by_role("heading", name="Layers")).to_be_visible()
         await page.get_by_role("button", name="Language, appearance, account").click()
         await expect(page.get_by_text("Signed in as kim")).to_be_visible()
+        await page.get_by_role("link", name="Account and administration").click()
+        await expect(page.get_by_role("heading", name="Your account")).to_be_visible()
+        await page.get_by_role("button", name="Language, appearance, account").click()
         await page.get_by_role("button", name="Sign out").click()
         await expect(page.get_by_role("textbox", name="Name")).to_be_visible()
 

@@ -12,7 +12,7 @@ const REASONS: [RegExp, string][] = [
   [/^A passkey's title is/, "name"],
   [/^There is already (?:an account|a machine) '(?<name>.*)'/, "taken"],
   [/is the last administrator/, "lastAdministrator"],
-  [/^A machine has at least one role|^Expected `array` of length >= 1 - at `\$\.roles`/, "oneRole"],
+  [/^A machine has at least one role|length >= 1 - at `\$\.roles`/, "oneRole"],
   [/^A secret is good for 1 to (?<count>\d+)/, "days"],
   [/^This is not the code that the app shows/, "appCode"],
   [/^Nothing was offered to confirm/, "beginAgain"],
