@@ -41,7 +41,7 @@ def _folders(data: Path | None) -> tuple[Path, Path]:
 def _trail(settings: "Settings") -> "Trail":
     from hanmaru.platform.audit.trail import Trail
 
-    return Trail(settings.data, settings.keys_folder, "command-line")
+    return Trail(settings.data, settings.keys_folder, "cli")
 
 
 def _user() -> typer.Typer:

@@ -341,7 +341,7 @@ async def test_the_command_line_lists_shows_and_cancels_with_a_line_in_the_trail
     id = await jobs.room("desk").start("approval", {"case": "c-9"}, id="c-9")
     jobs.close()
     folder = engine.folder
-    app = jobs_app(lambda _data: Jobs(url, rooms()), lambda _data: Trail(folder, folder / "keys", "command-line"))
+    app = jobs_app(lambda _data: Jobs(url, rooms()), lambda _data: Trail(folder, folder / "keys", "cli"))
 
     def said(*arguments: str) -> str:
         result = CliRunner().invoke(app, arguments)

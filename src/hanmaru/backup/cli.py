@@ -100,13 +100,13 @@ def _back_up_keys(settings: Settings, folder: Path | None) -> str | None:
 
 def _note(settings: Settings, action: str, what: str, detail: dict[str, str]) -> None:
     """Write down who of this machine's users did it; without the trail's own key, as on a new machine, just say so."""
-    from hanmaru.platform.audit.record import Record, os_user
+    from hanmaru.platform.audit.record import Record, at_command_line
     from hanmaru.platform.audit.seal import TrailError
     from hanmaru.platform.audit.trail import Trail
 
     try:
         with Trail(settings.data, settings.keys_folder, "cli") as trail:
-            trail.record(Record("system:command-line", action, what, detail={"os_user": os_user(), **detail}))
+            trail.record(Record(at_command_line(), action, what, detail=detail))
     except TrailError as error:
         print(f"hanmaru: not on the audit trail: {error}", file=sys.stderr)
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from hanmaru.platform.problems import Problem
 
-MOST_BYTES = 64 * 2**10
+MOST_BYTES = 256 * 2**10
 """Largest body that these routes read."""
 
 T = TypeVar("T")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hanmaru.platform.audit.record import Audit
-from hanmaru.platform.policy.cedar import Policy
+from hanmaru.platform.policy import Policy
 
 if TYPE_CHECKING:
     from hanmaru.platform.handover import Handover, RoomHandover

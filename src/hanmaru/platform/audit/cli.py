@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import typer
@@ -18,7 +18,7 @@ from hanmaru.platform.audit.export import ANCHOR, check_export, export
 from hanmaru.platform.audit.index import MOST_FOUND, Found, Index, Query, instant
 from hanmaru.platform.audit.lines import chains, segments
 from hanmaru.platform.audit.reader import TrailReader
-from hanmaru.platform.audit.record import Record, os_user
+from hanmaru.platform.audit.record import Record, at_command_line
 from hanmaru.platform.audit.seal import private_key
 from hanmaru.platform.audit.seal import public_key as read_public_key
 from hanmaru.platform.audit.trail import Trail
@@ -61,7 +61,7 @@ def audit_app(where: Where) -> typer.Typer:
             report = verify_trail(folder, known, public=public_key, anchors=anchor or (), progress=progress)
         if public_key is None:
             found = {"ok": str(report.ok).lower(), "findings": str(len(report.findings) + report.more)}
-            _note(folder, keys, Record(_who(), "audit.verify", "audit verify", detail=found))
+            _note(folder, keys, "audit.verify", "audit verify", detail=found)
             TrailReader(folder, keys).keep(report)
         if json_:
             print(msgspec.json.encode({**msgspec.to_builtins(report), "ok": report.ok}).decode())
@@ -93,9 +93,7 @@ def audit_app(where: Where) -> typer.Typer:
         """
         folder, keys = where(data)
         query = _query(subject, who, action, decision, from_, to, limit)
-        _note(
-            folder, keys, Record(_who(), "audit.search", "audit search", subjects=_given(subject), detail=_only(query))
-        )
+        _note(folder, keys, "audit.search", "audit search", subjects=_given(subject), detail=_only(query))
         index = Index(folder / "audit")
         if rebuild:
             index.rebuild()
@@ -135,7 +133,7 @@ def audit_app(where: Where) -> typer.Typer:
         folder, keys = where(data)
         query = _query(subject, who, action, decision, from_, to)
         what = f"audit export {out.name}"
-        _note(folder, keys, Record(_who(), "audit.export", what, subjects=_given(subject), detail=_only(query)))
+        _note(folder, keys, "audit.export", what, subjects=_given(subject), detail=_only(query))
         with _bar("exporting") as (_, advance):
             advance(0, _size(folder / "audit"))
             records, changed = export(folder, keys, query, out, format, advance)
@@ -175,23 +173,21 @@ def audit_app(where: Where) -> typer.Typer:
         Example: hanmaru audit anchor --out /mnt/notary/2026-11-23.anchor.json
         """
         folder, keys = where(data)
-        _note(folder, keys, Record(_who(), "audit.anchor", f"audit anchor {out.name}"))
+        _note(folder, keys, "audit.anchor", f"audit anchor {out.name}")
         with out.open("xb") as file:
             file.write(make_anchor(keys).encode())
 
     return app
 
 
-def _who() -> str:
-    """Return who runs the command, as records name them."""
-    return f"cli:{os_user()}"
+def _note(data: Path, keys: Path, action: str, what: str, **facts: Any) -> None:
+    """Record that somebody looks, where there is a trail; raises TrailError when that cannot be written.
 
-
-def _note(data: Path, keys: Path, record: Record) -> None:
-    """Record that somebody looks, where there is a trail; raises TrailError when that cannot be written."""
+    ``facts`` are further members of `Record`.
+    """
     if (data / "audit").is_dir():
         with Trail(data, keys, "cli") as trail:
-            trail.record(record)
+            trail.record(Record(at_command_line(), action, what, **facts))
 
 
 def _query(

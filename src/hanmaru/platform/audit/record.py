@@ -47,6 +47,11 @@ class Audit(Protocol):
         ...
 
 
+def at_command_line() -> str:
+    """Return who runs a command, as records name them: ``cli:<user>``."""
+    return f"cli:{os_user()}"
+
+
 def os_user() -> str:
     """Return which of this machine's users runs this process.
 

@@ -12,8 +12,7 @@ from hanmaru.platform.bodies import answer, read
 from hanmaru.platform.handover.handover import Handover
 from hanmaru.platform.handover.requests import Asked, Request, State
 from hanmaru.platform.origin import address_of
-from hanmaru.platform.policy import GuardedRoute, caller_of
-from hanmaru.platform.policy.cedar import Caller
+from hanmaru.platform.policy import Caller, GuardedRoute, caller_of
 from hanmaru.platform.problems import Problem
 
 Decide = Callable[[Caller, str, str, str], Awaitable[Request]]

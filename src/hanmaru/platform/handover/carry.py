@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hanmaru.platform.handover.requests import MOST_RECORDS, Receipt, Request
-from hanmaru.platform.policy.cedar import Caller
+from hanmaru.platform.policy import Caller
 from hanmaru.platform.problems import Problem
 from hanmaru.platform.vault.errors import VaultError
 
@@ -61,7 +61,7 @@ async def copy(handover: "Handover", request: Request) -> None:
             hashed = hashlib.sha256(salt.encode())
             await annex.put_blob(copy, kind, id, _through(hashed.update, parts))
             receipt.append(Receipt(kind, id, hashed.hexdigest(), "blob"))
-        await handover.tell(msgspec.structs.replace(request, copy=copy), "handover.deliver", SYSTEM.name)
+        await handover.tell(msgspec.structs.replace(request, copy=copy), "handover.delivered", SYSTEM.name)
         text = msgspec.json.encode(receipt).decode()
         await asyncio.to_thread(
             handover.book.move, request.id, ["approved"], "delivered", SYSTEM.name, copy=copy, receipt=text

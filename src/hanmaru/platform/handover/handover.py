@@ -30,8 +30,7 @@ from hanmaru.platform.handover.requests import (
     check,
 )
 from hanmaru.platform.jobs import JobError, Steps, Workflow
-from hanmaru.platform.policy import refusal
-from hanmaru.platform.policy.cedar import Caller, Policy
+from hanmaru.platform.policy import Caller, Policy, refusal
 from hanmaru.platform.problems import Problem
 from hanmaru.platform.vault.errors import VaultError
 

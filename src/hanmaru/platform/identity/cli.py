@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from hanmaru.platform.audit.record import Audit, Record, os_user
+from hanmaru.platform.audit.record import Audit, Record, at_command_line
 from hanmaru.platform.console import Data, Json, say
 from hanmaru.platform.identity.accounts import AccountError, Accounts, setup_link
 from hanmaru.platform.identity.factors import Factors
@@ -30,8 +30,7 @@ class Office:
 
     def note(self, action: str, name: str, **detail: str) -> None:
         """Write down who of this machine's users changed an account."""
-        detail["os_user"] = os_user()
-        self.audit.record(Record("system:command-line", action, f"account:{name}", detail=detail))
+        self.audit.record(Record(at_command_line(), action, f"account:{name}", detail=detail))
 
 
 def accounts_app(open: Callable[[Path | None], AbstractContextManager[Office]]) -> typer.Typer:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from hanmaru.platform.audit.record import Audit, Record, os_user
+from hanmaru.platform.audit.record import Audit, Record, at_command_line
 from hanmaru.platform.console import Data, Json, say
 from hanmaru.platform.jobs.client import Jobs
 from hanmaru.platform.jobs.states import State
@@ -73,8 +73,7 @@ def jobs_app(
 
         async def cancel(jobs: Jobs) -> State:
             state = await jobs.state(id)
-            detail = {"os_user": os_user()}
-            audit.record(Record("system:command-line", "jobs.manage", f"cancel {state.id}", detail=detail))
+            audit.record(Record(at_command_line(), "jobs.manage", f"cancel {state.id}"))
             return await jobs.cancel(id)
 
         with trail(data) as audit:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hanmaru.platform.audit.record import Audit, Record, os_user
+from hanmaru.platform.audit.record import Audit, Record, at_command_line
 from hanmaru.platform.console import Data, Json, say
 from hanmaru.platform.machines.api import document, issued_document
 from hanmaru.platform.machines.machines import DAYS, OVERLAP_H, Issued, Machine, MachineError, Machines
@@ -33,8 +33,8 @@ class Gate:
 
     def note(self, action: str, machine: Machine) -> None:
         """Write down who of this machine's users changed what."""
-        detail = {"os_user": os_user(), "kind": machine.kind, "roles": " ".join(machine.roles)}
-        self.audit.record(Record("system:command-line", action, machine.caller_name, detail=detail))
+        detail = {"kind": machine.kind, "roles": " ".join(machine.roles)}
+        self.audit.record(Record(at_command_line(), action, machine.caller_name, detail=detail))
 
 
 def clients_app(open: Callable[[Path | None], AbstractContextManager[Gate]]) -> typer.Typer:

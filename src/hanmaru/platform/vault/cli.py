@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hanmaru.platform.audit.record import Record, os_user
+from hanmaru.platform.audit.record import Record, at_command_line
 from hanmaru.platform.audit.trail import Trail
 from hanmaru.platform.console import Data, Json, say
 from hanmaru.platform.vault import backup, destroy, rotate
@@ -37,7 +37,7 @@ def vault_app(where: Where) -> typer.Typer:
 
     def note(folder: Path, keys: Keys, action: str, what: str, detail: Mapping[str, str] | None = None) -> None:
         with Trail(folder, keys.folder, "cli") as trail:
-            trail.record(Record(_who(), action, what, detail=detail or {}))
+            trail.record(Record(at_command_line(), action, what, detail=detail or {}))
 
     @app.command("list")
     def list_(data: Data = None, json_: Json = False) -> None:  # pyright: ignore[reportUnusedFunction]
@@ -136,10 +136,6 @@ def vault_app(where: Where) -> typer.Typer:
         )
 
     return app
-
-
-def _who() -> str:
-    return f"cli:{os_user()}"
 
 
 @contextmanager
