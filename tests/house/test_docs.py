@@ -1,13 +1,17 @@
 """Documentation that cannot go stale unnoticed: links, settings, commands."""
 
+import ast
 import re
 import subprocess
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
 from hanmaru.config import Settings
+from hanmaru.platform.policy import Policy
+from hanmaru.platform.services import Service
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -40,6 +44,29 @@ def test_every_setting_is_described() -> None:
         nested = isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
         names |= {f"{name}.{member}" for member in info.annotation.model_fields} if nested else {name}
     assert described == names
+
+
+def test_every_action_is_described() -> None:
+    described = set(re.findall(r"`([\w.-]+)`", (ROOT / "docs/reference/policy.md").read_text("utf-8")))
+    assert Policy().actions - described <= {"sensitive", "personal"}
+
+
+def test_every_action_that_the_platform_records_is_described() -> None:
+    spaces = "session|account|client|token|vault|handover|jobs|audit|policy|data"
+    name = re.compile(rf"({spaces})\.(?!db$|json$|lock$|test)[a-z][a-z.-]+")
+    said: set[str] = set()
+    for path in (ROOT / "src/hanmaru").rglob("*.py"):
+        constants = (
+            node.value for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Constant)
+        )
+        said |= {text for text in constants if isinstance(text, str) and name.fullmatch(text)}
+    described = (ROOT / "docs/explanation/audit.md").read_text("utf-8")
+    assert {action for action in said if f"`{action}`" not in described} <= Policy().actions
+
+
+def test_every_member_of_the_service_manifest_is_described() -> None:
+    page = (ROOT / "docs/reference/service.md").read_text("utf-8")
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == {field.name for field in fields(Service)}
 
 
 def test_every_make_target_explains_itself() -> None:
