@@ -10,7 +10,7 @@ export function Section({ title, help, actions, children, focused = false }: { t
   useEffect(() => {
     if (!focused) return;
     section.current?.focus({ preventScroll: true });
-    section.current?.scrollIntoView({ block: "nearest" });
+    section.current?.scrollIntoView({ block: "start" });
   }, [focused]);
   return (
     <section ref={section} className="office-section" aria-label={title} tabIndex={-1}>
