@@ -29,8 +29,9 @@ from hanmaru.backup import BackupError, finish, restore, take
 from hanmaru.backup.archive import read_manifest, unpack
 from hanmaru.backup.swap import Order, restoring, write_order
 from hanmaru.config import Settings
+from hanmaru.platform.policy import Caller
 from hanmaru.platform.vault import Vaults
-from tests.platform.vaults import ALLOW, Caller, Kept
+from tests.platform.vaults import ALLOW, Kept
 from tests.running import COMMAND, Running, environment, running
 
 Tree = dict[str, bytes]

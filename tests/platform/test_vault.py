@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from hanmaru.platform.policy import Caller
 from hanmaru.platform.problems import Problem
 from hanmaru.platform.vault import Index, VaultError, Vaults
-from tests.platform.vaults import ALLOW, Caller, Kept, Only, opened
+from tests.platform.vaults import ALLOW, Kept, Only, opened
 
 KIM = {"name": "김민준", "phone": "010-1234-5678", "age": 41}
 INDEXES = (Index("name", "person.name", ("exact", "phonetic")), Index("phone", "person.phone"))

@@ -10,11 +10,12 @@ import pytest
 from typer.testing import CliRunner
 
 from hanmaru.platform.audit.lines import segments
+from hanmaru.platform.policy import Caller
 from hanmaru.platform.vault import VaultError, backup
 from hanmaru.platform.vault.cli import vault_app
 from hanmaru.platform.vault.keys import Keys
 from hanmaru.platform.vault.upkeep import look_after
-from tests.platform.vaults import Caller, opened
+from tests.platform.vaults import opened
 
 
 def said(folder: Path, *arguments: str) -> str:

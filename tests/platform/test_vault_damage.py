@@ -13,10 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hanmaru.platform.policy import Caller
 from hanmaru.platform.vault import Desk, Index, VaultError, Vaults
 from hanmaru.platform.vault.crypto import Key
 from hanmaru.platform.vault.store import MOST_BYTES
-from tests.platform.vaults import Caller, opened
+from tests.platform.vaults import opened
 
 KIM, PARK = {"name": "김민준"}, {"name": "박서연"}
 
@@ -177,7 +178,8 @@ OTHER = """
 import asyncio, sys
 from pathlib import Path
 from hanmaru.platform.vault import Index
-from tests.platform.vaults import Caller, opened
+from hanmaru.platform.policy import Caller
+from tests.platform.vaults import opened
 
 async def main(folder, subject, name):
     vaults = opened(Path(folder))

@@ -20,13 +20,14 @@ from hanmaru.backup.restore import restore
 from hanmaru.backup.take import take
 from hanmaru.config import Settings
 from hanmaru.platform.audit.trail import Trail
+from hanmaru.platform.policy import Caller
 from hanmaru.platform.vault import Desk, Index, VaultError, Vaults, backup, lake
 from hanmaru.platform.vault.blobs import CHUNK
 from hanmaru.platform.vault.crypto import Key
 from hanmaru.platform.vault.keys import Keys, unwrap
 from hanmaru.platform.vault.store import Address
 from tests.platform import killing
-from tests.platform.vaults import ALLOW, Caller
+from tests.platform.vaults import ALLOW
 
 NAME, PHONE = "선우하윤슬", "010-7351-9264"
 INDEXES = (Index("name", "person.name", ("exact", "phonetic")), Index("phone", "person.phone"))

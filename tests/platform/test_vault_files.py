@@ -8,9 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hanmaru.platform.policy import Caller
 from hanmaru.platform.vault import Desk, VaultError, Vaults, lake
 from hanmaru.platform.vault.blobs import CHUNK
-from tests.platform.vaults import Caller, opened
+from tests.platform.vaults import opened
 
 TABLE = pa.table({"name": ["김민준", "박서연"], "phone": ["01012345678", "01098765432"], "at": [1, 2]})
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from hanmaru.platform.policy import Caller
 from hanmaru.platform.vault import Desk, Index, VaultError, Vaults
 from hanmaru.platform.vault.blind import matches, normalised
 from hanmaru.platform.vault.phonetic import asked, kept
-from tests.platform.vaults import Caller, opened
+from tests.platform.vaults import opened
 
 INDEXES = (
     Index("name", "person.name", ("exact", "phonetic")),

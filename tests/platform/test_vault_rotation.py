@@ -11,10 +11,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from hanmaru.platform.policy import Caller
 from hanmaru.platform.vault import Desk, Index, VaultError, Vaults, backup, lake, rotate
 from hanmaru.platform.vault.keys import Keys
 from tests.platform import killing
-from tests.platform.vaults import Caller, opened
+from tests.platform.vaults import opened
 
 KIM = {"name": "김민준", "phone": "010-1234-5678"}
 

@@ -2,17 +2,11 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from hanmaru.platform.audit.record import Record
+from hanmaru.platform.policy import Caller
+from hanmaru.platform.policy.cedar import Decision
 from hanmaru.platform.vault import Vaults
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Somebody."""
-
-    name: str
 
 
 @dataclass
@@ -40,9 +34,11 @@ class Only:
         """Name the actions."""
         self.actions = actions
 
-    def allows(self, caller: Any, action: str, resource: str = "", purpose: str = "") -> bool:
+    def decide(
+        self, caller: Caller, action: str, resource: str = "", *, tenant: str = "", purpose: str = ""
+    ) -> Decision:
         """Return whether the action is one of them."""
-        return action in self.actions
+        return Decision(action in self.actions)
 
 
 ALLOW = Only("vault.read", "vault.write", "vault.find", "vault.destroy")

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from hanmaru.platform.audit.record import Record
+from hanmaru.platform.policy import Caller, refusal
+from hanmaru.platform.policy.cedar import Decision
 from hanmaru.platform.problems import Problem
 from hanmaru.platform.vault import destroy, find
 from hanmaru.platform.vault.blind import How
 from hanmaru.platform.vault.errors import VaultError, check
 from hanmaru.platform.vault.find import Duplicate
 from hanmaru.platform.vault.store import MOST_BATCH, Address, Document
-from hanmaru.platform.vault.vault import Vault, Who
+from hanmaru.platform.vault.vault import Vault
 
 Names = list[str]
 """Pseudonyms or ids."""
@@ -32,7 +34,7 @@ class Desk:
     """
 
     vault: Vault
-    caller: Who
+    caller: Caller
     purpose: str
     where: str = ""
     request: str = ""
@@ -149,10 +151,10 @@ class Desk:
         self, action: str, what: str, subjects: Sequence[str] = (), detail: Mapping[str, str] | None = None
     ) -> None:
         """Ask policy and write the answer to the audit trail; raises Problem 403 when it refuses."""
-        allowed = self._allowed(action)
-        await self._commit(action, what, subjects, detail, allowed)
-        if not allowed:
-            raise Problem(403, "Not permitted", f"Policy does not permit {action} in the vault {self.vault.name!r}.")
+        decision = self._decision(action)
+        await self._commit(action, what, subjects, detail, decision.allowed)
+        if not decision.allowed:
+            raise refusal(self.caller, action, decision.because)
 
     async def list(self, subject: str, kind: str) -> Names:
         """Return the ids of a subject's records of a kind, in order."""
@@ -161,14 +163,15 @@ class Desk:
 
     async def _find(self, what: str, work: Callable[[], Names]) -> Names:
         """Run a look-up whose result names the subjects that the audit trail is to name."""
-        if not self._allowed("vault.find"):
+        if not self._decision("vault.find").allowed:
             await self.ask("vault.find", what)
         found = await asyncio.to_thread(work)
         await self._commit("vault.find", what, found)
         return found
 
-    def _allowed(self, action: str) -> bool:
-        return self.vault.vaults.policy.allows(self.caller, action, f'Vault::"{self.vault.name}"', self.purpose)
+    def _decision(self, action: str) -> Decision:
+        resource = f'Vault::"{self.vault.name}"'
+        return self.vault.vaults.policy.decide(self.caller, action, resource, purpose=self.purpose)
 
     async def _commit(
         self,

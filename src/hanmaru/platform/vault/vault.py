@@ -5,11 +5,12 @@ import sqlite3
 import threading
 from collections.abc import Set
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
 
 from hanmaru.platform.audit.record import Audit
+from hanmaru.platform.policy import Caller, Policy
 from hanmaru.platform.problems import Problem
 from hanmaru.platform.vault import destroy
 from hanmaru.platform.vault.blind import BlindIndex, Index
@@ -24,27 +25,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
-class Who(Protocol):
-    """Somebody with a name: `hanmaru.platform.policy.Caller`."""
-
-    @property
-    def name(self) -> str:
-        """The account's or client's name."""
-        ...
-
-
-class Allows(Protocol):
-    """What decides: `hanmaru.platform.policy.Policy`."""
-
-    def allows(self, caller: Any, action: str, resource: str = "", purpose: str = "") -> bool:
-        """Return whether the caller may."""
-        ...
-
-
 class Vaults:
     """The vaults of one data folder, whose keys lie in another."""
 
-    def __init__(self, data: Path, keys: Path, audit: Audit, policy: Allows) -> None:
+    def __init__(self, data: Path, keys: Path, audit: Audit, policy: Policy) -> None:
         """Name the folders. Where destructions were interrupted they are finished now, so this may block."""
         self.data, self.audit, self.policy = data, audit, policy
         self.keys_folder = keys
@@ -100,7 +84,7 @@ class Vault:
                 self._index.close()
             self._declared, self._index = indexes, None
 
-    def at(self, caller: Who, purpose: str, where: str = "", request: str = "") -> "Desk":
+    def at(self, caller: Caller, purpose: str, where: str = "", request: str = "") -> "Desk":
         """Return what a caller may do here for a purpose; ``where`` is their address, ``request`` the request's id.
 
         Raises Problem 400 when no purpose is stated.
