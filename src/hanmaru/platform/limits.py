@@ -46,10 +46,6 @@ class Rate:
             self._forget(now)
         return 0.0
 
-    def left(self, key: str) -> int:
-        """Return how many tokens a key has."""
-        return int((self._burst_s - max(0.0, self._full.get(key, 0.0) - self._clock())) * self.per_s + 1e-6)
-
     def require(self, key: str) -> None:
         """Take a token; raise Problem 429 when there is none."""
         wait_s = self.take(key)

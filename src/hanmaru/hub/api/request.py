@@ -316,8 +316,3 @@ def require_body_list(call: Call) -> list[Any]:
     if None in items:
         raise bad_request("No item of the array may be null.")
     return items
-
-
-def too_many(what: str) -> Problem:
-    """Refuse a page that is too large."""
-    return Problem(403, "Too many results", what, type=CORE_ERRORS + "TooManyResults")
