@@ -251,7 +251,7 @@ async def test_accounts_are_managed_with_a_second_factor_only(app: Starlette) ->
 async def test_an_administrator_invites_and_never_knows_the_password(
     app: Starlette, lee: Browser, tmp_path: Path
 ) -> None:
-    made = await lee.ask("POST", "/api/accounts", {"name": "park", "roles": ["privacy", "reader"]})
+    made = await lee.ask("POST", "/api/accounts", {"name": "park", "roles": ["reader", "writer"]})
     assert made.status == 201
     base, _, token = made.json()["setup_link"].partition("#")
     assert base == "http://localhost/setup"
@@ -260,7 +260,7 @@ async def test_an_administrator_invites_and_never_knows_the_password(
     weak = await park.ask("POST", "/api/setup", {"token": token, "password": "short"})
     assert weak.status == 400
     done = await park.ask("POST", "/api/setup", {"token": token, "password": NEW})
-    assert done.json() == {"name": "park", "roles": ["privacy", "reader"], "login": True, "second_factor": False}
+    assert done.json() == {"name": "park", "roles": ["reader", "writer"], "login": True, "second_factor": False}
     assert (await park.ask("GET", "/things")).status == 204
     assert (await park.ask("POST", "/api/setup", {"token": token, "password": NEW})).status == 401
     listed = {account["name"]: account for account in (await lee.ask("GET", "/api/accounts")).json()}
@@ -324,6 +324,26 @@ async def test_nobody_changes_their_own_rights_and_one_administrator_stays(
     assert (await park.ask("PATCH", "/api/accounts/kim", {"locked": True})).status == 204
     assert (await park.ask("PATCH", "/api/accounts/kim", {"roles": ["admin"]})).status == 403
     assert (await park.ask("GET", "/api/accounts")).status == 200
+
+
+async def test_who_opens_personal_data_or_reads_the_trail_is_for_a_privacy_officer_to_say(
+    app: Starlette, lee: Browser, accounts: Accounts
+) -> None:
+    accounts.add("park", NEW, "privacy")
+    for role in ("privacy", "auditor", "security"):
+        refused = await lee.ask("POST", "/api/accounts", {"name": "choi", "roles": [role]})
+        assert refused.status == 403
+        assert "privacy officer" in refused.json()["detail"]
+        assert (await lee.ask("PATCH", "/api/accounts/kim", {"roles": ["reader", role]})).status == 403
+    assert (await lee.ask("PATCH", "/api/accounts/park", {"roles": ["reader"]})).status == 403
+    assert (await lee.ask("POST", "/api/accounts/park/setup-link")).status == 403
+    park = await signed_in(app, "park", NEW)
+    assert (await park.ask("PATCH", "/api/accounts/kim", {"roles": ["reader", "auditor"]})).status == 403
+    await with_app(park)
+    assert (await park.ask("PATCH", "/api/accounts/kim", {"roles": ["reader", "auditor"]})).status == 204
+    assert (await park.ask("PATCH", "/api/accounts/kim", {"roles": ["admin", "auditor"]})).status == 403
+    assert (await park.ask("PATCH", "/api/accounts/kim", {"locked": True})).status == 403
+    assert (await park.ask("POST", "/api/accounts", {"name": "choi", "roles": ["auditor"]})).status == 403
 
 
 async def test_a_security_officer_lifts_a_lock_that_guessing_brought(

@@ -25,7 +25,7 @@ PAGES = {
     "admin": ["Your account", "Accounts", "Machines", "Work in progress"],
     "writer": ["Your account"],
     "security": ["Your account", "Accounts", "Audit trail", "Work in progress"],
-    "privacy": ["Your account", "Audit trail", "Work in progress", "Hand-over"],
+    "privacy": ["Your account", "Accounts", "Audit trail", "Work in progress", "Hand-over"],
     "investigator": ["Your account", "Work in progress", "Hand-over"],
 }
 """What the menu offers each role."""
@@ -251,6 +251,10 @@ async def test_accounts_are_added_given_roles_locked_and_removed(screens: Screen
     await dialog.get_by_label("Name").fill("admin")
     await dialog.get_by_label("Auditor").check()
     await dialog.get_by_role("button", name="Add an account").click()
+    await expect(dialog.get_by_role("alert")).to_contain_text("privacy officer")
+    await dialog.get_by_label("Auditor").uncheck()
+    await dialog.get_by_label("Writer").check()
+    await dialog.get_by_role("button", name="Add an account").click()
     await expect(dialog.get_by_role("alert")).to_have_text("There is already one named “admin”.")
     await check(page)
     await dialog.get_by_label("Name").fill("choi")
@@ -260,13 +264,18 @@ async def test_accounts_are_added_given_roles_locked_and_removed(screens: Screen
     await dialog.get_by_role("button", name="Done").click()
     await expect(opener).to_be_focused()
     choi = row(page, "choi")
-    await expect(choi).to_contain_text("Auditor")
+    await expect(choi).to_contain_text("Writer")
     assert link not in await page.content(), "a link is shown once"
 
     await choi.get_by_role("button", name="Roles").click()
     await page.get_by_role("dialog").get_by_label("Reader", exact=True).check()
     await confirm(page, "Save")
     await expect(choi).to_contain_text("Reader")
+    officer = await signed_in(screens, office, "privacy", "/manage/accounts")
+    await row(officer, "choi").get_by_role("button", name="Roles").click()
+    await officer.get_by_role("dialog").get_by_label("Auditor").check()
+    await confirm(officer, "Save")
+    await expect(row(officer, "choi")).to_contain_text("Auditor")
     await choi.get_by_role("button", name="Lock").click()
     await confirm(page, "Lock")
     await expect(choi).to_contain_text("Locked")

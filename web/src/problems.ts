@@ -11,6 +11,7 @@ const REASONS: [RegExp, string][] = [
   [/^A machine's name is/, "name"],
   [/^A passkey's title is/, "name"],
   [/^There is already (?:an account|a machine) '(?<name>.*)'/, "taken"],
+  [/^Roles that open personal data/, "entrusted"],
   [/is the last administrator/, "lastAdministrator"],
   [/^A machine has at least one role|length >= 1 - at `\$\.roles`/, "oneRole"],
   [/^A secret is good for 1 to (?<count>\d+)/, "days"],

@@ -61,7 +61,7 @@ export function AccountsPage({ session, may, wants }: PageProps): JSX.Element {
                 one.last_sign_in ? age(one.last_sign_in) : "–",
                 <span key="do" className="actions">
                   {!other && <Chip>{t("accounts.you")}</Chip>}
-                  {other && manage && !one.provider && (
+                  {other && (manage || may("accounts.entrust")) && !one.provider && (
                     <FormDialog open={t("accounts.roles")} about={one.name} title={t("accounts.rolesOf", { name: one.name })} help={t("accounts.rolesHelp")} submit={t("office.save")} done={reload}
                       run={async (data) => void (await api.patch(path(one.name), { roles: data.getAll("role") }))}>
                       <RoleBoxes roles={roles?.roles ?? []} has={one.roles} />

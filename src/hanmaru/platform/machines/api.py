@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute
 
 from hanmaru.platform.bodies import answer, instant, read
 from hanmaru.platform.machines.machines import DAYS, OVERLAP_H, Issued, Kind, Machine, MachineError, Machines
-from hanmaru.platform.policy import GuardedRoute, audit_of, policy_of, record_of
+from hanmaru.platform.policy import GuardedRoute, audit_of, guard_roles, record_of
 from hanmaru.platform.problems import Problem, not_found, sentence
 
 PERMISSION = "accounts.manage"
@@ -59,8 +59,7 @@ def routes(machines: Machines) -> list[BaseRoute]:
     async def add(request: Request) -> Response:
         """Add a machine and return its secret, which is shown this once."""
         new = await read(request, NewClient, '{"name": …, "kind": …, "roles": […]}')
-        if unknown := sorted(set(new.roles) - policy_of(request).roles):
-            raise Problem(400, "Unknown role", f"No policy speaks of the role {unknown[0]!r}.")
+        guard_roles(request, (), new.roles)
         try:
             issued = await asyncio.to_thread(machines.add, new.name, new.kind, new.roles, new.days)
         except MachineError as error:
@@ -72,7 +71,7 @@ def routes(machines: Machines) -> list[BaseRoute]:
         """Give a machine a new secret, shown this once; the old one stays good for up to 24 hours."""
         sent = await request.body()
         rotation = await read(request, Rotation, '{"overlap_h": …}') if sent else Rotation()
-        _known(machines, request)
+        guard_roles(request, _known(machines, request).roles, ())  # whoever has the secret can be that machine
         try:
             issued = await asyncio.to_thread(machines.rotate, request.path_params["id"], rotation.overlap_h)
         except MachineError as error:

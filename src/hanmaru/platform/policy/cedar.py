@@ -33,6 +33,11 @@ HERE = 'City::"this"'
 LOOK_AGAIN_S = 2.0
 MOST_REMEMBERED = 20_000
 MOST_VIEWS = 500
+ENTRUSTED = frozenset(
+    """sensitive personal audit.read audit.verify accounts.entrust vault.read vault.write vault.find vault.destroy
+    handover.read handover.request handover.approve""".split()
+)
+"""The actions that make a role one of trust: `Rules.entrusted`."""
 
 T = TypeVar("T")
 
@@ -91,6 +96,8 @@ class Rules:
     """Cedar's own policy ids to the ``@id`` and file that people know."""
     views: Mapping[str, View]
     roles: frozenset[str]
+    entrusted: frozenset[str]
+    """The roles for which some policy permits an action of `ENTRUSTED`, whatever its conditions."""
     actions: frozenset[str]
     stamps: tuple[tuple[str, int, int], ...]
     digest: str
@@ -131,6 +138,11 @@ class Policy:
     def roles(self) -> frozenset[str]:
         """The roles that some policy speaks of: an account with another role would have it for nothing."""
         return self._current().roles
+
+    @property
+    def entrusted(self) -> frozenset[str]:
+        """The roles that open personal data or read the trail: no administrator gives them away."""
+        return self._current().entrusted
 
     @property
     def actions(self) -> frozenset[str]:
@@ -228,6 +240,7 @@ def read(folders: Sequence[Path], actions: Iterable[str] = (), expand: Callable[
     texts: list[str] = []
     ids: dict[str, str] = {}
     mentioned: dict[str, dict[str, Path]] = {"Role": {}, "View": {}}
+    entrusted: set[str] = set()
     for path in files(folders):
         text = _text(path)
         try:
@@ -244,8 +257,12 @@ def read(folders: Sequence[Path], actions: Iterable[str] = (), expand: Callable[
             if label in ids.values():
                 raise PolicyError(f"{path}: the policy name {label!r} is taken")
             ids[f"policy{len(ids)}"] = label
-            for kind, name in _entities(policy):
+            named = set(_entities(policy))
+            for kind, name in named:
                 mentioned.get(kind, {}).setdefault(name, path)
+            actions_named = {name for kind, name in named if kind == "Action"}
+            if policy["effect"] == "permit" and (not actions_named or actions_named & ENTRUSTED):
+                entrusted |= {name for kind, name in named if kind == "Role"}
         texts.append(text)
     views = _views(folders, expand)
     for name, path in mentioned["View"].items():
@@ -254,7 +271,8 @@ def read(folders: Sequence[Path], actions: Iterable[str] = (), expand: Callable[
     policies = cedarpy.PolicySet.from_str("\n".join(texts))
     decides = msgspec.json.encode([schema_text, texts, views], order="deterministic")
     digest = hashlib.sha256(decides).hexdigest()
-    return Rules(policies, schema, ids, views, frozenset(mentioned["Role"]), declared | set(added), stamps, digest)
+    roles, every = frozenset(mentioned["Role"]), declared | set(added)
+    return Rules(policies, schema, ids, views, roles, frozenset(entrusted), every, stamps, digest)
 
 
 def files(folders: Sequence[Path], pattern: str = "*.cedar") -> list[Path]:

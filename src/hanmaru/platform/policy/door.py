@@ -153,13 +153,32 @@ def guard(request: Request, permission: str) -> Caller:
     raise refusal(caller, permission, because)
 
 
+def guard_roles(request: Request, before: Iterable[str], after: Iterable[str]) -> None:
+    """Ask policy whether the caller may change somebody's roles; raise a 400, 401 or 403 problem when not.
+
+    Ordinary roles are for ``accounts.manage``. Those that open personal data or read the trail (`Policy.entrusted`) are
+    for ``accounts.entrust``, which no administrator has: nobody makes themselves their own overseer.
+    """
+    policy = policy_of(request)
+    changed = set(before) ^ set(after)
+    if unknown := sorted(set(after) - policy.roles):
+        raise Problem(400, "Unknown role", f"No policy speaks of {', '.join(map(repr, unknown))}.")
+    if changed - policy.entrusted:
+        guard(request, "accounts.manage")
+    if changed & policy.entrusted:
+        guard(request, "accounts.entrust")
+
+
 def refusal(caller: Caller, action: str, because: Sequence[str] = ()) -> Problem:
     """Return the 403 problem of a denied action, with what the caller can do about it.
 
     ``needs`` tells a screen what is wanting: ``second_factor`` or ``purpose``.
     """
     extra: dict[str, str] = {}
-    if "sensitive-work-asks-for-a-second-factor" in because:
+    if action == "accounts.entrust" and "entrusting-is-for-people" not in because:
+        detail = "Roles that open personal data or the audit trail are given and taken by a privacy officer, signed in"
+        detail += " with a second factor, or by the hub's own command line."
+    elif "sensitive-work-asks-for-a-second-factor" in because:
         extra = {"needs": "second_factor"}
         detail = f"{action!r} asks for a second factor: add one to your account, sign in with it and try again."
     elif "personal-data-asks-for-a-purpose" in because:
