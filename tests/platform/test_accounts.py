@@ -149,11 +149,13 @@ def test_a_session_ends_when_asked_when_the_password_changes_and_when_locked(
     tmp_path: Path, accounts: Accounts
 ) -> None:
     accounts.add("lee", "writes things", "admin")
+    kim = accounts.find("kim")
+    assert kim
     here, there = Sessions(accounts), Sessions(Accounts(tmp_path))
     tokens = [here.start("kim", second_factor=False, agent=f"browser {n}") for n in range(4)]
     here.end(tokens[0])
     assert [there.find(token) is None for token in tokens] == [True, False, False, False]
-    one = next(session for session in there.of("kim") if session.agent == "browser 1")
+    one = next(session for session in there.of(kim) if session.agent == "browser 1")
     assert not there.end_one("lee", one.id)
     assert there.end_one("kim", one.id)
     assert here.find(tokens[1]) is None
@@ -186,11 +188,12 @@ def test_a_session_ends_when_idle_and_at_the_end_of_the_day(tmp_path: Path, acco
 
 
 def test_a_session_takes_the_place_of_the_one_before(accounts: Accounts) -> None:
-    sessions = Sessions(accounts)
+    sessions, kim = Sessions(accounts), accounts.find("kim")
+    assert kim
     first = sessions.start("kim", second_factor=False)
     second = sessions.start("kim", second_factor=True, instead_of=first)
     assert sessions.find(first) is None
-    assert [session.second_factor for session in sessions.of("kim")] == [True]
+    assert [session.second_factor for session in sessions.of(kim)] == [True]
     assert sessions.find(second)
     before = sessions.find(second)
     third = sessions.start("kim", second_factor=True, instead_of=second, renews=before)
@@ -200,7 +203,7 @@ def test_a_session_takes_the_place_of_the_one_before(accounts: Accounts) -> None
     assert (after.started, after.expires) == (before.started, before.expires)
     for _ in range(module.MOST_OF_ONE + 3):
         sessions.start("kim", second_factor=False)
-    assert len(sessions.of("kim")) == module.MOST_OF_ONE
+    assert len(sessions.of(kim)) == module.MOST_OF_ONE
 
 
 def test_asking_whose_session_it_is_costs_microseconds(accounts: Accounts) -> None:

@@ -55,15 +55,15 @@ def routes(identity: Identity) -> list[BaseRoute]:
     async def account(request: Request) -> Response:
         """Show one's own account: its roles, second factors and sessions."""
         known, me = _me(identity, request)
-        ways = known.factors.ways(me.name)
         current = _session(request)
-        return answer(
-            {
+
+        def document() -> dict[str, Any]:
+            return {
                 "name": me.name,
                 "title": me.title,
                 "roles": me.roles,
                 "provider": me.provider,
-                "totp": "totp" in ways,
+                "totp": "totp" in known.factors.ways(me.name),
                 "passkeys": [
                     {"id": p.id, "title": p.title, "created": instant(p.created), "last_used": instant(p.last_used)}
                     for p in known.passkeys.of(me.name)
@@ -71,10 +71,11 @@ def routes(identity: Identity) -> list[BaseRoute]:
                 "recovery_codes_left": known.factors.left(me.name),
                 "sessions": [
                     _session_document(session, current is not None and session.digest == current.digest)
-                    for session in known.sessions.of(me.name)
+                    for session in known.sessions.of(me)
                 ],
             }
-        )
+
+        return answer(await asyncio.to_thread(document))
 
     async def password(request: Request) -> Response:
         """Change one's password, which ends one's other sessions."""
@@ -111,7 +112,7 @@ def routes(identity: Identity) -> list[BaseRoute]:
     async def passkey_options(request: Request) -> Response:
         """Return the options to call ``navigator.credentials.create`` with."""
         known, me = _built_in(identity, request)
-        return answer(known.passkeys.creation_options(me, identity.party(request)))
+        return answer(await asyncio.to_thread(known.passkeys.creation_options, me, identity.party(request)))
 
     async def add_passkey(request: Request) -> Response:
         """Add the passkey that the browser made; return its id, and new recovery codes with one's first factor.

@@ -126,11 +126,10 @@ class Sessions:
         with self._file.write(changes=True) as db:
             db.execute("DELETE FROM session WHERE name = ? AND digest != ?", (name, but))
 
-    def of(self, name: str) -> list[Session]:
+    def of(self, account: Account) -> list[Session]:
         """Return an account's sessions, the last used first."""
-        account = self._accounts.find(name)
-        rows = self._file.read(f"SELECT {_COLUMNS} FROM session WHERE name = ? ORDER BY seen DESC", (name,))  # noqa: S608
-        found = [_session(row, account) for row in rows] if account else []
+        sql = f"SELECT {_COLUMNS} FROM session WHERE name = ? ORDER BY seen DESC"  # noqa: S608 - our own text
+        found = [_session(row, account) for row in self._file.read(sql, (account.name,))]
         return [session for session in found if self._alive(session)]
 
     def _read(self, key: bytes) -> Session | None:

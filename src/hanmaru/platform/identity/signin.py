@@ -69,7 +69,8 @@ def routes(identity: Identity) -> list[BaseRoute]:
 
     async def passkey_options(request: Request) -> Response:
         """Return the options to call ``navigator.credentials.get`` with."""
-        return answer(identity.with_login().passkeys.request_options(identity.party(request)))
+        passkeys = identity.with_login().passkeys
+        return answer(await asyncio.to_thread(passkeys.request_options, identity.party(request)))
 
     async def passkey(request: Request) -> Response:
         """Sign in with the passkey's answer, as JSON, and get a session cookie."""

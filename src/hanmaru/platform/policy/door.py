@@ -9,7 +9,7 @@ and so is whatever is permitted, but reads of the hub only where the settings as
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,7 +22,6 @@ from hanmaru.platform.policy.cedar import HERE, Caller, Policy
 from hanmaru.platform.problems import Problem, bad_request
 
 ANYONE = Caller("", kind="anonymous")
-Role = Literal["admin", "reader"]
 QUIET = frozenset({"read", "account", "metrics.read", "jobs.read", "audit.verify"})
 """Permissions whose use by GET changes nothing and shows nothing personal: audited only where reads are."""
 MOST_PURPOSE = 200
