@@ -11,7 +11,6 @@ import random
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -24,6 +23,8 @@ from rich.table import Table
 from benchmarks.vault.plain import Plain
 from hanmaru.platform.audit.record import Audit, Record
 from hanmaru.platform.audit.trail import Trail
+from hanmaru.platform.policy import Caller
+from hanmaru.platform.policy.cedar import Decision
 from hanmaru.platform.vault import Desk, Index, Vaults, lake
 
 QUICK = bool(os.environ.get("QUICK"))
@@ -56,16 +57,9 @@ class Nowhere:
 class Everything:
     """A policy that permits everything: what policy costs is measured elsewhere."""
 
-    def allows(self, caller: object, action: str, resource: str = "", purpose: str = "") -> bool:
+    def decide(self, caller: Caller, action: str, resource: str = "", *, purpose: str = "") -> Decision:
         """Permit."""
-        return True
-
-
-@dataclass(frozen=True)
-class Somebody:
-    """A caller."""
-
-    name: str = "bench"
+        return Decision(True)
 
 
 def phone(n: int) -> str:
@@ -136,7 +130,7 @@ async def measure_vault(folder: Path, audit: Audit) -> Figures:
     """Measure a vault, with what plain SQLite does not do."""
     vaults = Vaults(folder / "data", folder / "keys", audit, Everything())
     vaults.room("bench").declare(*INDEXES)
-    desk = vaults.room("bench").at(Somebody(), "benchmark")
+    desk = vaults.room("bench").at(Caller("bench"), "benchmark")
     subjects: list[str] = []
 
     async def open_all() -> None:
