@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from hanmaru import worker
-from hanmaru.config import Settings
+from hanmaru.config import Limits, Settings
 from hanmaru.hub.api import request as hub_request
 from hanmaru.platform.access import Access
 from hanmaru.platform.identity.accounts import Accounts
@@ -29,8 +29,8 @@ def main() -> None:
     mode, port, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
     if mode == "off":
         take_off()
-    no_limits = {"requests_per_s": 0, "anonymous_per_s": 0}
-    settings = Settings(data=folder, port=port, audit_reads=True, limits=no_limits)  # type: ignore[arg-type]
+    no_limits = Limits(requests_per_s=0, anonymous_per_s=0)
+    settings = Settings(data=folder, port=port, audit_reads=True, limits=no_limits)
     accounts = Accounts(folder)
     if not accounts.find("bench"):
         accounts.add("bench", PASSWORD, "writer")
