@@ -100,6 +100,7 @@ class Writer:
         self._tar: tarfile.TarFile | None = None
         if tar:
             self._file = os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600), "w+b")
+            # Closed by the archive that holds it.
             self._tar = tarfile.open(fileobj=self._file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115
         else:
             path.mkdir(mode=0o700)

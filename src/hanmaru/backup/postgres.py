@@ -44,6 +44,7 @@ def _run(program: str, url: str, arguments: Sequence[str]) -> None:
     if parts.password:
         environment["PGPASSWORD"] = unquote(parts.password)
     command = [require(program), f"--dbname={bare}", *arguments]
+    # The command is ours, as a list and without a shell.
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         reason = done.stderr.strip().partition("\n")[0] or f"status {done.returncode}"

@@ -265,6 +265,7 @@ class Index:
         db.executemany("INSERT OR IGNORE INTO subjects VALUES (?, ?, ?, ?)", subjects)
 
     def _ids(self, db: sqlite3.Connection, table: str, names: set[str]) -> dict[str, int]:
+        # The table is one of our own; values are bound.
         db.executemany(f"INSERT OR IGNORE INTO {table} (name) VALUES (?)", ((name,) for name in sorted(names)))  # noqa: S608
         find = f"SELECT id FROM {table} WHERE name = ?"  # noqa: S608 - the table's name is ours
         return {name: db.execute(find, (name,)).fetchone()[0] for name in names}

@@ -201,6 +201,7 @@ class Book:
         """Return the requests that have ended and whose copy has not been destroyed for certain."""
         with self._db.read() as db:
             marks = ", ".join("?" * len(ENDED))
+            # The marks are question marks; values are bound.
             sql = f"SELECT * FROM request WHERE destroyed = 0 AND copy IS NOT NULL AND state IN ({marks})"  # noqa: S608
             return [_request(db, row) for row in db.execute(sql, ENDED).fetchall()]
 

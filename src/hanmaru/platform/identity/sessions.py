@@ -133,6 +133,7 @@ class Sessions:
         return [session for session in found if self._alive(session)]
 
     def _read(self, key: bytes) -> Session | None:
+        # The columns are our own; values are bound.
         rows = self._file.read(f"SELECT {_COLUMNS} FROM session WHERE digest = ?", (key,))  # noqa: S608
         account = self._accounts.find(rows[0][2]) if rows else None
         session = _session(rows[0], account) if account and not account.locked else None

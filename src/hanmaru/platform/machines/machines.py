@@ -177,6 +177,7 @@ class Machines:
         """Return the machines by name, each with when it was last used."""
         with self._lock:
             rows = self._db.execute(
+                # The columns are our own.
                 f"SELECT {_COLUMNS}, at FROM machine LEFT JOIN used ON machine = id ORDER BY name"  # noqa: S608
             ).fetchall()
         return [(_machine(row[:-1]), row[-1]) for row in rows]
@@ -266,6 +267,7 @@ class Machines:
         return machine, roles
 
     def _one(self, id: str) -> Machine:
+        # The columns are our own; values are bound.
         row = self._db.execute(f"SELECT {_COLUMNS} FROM machine WHERE id = ?", (id,)).fetchone()  # noqa: S608
         if row is None:
             raise MachineError(f"there is no machine {id!r}")
