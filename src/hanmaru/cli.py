@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hanmaru.commands import COMMANDS
+from hanmaru.commands import COMMANDS, Commands
 from hanmaru.platform.console import Data, Json
 
 HELP = {"help_option_names": ["-h", "--help"]}
@@ -87,7 +87,7 @@ def make_app(arguments: Sequence[str]) -> typer.Typer:
 
     app.command()(up)
     app.command()(config)
-    for name, (help, load) in COMMANDS.items():
+    for name, (help, load) in (COMMANDS if arguments[:1] and arguments[0] in COMMANDS else _with_rooms()).items():
         if arguments[:1] != [name]:
             app.command(name, help=help)(lambda: None)
         elif isinstance(loaded := load(), typer.Typer):
@@ -95,6 +95,14 @@ def make_app(arguments: Sequence[str]) -> typer.Typer:
         else:
             app.command(name)(loaded)
     return app
+
+
+def _with_rooms() -> Commands:
+    """Return the commands with those that installed services bring; ours go first."""
+    from hanmaru.platform.services import installed
+
+    brought = {one.name: (one.title["en"] + ".", one.commands) for one in installed() if one.commands}
+    return brought | COMMANDS
 
 
 def main() -> None:

@@ -176,7 +176,9 @@ def _service() -> typer.Typer:
     return app
 
 
-COMMANDS: dict[str, tuple[str, Callable[[], typer.Typer | Callable[..., None]]]] = {
+Commands = dict[str, tuple[str, Callable[[], typer.Typer | Callable[..., None]]]]
+
+COMMANDS: Commands = {
     "user": ("Manage the accounts that may sign in.", _user),
     "client": ("Manage the machines that may come in: OAuth 2 clients and API keys.", _client),
     "backup": ("Back up the data folder, also while the hub runs.", _backup),

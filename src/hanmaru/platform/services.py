@@ -10,13 +10,16 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import structlog
 from starlette.routing import BaseRoute
 
 from hanmaru.platform.jobs.manifest import Schedule, Workflow
 from hanmaru.platform.trust import Trust
+
+if TYPE_CHECKING:
+    import typer
 
 log = structlog.get_logger()
 
@@ -105,6 +108,21 @@ class Panel:
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """A page of the shell at ``path``, for who has ``permission``, drawn by an ES module.
+
+    ``module`` is a path under the service's ``static`` folder; it exports ``mount(element, shell)`` and may return a
+    function that takes the page down. Addresses under ``path`` are the page's own.
+    """
+
+    id: str
+    title: Text
+    path: str
+    module: str
+    permission: str = "read"
+
+
+@dataclass(frozen=True, slots=True)
 class Task(Generic[H]):
     """Background work that an engine worker runs for as long as the hub is up; it must end when cancelled."""
 
@@ -117,7 +135,8 @@ class Service(Generic[H]):
     """A room's manifest. ``routes`` are mounted at ``/api/<name>/v1``; ``static`` at ``/services/<name>``.
 
     ``permissions`` are the actions that its routes ask policy for, such as ``bikes.repair``; ``policies`` is a folder
-    of Cedar files that say which roles have them; ``roles`` names the roles that it brings.
+    of Cedar files that say which roles have them; ``roles`` names the roles that it brings. ``commands`` loads what
+    ``hanmaru <name>`` offers.
     """
 
     name: str
@@ -129,10 +148,12 @@ class Service(Generic[H]):
     schedules: Sequence[Schedule] = ()
     layers: Sequence[Layer] = ()
     panels: Sequence[Panel] = ()
+    pages: Sequence[Page] = ()
     static: Path | None = None
     permissions: Mapping[str, Text] = field(default_factory=dict[str, Text])
     roles: Mapping[str, Text] = field(default_factory=dict[str, Text])
     policies: Path | None = None
+    commands: "Callable[[], typer.Typer] | None" = None
 
 
 _NAME = re.compile(r"(?!handover$)(?!.*-received$)[a-z][a-z0-9_-]{0,31}")

@@ -1,0 +1,1 @@
+"""Benchmarks of the investigation engine, beside its peers."""

@@ -1,0 +1,1 @@
+"""Cases and contacts, disease profiles, and the lawful requests for data about them."""

@@ -1,0 +1,1 @@
+"""The engine: pure computing, arrays and values in, arrays and values out."""

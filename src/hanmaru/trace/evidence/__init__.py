@@ -1,0 +1,1 @@
+"""Evidence: what providers answer, one module per source, and the investigation that combines it."""

@@ -1,0 +1,1 @@
+"""The investigation's report as a PDF."""
