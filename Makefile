@@ -21,7 +21,8 @@ run: web  ## Set up and start the demo city on http://127.0.0.1:8000 (PORT=, DAT
 	@exec $(BIN)/hanmaru up --demo --port $(PORT) --data $(DATA)
 
 test: .venv/.dev web  ## Set up and run every test but the soak
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile -m "not soak and not alone"
+	$(BIN)/pytest -m alone
 
 check: .venv/.dev web  ## Format, lint, types, architecture
 	$(BIN)/ruff format --check .

@@ -9,7 +9,7 @@ from playwright.async_api import expect
 
 from tests.screens.conftest import Screens, start, station
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.alone]
 
 ENTITIES = 5000
 CHANGES_PER_S = 250

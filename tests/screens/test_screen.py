@@ -47,6 +47,7 @@ async def test_the_map_shows_the_hubs_entities(screens: Screens, hub: Running) -
     assert strangers == [], "the screen has to work with no internet"
 
 
+@pytest.mark.alone
 async def test_a_change_in_the_hub_is_on_the_screen_within_a_second(screens: Screens, hub: Running) -> None:
     screen = await opened(screens, hub, f"#entity={entity(1)}")
     await expect(screen.page.locator(".details .tile[data-attr=pm25] b")).to_have_text("11")
