@@ -21,6 +21,8 @@ STAMP = OUT / ".sources"
 NODE_AT_LEAST = (22, 12)
 PACKED = {".js", ".mjs", ".css", ".html", ".svg", ".json"}
 SKIPPED = {"node_modules", "dist"}
+FONTS = ("Pretendard-Regular.otf", "Pretendard-Bold.otf")
+"""Whole fonts for documents that the server sets; a page has the same font in parts that a browser asks for."""
 
 
 class CannotBuildError(Exception):
@@ -78,6 +80,9 @@ def build() -> None:
         run("ci", "--no-fund", "--no-audit")
         installed.write_text(locked)
     run("run", "build")
+    (OUT / "fonts").mkdir()
+    for font in FONTS:
+        shutil.copy(WEB / "node_modules" / "pretendard" / "dist" / "public" / "static" / font, OUT / "fonts")
     (OUT / "licences.txt").write_text(licences())
     for file in OUT.rglob("*"):
         if file.suffix in PACKED and file.stat().st_size > 1024:

@@ -11,6 +11,12 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 1500,
+    rolldownOptions: {
+      // A room's pages are modules of this build, where the hub serves a service's files: /services/<room>/page.js.
+      input: { index: "index.html", trace: "src/trace/page.ts" },
+      preserveEntrySignatures: "exports-only",
+      output: { entryFileNames: ({ name }) => (name === "index" ? "assets/[name]-[hash].js" : `services/${name}/page.js`) },
+    },
   },
   server: { proxy: { "/api": "http://127.0.0.1:8000", "/services": "http://127.0.0.1:8000" } },
 });

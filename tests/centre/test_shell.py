@@ -12,7 +12,7 @@ from hanmaru.platform import shell
 from hanmaru.platform.i18n import pick, preferred
 from hanmaru.platform.policy import Caller
 from hanmaru.platform.problems import Problem
-from hanmaru.platform.services import Attr, Layer, Panel, Service
+from hanmaru.platform.services import Attr, Layer, Page, Panel, Service
 from tests.asgi import Answer, ask
 
 CITY = {
@@ -47,6 +47,10 @@ class App:
                 {"en": "Wells"},
                 layers=[Layer("all", {"en": "Wells"}, "Well", [level], colour_by="level")],
                 panels=[Panel("own", {"en": "Own"}, "module", module="panel.js")],
+                pages=[
+                    Page("logs", {"en": "Logs"}, "/wells", "panel.js", "wells.read"),
+                    Page("plans", {"en": "Plans"}, "/wells/plans", "panel.js"),
+                ],
                 static=folder / "static",
             )
         ]
@@ -73,6 +77,20 @@ async def test_the_manifest_says_what_services_declare(app: App) -> None:
     assert layer["attrs"][0]["steps"] == [[1, "#123456"]]
     assert panel["module"] == "/services/wells/panel.js"
     assert document["city"] == {key: CITY[key] for key in ("name", "centre", "zone", "languages")}
+
+
+async def test_a_page_has_its_own_addresses_and_says_who_may_open_it(app: App) -> None:
+    pages = (await app.get("/api/shell/v1/manifest")).json()["pages"]
+    assert [(page["path"], page["permission"]) for page in pages] == [
+        ("/wells", "wells.read"),
+        ("/wells/plans", "read"),
+    ]
+    assert pages[0]["module"] == "/services/wells/panel.js"
+    for path in ("/wells", "/wells/7/levels", "/wells/plans"):
+        page = await app.get(path, roles=())
+        assert page.body == b"<!doctype html>"
+        assert "unsafe" not in page.headers["content-security-policy"]
+    assert (await app.get("/wellsprings")).status == 404
 
 
 async def test_the_manifest_is_for_who_may_read(app: App) -> None:

@@ -26,6 +26,16 @@ def test_a_service_has_its_entry_points_name_and_no_other_rooms(monkeypatch: pyt
     assert installed_as(monkeypatch, ("trace", "trace"), ("bikes", "bikes")) == ["bikes", "trace"]
 
 
+@pytest.mark.parametrize("path", ["/", "", "trace", "/api", "/api/trace/v1", "/assets", "/Trace", "/{name}", "/trace/"])
+def test_a_page_does_not_take_addresses_that_are_not_its_own(path: str) -> None:
+    with pytest.raises(ValueError, match="page's path"):
+        services.Page("all", {"en": "All"}, path, "page.js")
+
+
+def test_a_page_has_an_address_of_small_words() -> None:
+    assert services.Page("all", {"en": "All"}, "/trace/who-knows", "page.js").permission == "read"
+
+
 def installed_as(monkeypatch: pytest.MonkeyPatch, *names: tuple[str, str]) -> list[str]:
     """Return the names of the services found of packages with (entry point, service name)."""
 

@@ -15,14 +15,27 @@ export class Problem extends Error {
   }
 }
 
-async function request<T>(path: string, init: RequestInit = {}): Promise<T> {
-  let response: Response;
+/** Asks the hub with the viewer's session. */
+async function answered(path: string, init: RequestInit): Promise<Response> {
   try {
-    response = await fetch(path, { credentials: "same-origin", ...init, headers: { accept: "application/json", ...init.headers } });
+    return await fetch(path, { credentials: "same-origin", ...init });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new Problem(0, String(error));
   }
+}
+
+/** Asks for a file. A refusal is thrown as any other. */
+export async function file(path: string, init: RequestInit = {}): Promise<Blob> {
+  const response = await answered(path, init);
+  return response.ok ? response.blob() : await parsed<never>(path, response);
+}
+
+export async function request<T>(path: string, init: RequestInit = {}): Promise<T> {
+  return parsed<T>(path, await answered(path, { ...init, headers: { accept: "application/json", ...init.headers } }));
+}
+
+async function parsed<T>(path: string, response: Response): Promise<T> {
   const body = await response.text();
   let document: unknown = null;
   try {

@@ -6,6 +6,7 @@ import "./styles/base.css";
 import "./styles/layout.css";
 import "./styles/parts.css";
 import "./styles/office.css";
+import "./styles/room.css";
 import { App } from "./ui/App";
 
 createRoot(document.getElementById("root")!).render(<App />);

@@ -38,6 +38,17 @@ export interface Panel {
   module: string | null;
 }
 
+/** A page of a service's own, for who has the permission. */
+export interface PageOf {
+  id: string;
+  service: string;
+  title: Text;
+  /** Addresses at and below it are the page's, unless another page has a longer path. */
+  path: string;
+  permission: string;
+  module: string;
+}
+
 export interface City {
   name: Text;
   centre: [number, number];
@@ -52,6 +63,20 @@ export interface Manifest {
   types: Record<string, Text>;
   layers: Layer[];
   panels: Panel[];
+  pages: PageOf[];
+}
+
+/** What policy lets somebody do, now and with a second factor, and in each room. */
+export interface Mine {
+  actions: string[];
+  with_second_factor: string[];
+  rooms: Room[];
+}
+
+export interface Room {
+  name: string;
+  title: Text;
+  actions: string[];
 }
 
 export interface Session {

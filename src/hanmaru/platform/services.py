@@ -32,6 +32,9 @@ Text = Mapping[str, str]
 ENTRY_POINT_GROUP = "hanmaru.services"
 
 
+_PATH = re.compile(r"(?!/(?:api|assets|services|ngsi-ld|manage)(?:/|$))(?:/[a-z][a-z0-9-]*)+")
+
+
 @dataclass(frozen=True, slots=True)
 class Context(Generic[H]):
     """What a service is given at run time: the hub, a folder of its own, the city's profile as plain data.
@@ -112,7 +115,9 @@ class Page:
     """A page of the shell at ``path``, for who has ``permission``, drawn by an ES module.
 
     ``module`` is a path under the service's ``static`` folder; it exports ``mount(element, shell)`` and may return a
-    function that takes the page down. Addresses under ``path`` are the page's own.
+    function that takes the page down. Addresses under ``path`` are the page's own, except for those of a page with a
+    longer path. What the hub itself answers at an address comes first. Raises ValueError for a ``path`` that is not
+    small words after slashes.
     """
 
     id: str
@@ -120,6 +125,11 @@ class Page:
     path: str
     module: str
     permission: str = "read"
+
+    def __post_init__(self) -> None:
+        """Refuse a path that would take more than addresses of its own."""
+        if not _PATH.fullmatch(self.path):
+            raise ValueError(f"A page's path matches {_PATH.pattern}, and {self.path!r} does not.")
 
 
 @dataclass(frozen=True, slots=True)

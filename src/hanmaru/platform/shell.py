@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute
 
 from hanmaru.platform.policy import GuardedRoute
 from hanmaru.platform.problems import Problem, not_found
-from hanmaru.platform.services import Attr, Layer, Panel, Service
+from hanmaru.platform.services import Attr, Layer, Page, Panel, Service
 
 WEB_DIR = Path(__file__).parent.parent / "web"
 
@@ -95,14 +95,27 @@ def panel_document(service: str, panel: Panel) -> dict[str, Any]:
     }
 
 
+def page_document(service: str, page: Page) -> dict[str, Any]:
+    """Return a page as the web app reads it; its module becomes the address it is loaded from."""
+    return {
+        "id": f"{service}.{page.id}",
+        "service": service,
+        "title": dict(page.title),
+        "path": page.path,
+        "permission": page.permission,
+        "module": f"/services/{service}/{page.module}",
+    }
+
+
 def manifest(services: Sequence[Service[Any]], city: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the shell draws: the city, the services, and their layers, panels and entity types."""
+    """Return what the shell draws: the city, the services, and their layers, panels, pages and entity types."""
     return {
         "city": {key: city[key] for key in CITY if key in city},
         "services": [{"name": service.name, "title": dict(service.title)} for service in services],
         "types": {kind.name: dict(kind.title) for service in services for kind in service.entity_types},
         "layers": [layer_document(service.name, layer) for service in services for layer in service.layers],
         "panels": [panel_document(service.name, panel) for service in services for panel in service.panels],
+        "pages": [page_document(service.name, page) for service in services for page in service.pages],
     }
 
 
@@ -154,6 +167,7 @@ def routes(services: Sequence[Service[Any]], city: Mapping[str, Any], *, web_dir
     public = msgspec.json.encode({key: city[key] for key in ("name", "languages", "zone") if key in city})
     statics = {service.name: service.static for service in services if service.static is not None}
     plain = {"cache-control": "no-cache"}
+    pages = {page.path: None for service in services for page in service.pages}
 
     async def get_manifest(request: Request) -> Response:
         return Response(document, media_type="application/json", headers=plain)
@@ -185,4 +199,5 @@ def routes(services: Sequence[Service[Any]], city: Mapping[str, Any], *, web_dir
         GuardedRoute("/assets/{file:path}", asset, permission="public"),
         GuardedRoute("/favicon.svg", icon, permission="public"),
         *(GuardedRoute(path, index, permission="public") for path in PAGES),
+        *(GuardedRoute(path + below, index, permission="public") for path in pages for below in ("", "/{rest:path}")),
     ]

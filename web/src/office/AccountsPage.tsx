@@ -4,8 +4,8 @@ import { age } from "../format";
 import { t, text } from "../i18n";
 import type { Text } from "../types";
 import { useLoaded } from "./data";
-import { WantsFactor, type PageProps } from "./Office";
-import { Chip, DataTable, FormDialog, Secret, Section, Waiting } from "./parts";
+import type { PageProps } from "./Office";
+import { Chip, DataTable, FormDialog, Secret, Section, Waiting, WantsFactor } from "./parts";
 
 interface Account {
   name: string;

@@ -4,8 +4,8 @@ import { age, dateTime } from "../format";
 import { t } from "../i18n";
 import { RoleBoxes, roleTitle, type Role } from "./AccountsPage";
 import { useLoaded } from "./data";
-import { WantsFactor, type PageProps } from "./Office";
-import { Chip, DataTable, FormDialog, Secret, Section, Waiting } from "./parts";
+import type { PageProps } from "./Office";
+import { Chip, DataTable, FormDialog, Secret, Section, Waiting, WantsFactor } from "./parts";
 
 interface Client {
   id: string;

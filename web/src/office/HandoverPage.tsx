@@ -2,10 +2,11 @@ import { useState, type JSX } from "react";
 import { api } from "../api";
 import { dateTime, exact, instantOf } from "../format";
 import { hasMessage, t, text } from "../i18n";
+import type { Room } from "../types";
 import { Field } from "../ui/Field";
 import { useLoaded } from "./data";
-import { WantsFactor, type PageProps, type Room } from "./Office";
-import { Chip, Choice, DataTable, FormDialog, Pager, ReadDialog, Section, Waiting } from "./parts";
+import type { PageProps } from "./Office";
+import { Chip, Choice, DataTable, FormDialog, Pager, ReadDialog, Section, Waiting, WantsFactor } from "./parts";
 
 interface Request {
   id: string;

@@ -4,7 +4,7 @@ import { api, ended, session as sessions } from "../api";
 import { setZone } from "../format";
 import { t, text } from "../i18n";
 import { reason } from "../problems";
-import type { Session, Text } from "../types";
+import type { Mine, Room, Session, Text } from "../types";
 import { Icon } from "../ui/Icon";
 import { Menu } from "../ui/Menu";
 import { AccountPage } from "./AccountPage";
@@ -22,19 +22,6 @@ const PAGES = [
   { path: "/manage/jobs", icon: ListChecks, title: "jobs.title", needs: "jobs.read", page: JobsPage },
   { path: "/manage/handover", icon: Share2, title: "handover.title", needs: "handover.read", page: HandoverPage },
 ] as const;
-
-/** What policy lets somebody do, now and with a second factor, and in each room. */
-interface Mine {
-  actions: string[];
-  with_second_factor: string[];
-  rooms: Room[];
-}
-
-export interface Room {
-  name: string;
-  title: Text;
-  actions: string[];
-}
 
 /** What a page of the office is given: who is signed in, and what policy lets them do. */
 export interface PageProps {
@@ -115,9 +102,4 @@ export function Office({ session: given, signedOut }: { session: Session; signed
       </main>
     </div>
   );
-}
-
-/** Says that a second factor is wanting, and where to add one. */
-export function WantsFactor(): JSX.Element {
-  return <p className="notice">{t("office.wantsFactor")} <a className="link" href="/account">{t("office.addFactor")}</a></p>;
 }

@@ -222,3 +222,8 @@ export function Secret({ label, value, open = false }: { label: string; value: s
 export function Chip({ tone, children }: { tone?: "good" | "warn" | "bad" | undefined; children: ReactNode }): JSX.Element {
   return <span className="chip" data-tone={tone}>{children}</span>;
 }
+
+/** Says that a second factor is wanting, and where to add one. */
+export function WantsFactor(): JSX.Element {
+  return <p className="notice">{t("office.wantsFactor")} <a className="link" href="/account">{t("office.addFactor")}</a></p>;
+}

@@ -10,16 +10,17 @@ import { SignIn, type DemoAccount, type Ways } from "./SignIn";
 const load = () => import("./Screen");
 const Screen = lazy(async () => ({ default: (await load()).Screen }));
 const Office = lazy(async () => ({ default: (await import("../office/Office")).Office }));
+const RoomPage = lazy(async () => ({ default: (await import("./RoomPage")).RoomPage }));
 const Setup = lazy(async () => ({ default: (await import("../office/Setup")).Setup }));
 
 type Stage =
   | { at: "loading" }
   | { at: "signIn"; demo: DemoAccount[]; ways: Ways }
   | { at: "failed"; reason: string }
-  | { at: "office"; session: Session }
+  | { at: "office" | "page"; session: Session }
   | { at: "ready"; session: Session; model: Model };
 
-/** The page that the address asks for: the map, the office behind it, or the set-up that a link leads to. */
+/** The page that the address asks for: the map, the office behind it, a service's page, or the set-up that a link leads to. */
 export function App(): JSX.Element {
   const language = useLanguage();
   if (location.pathname !== "/setup") return <Signed />;
@@ -35,7 +36,7 @@ function Signed(): JSX.Element {
     try {
       const session = await sessions.get();
       if (location.pathname !== "/") {
-        setStage({ at: "office", session });
+        setStage({ at: /^\/(account|manage)(\/|$)/.test(location.pathname) ? "office" : "page", session });
         return;
       }
       void load();
@@ -66,6 +67,11 @@ function Signed(): JSX.Element {
       {stage.at === "office" && (
         <Suspense fallback={<Loading />}>
           <Office session={stage.session} signedOut={() => void enter()} />
+        </Suspense>
+      )}
+      {stage.at === "page" && (
+        <Suspense fallback={<Loading />}>
+          <RoomPage session={stage.session} signedOut={() => void enter()} />
         </Suspense>
       )}
       {stage.at === "ready" && (
