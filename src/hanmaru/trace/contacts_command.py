@@ -1,0 +1,114 @@
+"""``hanmaru trace contacts``: who had contact with index cases, from a file of visits."""
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# PyArrow brings no types.
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from hanmaru.trace import tables
+from hanmaru.trace.domain import Ints, TraceError, Visits
+from hanmaru.trace.engine import exposure
+from hanmaru.trace.engine.plane import Plane
+
+COLUMNS = {
+    "subject": tables.TEXT,
+    "start": tables.WHEN,
+    "end": tables.WHEN,
+    "lat": tables.LAT,
+    "lon": tables.LON,
+    "radius_m": tables.MAYBE_METRES,
+    "place_id": tables.MAYBE_TEXT,
+}
+RADIUS_M = 50.0
+"""The error of positions of which the file does not say it."""
+
+
+def run(source: Path, index: Sequence[str], out: str, as_json: bool) -> None:
+    """Write the contacts of index subjects to ``out``. Raises TraceError for what the user can correct."""
+    began = time.perf_counter()
+    visits, subjects, plane, warnings = read(source)
+    wanted = _positions(_listed(index), subjects, source)
+    pairs, _ = exposure.contacts(visits, wanted)
+    lon, lat = plane.lonlat(pairs.x_m, pairs.y_m)
+    tables.write(
+        out,
+        {
+            "index": [subjects[i] for i in pairs.index.tolist()],
+            "subject": [subjects[i] for i in pairs.subject.tolist()],
+            "probability": np.round(pairs.probability, 6),
+            "minutes": np.round(pairs.minutes, 1),
+            "start": tables.times(pairs.start_s),
+            "end": tables.times(pairs.end_s),
+            "lat": np.round(lat, 6),
+            "lon": np.round(lon, 6),
+            "rank": pairs.rank,
+        },
+    )
+    expected = float(pairs.probability.sum())
+    seconds = time.perf_counter() - began
+    summary = {
+        "visits": len(visits),
+        "subjects": len(subjects),
+        "index": len(wanted),
+        "pairs": len(pairs),
+        "expected_contacts": round(expected, 1),
+        "seconds": round(seconds, 3),
+        "warnings": warnings,
+    }
+    tables.tell(
+        out,
+        json.dumps(summary)
+        if as_json
+        else f"{len(pairs):,} people ranked for {len(wanted):,} cases among {len(subjects):,}, "
+        f"some {expected:,.0f} of them contacts, in {seconds:.1f} s" + "".join(f"\nnote: {w}" for w in warnings),
+    )
+
+
+def read(source: Path) -> tuple[Visits, list[str], Plane, list[str]]:
+    """Return the visits of a file, sorted, its subjects in their order, the plane, and what is worth saying of it."""
+    table = tables.read(source, COLUMNS)
+    start, end = tables.seconds(table, "start"), tables.seconds(table, "end")
+    if (wrong := np.flatnonzero(end < start)).size:
+        first = int(wrong[0]) + (1 if source.suffix == ".parquet" else 2)
+        raise TraceError(f"{source.name}, row {first}, column end: the visit ends before it starts")
+    subjects, (subject,) = tables.encode(table["subject"])
+    _, (place,) = tables.encode(table["place_id"])
+    lon, lat, radius = (tables.floats(table, name) for name in ("lon", "lat", "radius_m"))
+    warnings: list[str] = []
+    if unknown := int(np.isnan(radius).sum()):
+        warnings.append(f"{unknown} visits without radius_m are taken to be right to {RADIUS_M:g} m")
+    plane = Plane.about(lon, lat)
+    x, y = plane.xy(lon, lat)
+    order = np.lexsort((end, start, subject))
+    radius = np.where(np.isnan(radius), RADIUS_M, radius)
+    visits = Visits(subject[order], start[order], end[order], x[order], y[order], radius[order], place[order])
+    return visits, subjects, plane, warnings
+
+
+def _listed(index: Sequence[str]) -> list[str]:
+    """Return the subjects that options name, each an id or, after ``@``, a file of ids, one a line."""
+    out: list[str] = []
+    for one in index:
+        if not one.startswith("@"):
+            out.append(one)
+            continue
+        try:
+            lines = Path(one[1:]).read_text("utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise TraceError(f"the list of index subjects {one[1:]} cannot be read: {error}") from None
+        out += [line.strip() for line in lines if line.strip()]
+    if not out:
+        raise TraceError("no index subject is named; say --index ID, or --index @FILE with an id a line")
+    return list(dict.fromkeys(out))
+
+
+def _positions(index: list[str], subjects: list[str], source: Path) -> Ints:
+    at = {subject: i for i, subject in enumerate(subjects)}
+    if unknown := [one for one in index if one not in at]:
+        more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+        raise TraceError(f"{source.name} has no visits of {', '.join(unknown[:3])}{more}; check --index")
+    return np.array([at[one] for one in index], np.int64)
