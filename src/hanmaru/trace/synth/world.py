@@ -1,0 +1,118 @@
+"""A stretch of the simulated city's life with known truth: some of its people for some days, as phones see it."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from hanmaru.city import days as city_days
+from hanmaru.city import places as place
+from hanmaru.city.build import City
+from hanmaru.city.days import Days
+from hanmaru.city.noise import Bools, Ints
+from hanmaru.city.plane import nearest, tree
+from hanmaru.trace.synth import cells, paths, phones, spots
+from hanmaru.trace.synth.cells import Network
+from hanmaru.trace.synth.paths import Ways
+from hanmaru.trace.synth.phones import Phones
+from hanmaru.trace.synth.spots import Spots
+
+NEIGHBOURS = 0.6
+"""The share of a sample that lives in one neighbourhood; the others work or learn together with them."""
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """``people`` are indices into the city's population, ascending; ``seed`` is that of what is recorded about them
+    (where people go is the city's own). Parts are made when first asked for.
+    """
+
+    city: City
+    people: Ints
+    first_day: date
+    n_days: int
+    seed: int
+    layout: str
+
+    def midnight(self, day: int) -> int:
+        """Return when a day (0 the first) begins in the city's zone, Unix seconds."""
+        return midnight(self.city, self.first_day + timedelta(day))
+
+    @cached_property
+    def days(self) -> Days:
+        """Where everybody is."""
+        return city_days.make(self.city, self.first_day, self.n_days, self.people)
+
+    @property
+    def network(self) -> Network:
+        """The carriers' cells."""
+        return heard(self.city, self.layout)[0]
+
+    @property
+    def spots(self) -> Spots:
+        """What phones hear where."""
+        return heard(self.city, self.layout)[1]
+
+    @cached_property
+    def ways(self) -> Ways:
+        """The ways to wherever somebody goes."""
+        return paths.make(self.city, np.unique(self.city.places.node[self.days.place]))
+
+    @cached_property
+    def phones(self) -> Phones:
+        """Everybody's phones."""
+        return phones.make(self.city, self.seed)
+
+
+def midnight(city: City, day: date) -> int:
+    """Return when a day begins in the city's zone, Unix seconds."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=city.profile.tz).timestamp())
+
+
+@lru_cache(maxsize=4)
+def heard(city: City, layout: str) -> tuple[Network, Spots]:
+    """Return a layout's cells and what phones hear of them, made once."""
+    network = cells.make(city, layout)
+    return network, spots.make(city, network)
+
+
+def sample(city: City, people: int) -> Ints:
+    """Return about so many people of the city, ascending, never part of a household.
+
+    People drawn at random would hardly ever meet: with 1 % of the city, 1 % of everybody's contacts. So a sample is
+    dense: 60 % are one neighbourhood (all homes nearest to a point of the most populous district, which keeps whole
+    blocks of flats and most of the schools and shops around), the rest those who work or learn where most of these
+    do, with their households.
+    """
+    p, places = city.population, city.places
+    if people >= len(p):
+        return np.arange(len(p))
+    size = np.bincount(p.household)
+    first = np.append(0, np.cumsum(size))
+    homes = places.of(place.APARTMENT, place.HOUSE)
+    busiest = int(np.bincount(p.district).argmax())
+    inside = homes[places.district[homes] == busiest]
+    middle = places.xy[inside[nearest(tree(places.xy[inside]), places.xy[inside].mean(axis=0)[None, :])[0]]]
+    metres = np.hypot(*(places.xy[p.household_home] - middle).T)
+    near = np.argsort(metres, kind="stable")
+    taken = np.zeros(len(size), np.bool_)
+    taken[near[: np.searchsorted(np.cumsum(size[near]), people * NEIGHBOURS) + 1]] = True
+    works = p.work[taken[p.household]]
+    works = works[works >= 0]
+    works = works[places.kind[works] != place.ELSEWHERE]
+    counts = np.bincount(works, minlength=len(places.kind))
+    # Where many of the neighbourhood are for the size of the place, so that whole units come in.
+    staff = np.bincount(p.work[p.work >= 0], minlength=len(places.kind))
+    share = counts / np.maximum(staff, 1) * (counts > 1)
+    total = int(size[taken].sum())
+    for where in np.argsort(-share * np.sqrt(counts), kind="stable").tolist():
+        if total >= people or share[where] == 0:
+            break
+        new = np.unique(p.household[p.work == where])
+        new = new[~taken[new]]
+        fits = new[: int(np.searchsorted(np.cumsum(size[new]), people - total, side="right"))]
+        taken[fits] = True
+        total += int(size[fits].sum())
+    households = np.flatnonzero(taken)
+    return np.concatenate([np.arange(first[h], first[h + 1]) for h in households])
