@@ -1,0 +1,385 @@
+"""Stays: where a subject was, from when to when, out of positions with error.
+
+A subject either stays at one place or moves. `find` takes the likeliest sequence of both (a Viterbi path over "at the
+place reached at point i", for every i, and "under way"), keeping only the few best hypotheses; then it places each
+departure and arrival between the points by the speed of travel. Costs are negative log likelihoods in nats.
+"""
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportMissingParameterType=false, reportUntypedFunctionDecorator=false
+# Numba brings no types; the kernels' arrays are described where they are made.
+
+from dataclasses import astuple, dataclass
+from math import hypot, log, sqrt
+
+import numba
+import numpy as np
+
+from hanmaru.trace.domain import Floats, Ints, Points, Stays
+
+R68 = 1.5096
+"""Radius that holds 68 % of a round Gaussian error, in standard deviations per axis: sqrt(-2 ln 0.32)."""
+R40 = 1.0108
+"""The radius that holds 40 % of it: sqrt(-2 ln 0.6)."""
+HYPOTHESES = 6
+ATOM_S = 30
+SAMPLE = 512
+NEVER = 1e300
+START, END, X, Y, VARIANCE, FIRST, LAST, ATOMS, BEFORE, AFTER, APART, PAUSE, MISFIT, SIGMA, WIDTH = range(15)
+"""Columns of what the kernel finds: see `_write`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How people stay and move; defaults fitted on simulated agents of other seeds than those that are scored.
+
+    ``stay_s`` and ``move_s`` are mean durations, ``speed_mps`` the door-to-door speed of trips, ``outlier`` the cost in
+    nats of a position that has nothing to do with where the subject is, ``extent_m`` how far people stray within a
+    place, per axis.
+    """
+
+    stay_s: float = 11000.0
+    move_s: float = 1700.0
+    speed_mps: float = 4.7
+    outlier: float = 12.0
+    extent_m: float = 20.0
+
+
+def find(points: Points, *, min_minutes: float = 15.0, habits: Habits | None = None) -> Stays:
+    """Return the stays of at least ``min_minutes`` in n points, sorted by subject, time.
+
+    A ``radius_m`` of NaN is an unknown one and is estimated; known ones are taken up to a common factor per subject,
+    which is estimated too. ``radius_m`` of a stay holds 68 % of the error of its centre. Subjects do not influence
+    each other.
+    """
+    heads = np.flatnonzero(np.r_[True, points.subject[1:] != points.subject[:-1]][: len(points)])
+    bounds = np.r_[heads, len(points)].astype(np.int64)
+    shortest_s = max(60.0 * min_minutes, 1.0)
+    tails = bounds[1:] - 1
+    room = np.minimum(np.diff(bounds), (points.time_s[tails] - points.time_s[heads]) / shortest_s + 1).astype(np.int64)
+    rows = np.r_[0, np.cumsum(room)].astype(np.int64)
+    found = np.empty((rows[-1], WIDTH))
+    counts = np.zeros(len(heads), np.int64)
+    _find(
+        bounds,
+        points.time_s,
+        points.x_m,
+        points.y_m,
+        points.radius_m,
+        astuple(habits or Habits()),
+        shortest_s,
+        rows,
+        found,
+        counts,
+    )
+    taken = np.arange(rows[-1]) - np.repeat(rows[:-1], room) < np.repeat(counts, room)
+    kept = found[taken]
+    return Stays(
+        subject=np.repeat(points.subject[heads], counts),
+        start_s=np.rint(kept[:, START]).astype(np.int64),
+        end_s=np.rint(kept[:, END]).astype(np.int64),
+        x_m=kept[:, X].copy(),
+        y_m=kept[:, Y].copy(),
+        radius_m=R68 * np.sqrt(kept[:, VARIANCE]),
+        confidence=confidence(kept),
+        first=kept[:, FIRST].astype(np.int64),
+        last=kept[:, LAST].astype(np.int64),
+    )
+
+
+def features(kept: Floats) -> Floats:
+    """Return what a stay's confidence rests on, (s, f), from what the kernel found, (s, WIDTH)."""
+    long_s = np.maximum(kept[:, END] - kept[:, START], 1.0)
+    vague = (kept[:, BEFORE] + kept[:, AFTER]) / long_s
+    return np.column_stack(
+        [
+            np.ones(len(kept)),
+            np.log(long_s / 900.0),
+            np.log(kept[:, ATOMS]),
+            np.log1p(vague),
+            np.log1p(kept[:, APART]),
+            kept[:, PAUSE] / long_s,
+            np.log(kept[:, MISFIT] + 0.1),
+            np.log(kept[:, SIGMA] / 100.0),
+        ]
+    )
+
+
+WEIGHTS = np.zeros(8)
+
+
+def confidence(kept: Floats) -> Floats:
+    """Return the probability that a true stay overlaps each found one by half of their union, (s,)."""
+    return 1.0 / (1.0 + np.exp(-features(kept) @ WEIGHTS))
+
+
+@numba.njit(cache=True, nogil=True)
+def _log1p(x):
+    """log(1 + x), by Padé's approximant where that is within 1 %."""
+    return x * (6.0 + x) / (6.0 + 4.0 * x) if x < 1.0 else log(1.0 + x)
+
+
+@numba.njit(cache=True, nogil=True)
+def _thin(t, x, y, radius, ax, ay, var, at, until):
+    """Merge points within half a minute into atoms; their errors are partly the same. Return how many atoms."""
+    m = -1
+    count = 0
+    for i in range(len(t)):
+        if m >= 0 and t[i] - t[at[m]] < ATOM_S:
+            count += 1
+            ax[m] += (x[i] - ax[m]) / count
+            ay[m] += (y[i] - ay[m]) / count
+            var[m] += (radius[i] - var[m]) / count
+        else:
+            if m >= 0:
+                var[m] = var[m] * var[m] / sqrt(count)
+            m += 1
+            count = 1
+            at[m] = i
+            ax[m], ay[m], var[m] = x[i], y[i], radius[i]
+        until[m] = i
+    if m >= 0:
+        var[m] = var[m] * var[m] / sqrt(count)
+    return m + 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _scale(m, t, ax, ay, var, at, known):
+    """Return the variance of a unit of ``var``, from the differences of successive atoms (people mostly stay)."""
+    ratios = np.empty(SAMPLE)
+    n = 0
+    still = 0
+    step = max(1, (m - 1) // SAMPLE)
+    for i in range(0, m - 1, step):
+        if n + still >= SAMPLE:
+            break
+        if t[at[i + 1]] - t[at[i]] > 1800:
+            continue
+        dx, dy = ax[i + 1] - ax[i], ay[i + 1] - ay[i]
+        d2 = dx * dx + dy * dy
+        if d2 == 0.0:
+            still += 1
+        else:
+            ratios[n] = d2 / (var[i] + var[i + 1])
+            n += 1
+    cells = still > 0.15 * (n + still)
+    if known and cells:
+        return 2.0
+    if n < 10:
+        return 1.0 if known else 900.0
+    share = 0.25 if cells else 0.4
+    q = np.partition(ratios[:n], int(share * n))[int(share * n)]
+    if cells:
+        return 0.25 * q
+    scale = q / (R40 * R40)
+    return min(max(scale, 0.25), 6.0) if known else scale
+
+
+@numba.njit(cache=True, nogil=True)
+def _segment(m, t, ax, ay, var, at, until, habits, came, moved):
+    """Find the likeliest sequence of stays: of atoms came[q] to moved[q], both included, from the row it returns."""
+    stay_s, move_s, speed, outlier, _ = habits
+    cost = np.empty(HYPOTHESES)
+    cx = np.empty(HYPOTHESES)
+    cy = np.empty(HYPOTHESES)
+    v = np.empty(HYPOTHESES)
+    start = np.empty(HYPOTHESES, np.int64)
+    k = 1
+    cost[0], cx[0], cy[0], v[0], start[0] = 0.0, ax[0], ay[0], var[0], 0
+    moving = 1.0
+    came[0], moved[0] = -2, -2
+    log_stay, log_move = log(stay_s), log(move_s)
+    for i in range(1, m):
+        dt = max(1.0, float(t[at[i]] - t[until[i - 1]]))
+        log_dt = log(dt)
+        go_on = _log1p(dt / stay_s)
+        leave = go_on + log_stay - log_dt
+        keep_moving = _log1p(dt / move_s)
+        arrive = keep_moving + log_move - log_dt
+        s2 = var[i]
+        log_s2 = log(s2)
+        reach = speed * dt
+        reach *= reach
+        dx, dy = ax[i] - ax[i - 1], ay[i] - ay[i - 1]
+        spread = s2 + var[i - 1] + reach
+        step = 1.5 * log(spread + dx * dx + dy * dy) - 0.5 * log(spread)
+        on, on_from = moving + keep_moving + step, -1
+        new, new_from = moving + arrive + step, -1
+        least = log(s2 + reach)
+        best = NEVER
+        for j in range(k):
+            dx, dy = ax[i] - cx[j], ay[i] - cy[j]
+            d2 = dx * dx + dy * dy
+            base = cost[j] + leave
+            if base + least < on or base + least < new:
+                spread = s2 + v[j] + reach
+                step = 1.5 * log(spread + d2) - 0.5 * log(spread)
+                if base + step < on:
+                    on, on_from = base + step, start[j]
+                if base + step < new:
+                    new, new_from = base + step, start[j]
+            total = s2 + v[j]
+            misfit = 0.5 * d2 / total
+            if misfit < outlier:
+                gain = v[j] / total
+                cost[j] += log_s2 + _log1p(v[j] / s2) + misfit + go_on
+                cx[j] += gain * dx
+                cy[j] += gain * dy
+                v[j] -= gain * v[j]
+            else:
+                cost[j] += log_s2 + outlier + go_on
+            if cost[j] < best:
+                best = cost[j]
+        came[i], moved[i], moving = new_from, on_from, on
+        best = min(best, on, new)
+        keep = 0
+        for j in range(k):
+            if cost[j] < best + 15.0:
+                if keep != j:
+                    cost[keep], cx[keep], cy[keep], v[keep], start[keep] = cost[j], cx[j], cy[j], v[j], start[j]
+                keep += 1
+        k = keep
+        if k == HYPOTHESES:  # the worst of the older ones goes; the newest have not yet had time to win
+            worst = 0
+            for j in range(1, HYPOTHESES - 3):
+                if cost[j] > cost[worst]:
+                    worst = j
+            for j in range(worst, k - 1):
+                cost[j], cx[j], cy[j], v[j], start[j] = cost[j + 1], cx[j + 1], cy[j + 1], v[j + 1], start[j + 1]
+            k -= 1
+        cost[k], cx[k], cy[k], v[k], start[k] = new, ax[i], ay[i], s2, i
+        k += 1
+    last = -1
+    lowest = moving
+    for j in range(k):
+        if cost[j] < lowest:
+            lowest, last = cost[j], start[j]
+    i, row = m - 1, m
+    while i >= 0:
+        before = came[last] if last >= 0 else moved[i]
+        if last >= 0:
+            row -= 1  # row >= last: what is still to be read lies below
+            came[row], moved[row] = last, i
+            i = last
+        i -= 1
+        last = before
+    return row
+
+
+@numba.njit(cache=True, nogil=True)
+def _centre(first, last, ax, ay, var, outlier):
+    """Return the robust mean of atoms first to last: x, y, its variance, and the mean squared misfit."""
+    cx, cy, weight = np.median(ax[first : last + 1]), np.median(ay[first : last + 1]), 0.0
+    misfit = 0.0
+    for _ in range(2):
+        sx = sy = weight = misfit = 0.0
+        for i in range(first, last + 1):
+            dx, dy = ax[i] - cx, ay[i] - cy
+            z = 0.5 * (dx * dx + dy * dy) / var[i]
+            w = 1.0 / var[i] if z < 4.0 else 4.0 / (z * var[i])
+            sx += w * dx
+            sy += w * dy
+            weight += w
+            misfit += min(z, outlier)
+        cx += sx / weight
+        cy += sy / weight
+    return cx, cy, 1.0 / weight, misfit / (last + 1 - first)
+
+
+@numba.njit(cache=True, nogil=True)
+def _trip(lo, hi, x0, y0, x1, y1, first, last, t, ax, ay, var, at, until):
+    """Return when a trip between two places began and ended, within lo and hi: atoms first to last are under way.
+
+    Position along the straight line grows evenly with time; how fast is fitted to the atoms, weighed against what a
+    trip of that length usually takes: on foot below a kilometre, else by vehicle.
+    """
+    dx, dy = x1 - x0, y1 - y0
+    length = max(hypot(dx, dy), 1.0)
+    usual = length if length < 1000.0 else 1000.0 + (length - 1000.0) / 6.0
+    if last < first:
+        usual = min(usual, hi - lo)
+        return 0.5 * (lo + hi - usual), 0.5 * (lo + hi + usual)
+    n = last + 1 - first
+    mean_u = mean_t = 0.0
+    for i in range(first, last + 1):
+        u = min(max(((ax[i] - x0) * dx + (ay[i] - y0) * dy) / (length * length), 0.0), 1.0)
+        mean_u += u / n
+        mean_t += 0.5 * (t[at[i]] + t[until[i]]) / n
+    uu = tu = 0.0
+    for i in range(first, last + 1):
+        u = min(max(((ax[i] - x0) * dx + (ay[i] - y0) * dy) / (length * length), 0.0), 1.0) - mean_u
+        uu += u * u
+        tu += u * (0.5 * (t[at[i]] + t[until[i]]) - mean_t)
+    lasted = (tu + 0.1 * usual) / (uu + 0.1)
+    began = mean_t - lasted * mean_u
+    began = min(max(began, lo), float(t[at[first]]))
+    return began, max(min(began + lasted, hi), float(t[until[last]]))
+
+
+@numba.njit(cache=True, nogil=True)
+def _subject(t, x, y, radius, habits, shortest_s, offset, found):
+    """Find the stays of one subject; write the long ones to found, return how many."""
+    outlier, extent = habits[3], habits[4]
+    n = len(t)
+    total, told = 0.0, 0
+    for i in range(n):
+        if radius[i] == radius[i]:
+            total += radius[i]
+            told += 1
+    usual = total / told / R68 if told else 1.0
+    sigma = np.empty(n)
+    for i in range(n):
+        sigma[i] = max(radius[i] / R68, 1.0) if radius[i] == radius[i] else usual
+    ax, ay, var = np.empty(n), np.empty(n), np.empty(n)
+    at, until, came, moved = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
+    m = _thin(t, x, y, sigma, ax, ay, var, at, until)
+    scale = _scale(m, t, ax, ay, var, at, told > 0)
+    for i in range(m):
+        var[i] = var[i] * scale + extent * extent
+    row = _segment(m, t, ax, ay, var, at, until, habits, came, moved)
+    count = 0
+    began = float(t[0])
+    pcx = pcy = pv = 0.0
+    nx = ny = nv = nfit = 0.0
+    for q in range(row, m):
+        first, last = came[q], moved[q]
+        if q == row:
+            cx, cy, v, fit = _centre(first, last, ax, ay, var, outlier)
+            began = float(t[at[first]])
+        else:
+            cx, cy, v, fit = nx, ny, nv, nfit
+        before = float(t[at[first]] - t[until[first - 1]]) if first > 0 else 0.0
+        after = float(t[at[last + 1]] - t[until[last]]) if last + 1 < m else 0.0
+        ended = float(t[until[last]])
+        apart = NEVER
+        if q > row:
+            apart = hypot(cx - pcx, cy - pcy) / sqrt(v + pv)
+        next_began = ended
+        if q + 1 < m:
+            nx, ny, nv, nfit = _centre(came[q + 1], moved[q + 1], ax, ay, var, outlier)
+            apart = min(apart, hypot(cx - nx, cy - ny) / sqrt(v + nv))
+            ended, next_began = _trip(
+                ended, float(t[at[came[q + 1]]]), cx, cy, nx, ny, last + 1, came[q + 1] - 1, t, ax, ay, var, at, until
+            )
+        if ended - began >= shortest_s and count < len(found):
+            pause = 0.0
+            spread = 0.0
+            for i in range(first, last + 1):
+                spread += sqrt(var[i])
+                if i > first:
+                    pause = max(pause, float(t[at[i]] - t[until[i - 1]]))
+            out = found[count]
+            out[START], out[END], out[X], out[Y], out[VARIANCE] = began, ended, cx, cy, v
+            out[FIRST], out[LAST] = offset + at[first], offset + until[last] + 1
+            out[ATOMS], out[BEFORE], out[AFTER], out[APART] = last + 1 - first, before, after, min(apart, 1e3)
+            out[PAUSE], out[MISFIT], out[SIGMA] = pause, fit, spread / (last + 1 - first)
+            count += 1
+        pcx, pcy, pv = cx, cy, v
+        began = next_began
+    return count
+
+
+@numba.njit(cache=True, parallel=True, nogil=True)
+def _find(bounds, t, x, y, radius, habits, shortest_s, rows, found, counts):
+    for s in numba.prange(len(bounds) - 1):
+        a, b = bounds[s], bounds[s + 1]
+        counts[s] = _subject(t[a:b], x[a:b], y[a:b], radius[a:b], habits, shortest_s, a, found[rows[s] : rows[s + 1]])
