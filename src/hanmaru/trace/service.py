@@ -1,10 +1,13 @@
 """The room's manifest."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hanmaru.hub.client import HubClient
-from hanmaru.platform.services import Page, Service
+from hanmaru.platform.services import Page, Service, Task, Text
+from hanmaru.trace.api import routes
+from hanmaru.trace.cases.work import WORKFLOWS, inbox, sweep
 
 if TYPE_CHECKING:
     import typer
@@ -24,9 +27,38 @@ PAGES = (
     Page("hotspots", {"en": "Hotspots", "ko": "위험 장소"}, "/trace/hotspots", "page.js", "read"),
 )
 
+PERMISSIONS: Mapping[str, Text] = {
+    "trace.requests": {"en": "See lawful requests", "ko": "정보 제공 요청 조회"},
+    "trace.read": {"en": "See cases", "ko": "사례 조회"},
+    "trace.investigate": {"en": "Investigate cases", "ko": "역학조사"},
+    "trace.approve.location": {"en": "Approve requests for locations", "ko": "위치정보 요청 승인"},
+    "trace.approve.card": {"en": "Approve requests for card payments", "ko": "카드 내역 요청 승인"},
+    "trace.approve.health": {"en": "Approve requests for the national agency", "ko": "질병관리청 승인"},
+    "trace.answer": {"en": "Answer requests", "ko": "요청 자료 제출"},
+    "trace.destroy": {"en": "Destroy cases", "ko": "사례 파기"},
+}
+
+ROLES: Mapping[str, Text] = {
+    "investigator": {"en": "Epidemiological investigator", "ko": "역학조사관"},
+    "health-approver": {"en": "National agency, approves", "ko": "질병관리청 승인자"},
+    "health-director": {"en": "Director of disease control", "ko": "방역관"},
+    "police-approver": {"en": "Police, approves locations", "ko": "경찰 승인자 (위치정보)"},
+    "card-approver": {"en": "Card association, approves", "ko": "여신금융협회 승인자"},
+    "telecom-provider": {"en": "Telecommunication carrier (machine)", "ko": "이동통신사 (기계)"},
+    "card-provider": {"en": "Card company (machine)", "ko": "카드사 (기계)"},
+    "venue-provider": {"en": "Check-in register (machine)", "ko": "출입명부 (기계)"},
+    "camera-provider": {"en": "Camera centre (machine)", "ko": "CCTV 관제센터 (기계)"},
+}
+
 service: Service[HubClient] = Service(
     name="trace",
     title={"en": "Epidemiological investigation", "ko": "역학조사"},
+    routes=routes,
+    tasks=[Task("inbox", inbox), Task("sweep", sweep)],
+    workflows=WORKFLOWS,
+    permissions=PERMISSIONS,
+    roles=ROLES,
+    policies=Path(__file__).with_name("policies"),
     commands=commands,
     pages=PAGES,
     static=Path(__file__).parents[1] / "web" / "services" / "trace",

@@ -1,0 +1,150 @@
+"""What an investigation found, in the vault under a key of its own, and what people decided of the contacts in it.
+
+Results are one JSON file. Decisions lie with the case, by the contact's subject, so that a further run loses none. When
+the data of a request is destroyed, its rows leave the results, which get a new key: the old one opens nothing then.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, cast
+
+import msgspec
+
+from hanmaru.platform.problems import not_found
+from hanmaru.platform.vault import Desk
+from hanmaru.trace.cases.book import CaseRow
+from hanmaru.trace.cases.records import CONTACT, DECISION, Verdict
+from hanmaru.trace.cases.room import Room, instant, now
+
+RESULTS = "results"
+PURPOSE = "results of an investigation"
+Results = dict[str, Any]
+
+
+async def keep(room: Room, case: str, results: Results, what: str = "investigated") -> None:
+    """Keep results in the place of those that are there."""
+    desk = room.own_desk(PURPOSE)
+    for contact in results.get("contacts", ()):
+        contact["id"] = contact_id(contact["subject"])
+    subject = await desk.open_subject(RESULTS)
+    await desk.put_blob(subject, RESULTS, RESULTS, _parts(msgspec.json.encode(results)))
+    await asyncio.to_thread(room.book.found, case, subject, now(), what)
+    await destroy_doomed(room, "newer results took their place")
+    await count(room, case, desk)
+
+
+async def read(room: Room, row: CaseRow, desk: Desk) -> Results | None:
+    """Return a case's results without what was decided of them, None where there are none."""
+    if row.results is None or (parts := await desk.get_blob(row.results, RESULTS, RESULTS)) is None:
+        return None
+    body = b"".join([part async for part in parts])
+    return await asyncio.to_thread(msgspec.json.decode, body)
+
+
+async def decided(room: Room, row: CaseRow, desk: Desk) -> Results:
+    """Return a case's results with each contact's ``decision``, and the contacts that somebody named.
+
+    Raises Problem 404 before anything was investigated.
+    """
+    results = await read(room, row, desk)
+    if results is None:
+        raise not_found("This case has no results yet; investigate it first.")
+    decisions = {one["subject"]: one for one in await documents(desk, row.id, DECISION)}
+    for contact in results.get("contacts", ()):
+        contact["decision"] = decisions.get(contact["subject"])
+    return results
+
+
+async def decide(room: Room, row: CaseRow, desk: Desk, id: str, verdict: Verdict) -> dict[str, Any]:
+    """Keep what somebody decides of a contact; raises Problem 404 for a contact that is not there."""
+    results = await read(room, row, desk)
+    found = [contact["subject"] for contact in (results or {}).get("contacts", ()) if contact["id"] == id]
+    named = await desk.get(row.id, CONTACT, id)
+    if not found and named is None:
+        raise not_found("This case has no such contact.")
+    decision = {
+        "subject": found[0] if found else id,
+        "verdict": verdict.verdict,
+        "reason": verdict.reason,
+        "by": desk.caller.name,
+        "at": instant(now()).isoformat(timespec="seconds"),
+    }
+    await desk.put(row.id, DECISION, id, decision)
+    await count(room, row.id, desk)
+    return decision
+
+
+async def documents(desk: Desk, subject: str, kind: str) -> list[dict[str, Any]]:
+    """Return all of a subject's documents of a kind, in the order of their ids."""
+    ids = await desk.list(subject, kind)
+    found: list[dict[str, Any]] = []
+    for first in range(0, len(ids), 1_000):
+        page = await desk.get_many([(subject, kind, id) for id in ids[first : first + 1_000]])
+        found += [document for document in page if document is not None]
+    return found
+
+
+async def forget(room: Room, case: str, request: str) -> None:
+    """Take the rows of a request out of a case's results, which then have a new key."""
+    row = await asyncio.to_thread(room.book.case, case)
+    results = await read(room, row, room.own_desk(PURPOSE))
+    if results is not None and (stripped := without(results, request)) is not None:
+        await keep(room, case, stripped, "results.stripped")
+
+
+def without(results: Results, request: str) -> Results | None:
+    """Return results without the evidence rows of a request, None when they have none.
+
+    What was concluded stays: stays, moves, contacts and hotspots, without naming those rows any more.
+    """
+    evidence: Sequence[dict[str, Any]] = results.get("evidence", ())
+    gone = {row["id"] for row in evidence if row.get("request") == request}
+    if not gone:
+        return None
+
+    def cleaned(value: Any) -> Any:
+        if isinstance(value, list):
+            items = cast("list[Any]", value)
+            return [cleaned(item) for item in items if not (isinstance(item, str) and item in gone)]
+        if isinstance(value, dict):
+            return {name: cleaned(member) for name, member in cast("dict[str, Any]", value).items()}
+        return value
+
+    kept = [row for row in evidence if row["id"] not in gone]
+    return {**cleaned({name: part for name, part in results.items() if name != "evidence"}), "evidence": kept}
+
+
+async def count(room: Room, case: str, desk: Desk) -> None:
+    """Count a case's contacts for the board."""
+    row = await asyncio.to_thread(room.book.case, case)
+    results = await read(room, row, desk) or {}
+    found = {contact["id"] for contact in results.get("contacts", ())} | {*await desk.list(case, CONTACT)}
+    decisions = [
+        (id, one)
+        for id, one in zip(await desk.list(case, DECISION), await documents(desk, case, DECISION), strict=True)
+    ]
+    taken = {id for id, one in decisions if one["verdict"] == "accepted"} & found
+    open_ = found - {id for id, _ in decisions}
+    await asyncio.to_thread(
+        lambda: room.book.change_case(
+            case, "system:trace", now(), "", total=len(found), accepted=len(taken), undecided=len(open_)
+        )
+    )
+
+
+async def destroy_doomed(room: Room, reason: str) -> None:
+    """Destroy what is doomed in the book, and what an interruption left of it."""
+    for subject in await asyncio.to_thread(room.book.doomed):
+        await room.own_desk(PURPOSE).destroy(subject, reason)
+        await asyncio.to_thread(room.book.gone, subject)
+
+
+def contact_id(subject: str) -> str:
+    """Return the id of a contact that was found: the same in every run."""
+    return "c-" + hashlib.sha256(subject.encode()).hexdigest()[:16]
+
+
+async def _parts(body: bytes) -> AsyncIterator[bytes]:
+    for first in range(0, len(body), 2**20):
+        yield body[first : first + 2**20]

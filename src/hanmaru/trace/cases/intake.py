@@ -1,0 +1,216 @@
+"""Providers' answers: which rows are within what was approved, and their way into the vault. Refused rows are counted
+and never stored.
+"""
+
+# pyright: basic
+# (pyarrow has no types)
+
+import asyncio
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from hanmaru.platform.policy import Caller
+from hanmaru.platform.problems import Problem, invalid_request
+from hanmaru.platform.vault import lake
+from hanmaru.trace.cases.book import OPEN, AnswerRow, RequestRow
+from hanmaru.trace.cases.records import Area, Scope
+from hanmaru.trace.cases.requests import answerable, purpose_of, scope_of, tend, visible, wake
+from hanmaru.trace.cases.room import Room, now
+from hanmaru.trace.domain import TraceError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from hanmaru.trace.tables import Column
+
+DATA: Final = "answer"
+EARTH_M: Final = 6_371_008.8
+"""Mean radius of the Earth (IUGG)."""
+MOST_BYTES: Final = 256 * 2**20
+"""Largest answer."""
+
+WHERE: Final = {
+    "phone": ("cells", "cell_id"),
+    "cards": ("merchants", "merchant_id"),
+    "checkins": ("places", "place_id"),
+    "sightings": ("cameras", "camera_id"),
+}
+"""The reference table, in the room's folder ``reference``, that says where a row without a position was."""
+
+
+def columns(table: str) -> "Mapping[str, Column]":
+    """Return the columns of an evidence table, as ``docs/reference/trace-files.md`` has them."""
+    from hanmaru.trace import tables as t
+
+    text, number, when = t.MAYBE_TEXT, t.MAYBE_NUMBER, t.MAYBE_WHEN
+    place = {"lat": t.MAYBE_LAT, "lon": t.MAYBE_LON}
+    made: dict[str, dict[str, Column]] = {
+        "phone": {"subject": t.TEXT, "time": t.WHEN, "cell_id": text, **place, "accuracy_m": t.MAYBE_METRES},
+        "cards": {
+            "subject": t.TEXT, "time": t.WHEN, "merchant_id": t.TEXT, "amount_krw": number, "kind": t.TEXT,
+            "posted": when, "channel": text,
+        },
+        "checkins": {"subject": t.TEXT, "time": t.WHEN, "place_id": t.TEXT},
+        "gps": {"subject": t.TEXT, "time": t.WHEN, "lat": t.LAT, "lon": t.LON, "accuracy_m": t.MAYBE_METRES},
+        "sightings": {"camera_id": t.TEXT, "time": t.WHEN, "end": when, "certainty": text, "reviewer": text},
+    }  # fmt: skip
+    return made[table]
+
+
+async def take(
+    room: Room, caller: Caller, id: str, named: str, body: bytes, where: str = "", name: str = "the answer"
+) -> AnswerRow:
+    """Take a provider's answer for a kind of data (or its table's name) and return what came of it.
+
+    The same bytes again are the same answer. Raises Problem 400 for a table that cannot be read, 403 for a kind that
+    the caller does not answer, 404, 409 when the request takes no answers.
+    """
+    request = await visible(room, caller, id)
+    return await _take(
+        room, caller, request, _kind(room, request, answerable(room, caller, request), named), body, where, name
+    )
+
+
+async def take_dropped(room: Room, id: str, named: str, body: bytes, name: str) -> AnswerRow:
+    """Take an answer that a provider dropped as a file, as `take` does."""
+    from hanmaru.trace.cases.room import SYSTEM
+
+    request = await asyncio.to_thread(room.book.request, id)
+    return await _take(room, SYSTEM, request, _kind(room, request, request.kinds, named), body, "", name)
+
+
+async def _take(
+    room: Room, caller: Caller, request: RequestRow, kind: str, body: bytes, where: str, name: str
+) -> AnswerRow:
+    what, detail = f"request/{request.id}/answers", {"kind": kind}
+    if caller.kind != "system":
+        await room.require(caller, "trace.answer", what, [request.case], purpose_of(request.id), where, detail)
+    else:
+        await room.tell(caller.name, "trace.answer", what, [request.case], purpose_of(request.id), detail=detail)
+    if request.state not in OPEN or now() >= (request.expires or 0):
+        raise Problem(409, "Not in this state", f"The request is {request.state}; it takes no answers now.")
+    answer_id = hashlib.sha256(f"{kind}|".encode() + body).hexdigest()[:24]
+    if known := next((answer for answer in request.answers if answer.id == answer_id), None):
+        return known
+    scope = await scope_of(room, request)
+    kept, counted = await asyncio.to_thread(lambda: sift(room, scope, kind, body, name))
+    if len(kept):
+        desk = room.own_desk(purpose_of(request.id))
+        if (subject := request.data) is None:
+            made = await desk.open_subject(DATA)
+            subject = await asyncio.to_thread(room.book.keep_under, request.id, made)
+            if subject != made:
+                await desk.destroy(made, "another answer came at the same time")
+        await lake.write_table(desk, subject, f"{room.country.kinds[kind].table}-{kind}-{answer_id}", kept)
+    refused = dict(counted)
+    answer = AnswerRow(answer_id, kind, caller.name, now(), len(kept) + sum(refused.values()), len(kept), refused)
+    try:
+        await asyncio.to_thread(room.book.answered, request.id, answer)
+    except Problem:  # it was withdrawn meanwhile: what was written must not stay
+        await tend(room, request.id)
+        raise
+    await wake(room, request.id)
+    return answer
+
+
+def sift(room: Room, scope: Scope, kind: str, body: bytes, name: str) -> "tuple[pa.Table, Counter[str]]":
+    """Return the rows of an answer that are within what was approved, and how many were refused for which reason.
+
+    ``unreadable``: a value that cannot be read; ``out_of_period``; ``other_subject``: of somebody nobody asked about;
+    ``other_kind``: of another kind of data; ``out_of_area``, and ``no_position`` where an area was named and nobody
+    knows where the row was. A row is counted once, by the first that fits. Raises Problem 400 for a table that is none.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    from hanmaru.trace import tables
+
+    if len(body) > MOST_BYTES:
+        raise Problem(413, "Body too large", f"Send at most {MOST_BYTES} bytes at a time; several answers are fine.")
+    rule, spoiled = room.country.kinds[kind], list[TraceError]()
+    try:
+        table = tables.read(body, columns(rule.table), name=name, spoiled=spoiled)
+    except TraceError as error:
+        raise invalid_request(f"{error}.") from None
+    counted: Counter[str] = Counter({"unreadable": len(spoiled)} if spoiled else {})
+    good = np.ones(len(table), np.bool_)
+
+    def refuse(why: str, bad: "np.ndarray") -> None:
+        nonlocal good
+        if n := int((good & bad).sum()):
+            counted[why] += n
+        good = good & ~bad
+
+    at = tables.seconds(table, "time")
+    refuse("out_of_period", (at < scope.period.start.timestamp()) | (at >= scope.period.end.timestamp()))
+    if "subject" in table.column_names and not rule.others:
+        asked = {*scope.subjects}
+        refuse("other_subject", np.array([one not in asked for one in table["subject"].to_pylist()], np.bool_))
+    if rule.rows:
+        refuse("other_kind", np.array([kind != rule.rows for kind in table["kind"].to_pylist()], np.bool_))
+    if scope.area is not None:
+        lat, lon = positions(room, rule.table, table)
+        unknown = np.isnan(lat) | np.isnan(lon)
+        refuse("no_position", unknown)
+        refuse("out_of_area", ~unknown & (distance_m(lat, lon, scope.area) > scope.area.radius_m))
+    return table.filter(pa.array(good)), counted
+
+
+def distance_m(lat: "np.ndarray", lon: "np.ndarray", area: Area) -> "np.ndarray":
+    """Return the great-circle distances (n,) in metres of points from an area's middle (the haversine formula)."""
+    import numpy as np
+
+    phi, phi0 = np.radians(lat), math.radians(area.lat)
+    half = np.sin((phi - phi0) / 2) ** 2 + np.cos(phi) * math.cos(phi0) * np.sin(np.radians(lon - area.lon) / 2) ** 2
+    return 2 * EARTH_M * np.arcsin(np.sqrt(np.clip(half, 0.0, 1.0)))
+
+
+def positions(room: Room, table_name: str, table: "pa.Table") -> "tuple[np.ndarray, np.ndarray]":
+    """Return where rows were, (n,) latitudes and longitudes: their own, else their cell's, merchant's or place's."""
+    import numpy as np
+
+    from hanmaru.trace import tables
+
+    def own(name: str) -> "np.ndarray":
+        return tables.floats(table, name) if name in table.column_names else np.full(len(table), np.nan)
+
+    lat, lon = own("lat").copy(), own("lon").copy()
+    if table_name in WHERE:
+        reference, key = WHERE[table_name]
+        known = {id: (a, b) for id, a, b in zip(*_places(room, reference, key), strict=True)}
+        for i in np.flatnonzero(np.isnan(lat) | np.isnan(lon)).tolist():
+            lat[i], lon[i] = known.get(table[key][i].as_py(), (math.nan, math.nan))
+    return lat, lon
+
+
+def reference(room: Room, name: str) -> "Any":
+    """Return the path of a reference table (cells, merchants, places, cameras), None where the city has none."""
+    for suffix in (".parquet", ".csv"):
+        if (path := room.folder / "reference" / (name + suffix)).is_file():
+            return path
+    return None
+
+
+def _places(room: Room, name: str, key: str) -> tuple[list[str], list[float], list[float]]:
+    from hanmaru.trace import tables
+
+    if (path := reference(room, name)) is None:
+        return [], [], []
+    table = tables.read(path, {key: tables.TEXT, "lat": tables.MAYBE_LAT, "lon": tables.MAYBE_LON})
+    return table[key].to_pylist(), tables.floats(table, "lat").tolist(), tables.floats(table, "lon").tolist()
+
+
+def _kind(room: Room, request: RequestRow, own: "list[str] | Any", named: str) -> str:
+    """Return which of a request's kinds an answer is, named by itself or by its table."""
+    if named in own:
+        return named
+    fits = [kind for kind in own if room.country.kinds[kind].table == named]
+    if len(fits) == 1:
+        return fits[0]
+    if named in request.kinds or any(room.country.kinds[kind].table == named for kind in request.kinds if not fits):
+        raise Problem(403, "Not permitted", "That kind of data is for another provider to answer.")
+    raise invalid_request(f"Say in kind what this is: one of {', '.join(own)}.")
