@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hanmaru.platform.console import Json
+from hanmaru.platform.console import Data, Json
 
 HELP = {"help_option_names": ["-h", "--help"]}
 
@@ -38,3 +38,76 @@ def contacts(
     from hanmaru.trace.contacts_command import run
 
     run(visits, index, out, json_)
+
+
+@app.command()
+def links(
+    cases: Annotated[
+        Path, typer.Argument(help="CSV or Parquet: case_id,onset[,attribute columns].", show_default=False)
+    ],
+    out: Annotated[str, typer.Option(help="Where the links go: a .csv or .parquet file, or - to print them.")],
+    visits: Annotated[
+        Path | None, typer.Option(help="Visits of the cases: subject,start,end (or date),lat,lon[,place_id].")
+    ] = None,
+    contacts: Annotated[
+        Path | None, typer.Option(help="Known contacts: case_id,contact_id[,date][,probability].")
+    ] = None,
+    disease: Annotated[
+        str,
+        typer.Option(help="covid-19, mers, measles or ebola; auto takes what fits the onsets best of the first three."),
+    ] = "auto",
+    json_: Json = False,
+) -> None:
+    """Work out who probably infected whom, every plausible infector with a probability.
+
+    Example: hanmaru trace links cases.csv --disease measles --out links.csv
+    """
+    from hanmaru.trace.links_command import run
+
+    run(cases, visits, contacts, disease, out, json_)
+
+
+@app.command()
+def synth(
+    out: Annotated[Path, typer.Argument(help="The folder to write to: a new one, or empty.", show_default=False)],
+    people: Annotated[int, typer.Option(help="How many of the city's people, about: a dense sample.")] = 4000,
+    days: Annotated[int, typer.Option(help="How many days.")] = 3,
+    start: Annotated[str, typer.Option(help="The first day.")] = "2026-03-02",
+    seed: Annotated[int, typer.Option(help="The seed of what is recorded.")] = 1,
+    layout: Annotated[str, typer.Option(help="The cells' layout: A, or B to score with.")] = "A",
+    cases: Annotated[int, typer.Option(help="How many reported cases get a folder.")] = 10,
+    city: Annotated[str, typer.Option(help="A built-in city profile, or the path of one.")] = "sejong",
+    json_: Json = False,
+) -> None:
+    """Write the test city: what phones, cards, QR codes and cameras record of it, cases, and the truth beside it.
+
+    Example: hanmaru trace synth build/test-city --people 4000 --days 3 --cases 10
+    """
+    from hanmaru.trace.synth.command import run
+
+    run(out, people, days, start, seed, layout, cases, city, json_)
+
+
+@app.command()
+def investigate(
+    case_dir: Annotated[
+        Path, typer.Argument(help="A case's folder: case.toml, tables of evidence, approval.jwt.", show_default=False)
+    ],
+    authority: Annotated[
+        Path | None,
+        typer.Option(help="Public key of approvals (PEM).  [default: trace/authority.pem in the data folder]"),
+    ] = None,
+    data: Data = None,
+    test_data: Annotated[
+        bool, typer.Option("--test-data", help="The evidence is nobody's: needs no approval, marks every output.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Where the results go.  [default: results in CASE_DIR]")] = None,
+    json_: Json = False,
+) -> None:
+    """Work out a case's route, contacts, hotspots and cameras from all of its approved evidence.
+
+    Example: hanmaru trace investigate cases/2026-0017 --authority authority.pem
+    """
+    from hanmaru.trace.evidence.command import run
+
+    run(case_dir, authority, data or Path("data"), test_data, out, json_)
