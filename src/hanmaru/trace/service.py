@@ -21,10 +21,10 @@ def commands() -> "typer.Typer":
 
 
 PAGES = (
-    Page("cases", {"en": "Cases", "ko": "사례"}, "/trace", "page.js", "read"),
-    Page("requests", {"en": "Requests", "ko": "자료 요청"}, "/trace/requests", "page.js", "read"),
-    Page("chain", {"en": "Chain", "ko": "전파 경로"}, "/trace/chain", "page.js", "read"),
-    Page("hotspots", {"en": "Hotspots", "ko": "위험 장소"}, "/trace/hotspots", "page.js", "read"),
+    Page("cases", {"en": "Cases", "ko": "사례"}, "/trace", "page.js", "trace.read"),
+    Page("requests", {"en": "Requests", "ko": "자료 요청"}, "/trace/requests", "page.js", "trace.requests"),
+    Page("chain", {"en": "Chain", "ko": "전파 경로"}, "/trace/chain", "page.js", "trace.read"),
+    Page("hotspots", {"en": "Hotspots", "ko": "위험 장소"}, "/trace/hotspots", "page.js", "trace.read"),
 )
 
 PERMISSIONS: Mapping[str, Text] = {
