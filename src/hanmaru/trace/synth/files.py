@@ -36,20 +36,45 @@ def subjects(person: Ints) -> pa.DictionaryArray:
     return coded(np.where(person < 0, -1, index.reshape(-1)), [f"P{p:06d}" for p in known.tolist()])
 
 
+class Out:
+    """A Parquet file that is written part by part. Text is read back as plain strings, times as UTC instants."""
+
+    def __init__(self, path: Path) -> None:
+        """Begin a file, and the folders that it lies in."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._writer: pq.ParquetWriter | None = None
+        self.rows = 0
+
+    def add(self, columns: Mapping[str, Any]) -> None:
+        """Write some more rows."""
+        table = pa.table(dict(columns))
+        if self._writer is None:
+            floats = [f.name for f in table.schema if pa.types.is_floating(f.type)]
+            self._writer = pq.ParquetWriter(
+                self._path,
+                table.schema,
+                compression="zstd",
+                compression_level=1,
+                use_dictionary=[f.name for f in table.schema if pa.types.is_dictionary(f.type)],
+                column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
+                store_schema=False,
+            )
+        self._writer.write_table(table, ROWS)
+        self.rows += table.num_rows
+
+    def __enter__(self) -> "Out":
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Finish the file."""
+        if self._writer is not None:
+            self._writer.close()
+
+
 def write(path: Path, columns: Mapping[str, Any]) -> int:
-    """Write a Parquet file and return its rows. Text is read back as plain strings, times as UTC instants."""
-    table = pa.table(dict(columns))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    texts = [f.name for f in table.schema if pa.types.is_dictionary(f.type)]
-    split = [f.name for f in table.schema if pa.types.is_floating(f.type)]
-    pq.write_table(
-        table,
-        path,
-        row_group_size=ROWS,
-        compression="zstd",
-        compression_level=1,
-        use_dictionary=texts,
-        column_encoding=dict.fromkeys(split, "BYTE_STREAM_SPLIT"),
-        store_schema=False,
-    )
-    return table.num_rows
+    """Write a Parquet file in one go and return its rows."""
+    with Out(path) as out:
+        out.add(columns)
+    return out.rows

@@ -42,8 +42,9 @@ _AWAKE = (
     0.55, 0.32, 0.20, 0.15, 0.14, 0.20, 0.42, 0.80, 1.02, 1.02, 1.04, 1.10,
     1.22, 1.16, 1.10, 1.10, 1.14, 1.22, 1.28, 1.28, 1.28, 1.30, 1.20, 0.90,
 )  # fmt: skip
-"""Use by the hour, in the shape of mobile traffic by the hour (Wang et al. 2015, IMC, fig. 3: low at 4-5, high at 22)."""
+"""Use by the hour, in the shape of mobile traffic by the hour (Wang et al. 2015, IMC: low at 4-5, high at 22)."""
 
+_STREAM = 11  # the phones' stream of a seed
 _SESSION = 6.0  # events in one burst, on average
 _GAP_LOG, _GAP_SPREAD = 3.0, 1.2  # seconds between events of a burst: log-normal, median 20 s: heavy-tailed
 _BLUR = 0.35  # of a cell's radius: what a carrier's estimate adds to the middle of the cell
@@ -152,6 +153,33 @@ def events(
     return Events(who[kept], time[kept], cell, at[0], at[1], radius, at[2], at[3], at[4], at[5], why[kept])
 
 
+def fates(people: Ints, day_s: int, seed: int) -> tuple[Ints, Ints, Bools]:
+    """Return from when to when each phone (n,) is off on a day (0, 0: never), and whether it is left at home."""
+    out = np.empty((len(people), 2), np.int64)
+    left = np.empty(len(people), np.bool_)
+    _fates(seed, day_s, people, out, left)
+    return out[:, 0], out[:, 1], left
+
+
+@njit(cache=True, nogil=True)
+def _fates(seed: int, day_s: int, people: Ints, off: Ints, left: Bools) -> None:
+    state = np.empty(1, np.uint64)
+    for p in range(len(people)):
+        state[0] = rng.mixed(rng.mixed(rng.mixed(np.uint64(seed), _STREAM), people[p]), day_s)
+        off[p, 0], off[p, 1], left[p] = _fate(state, day_s)
+
+
+@njit(cache=True, nogil=True)
+def _fate(state: rng.State, day_s: int) -> tuple[int, int, bool]:
+    """Return from when to when a phone is off, and whether it is left at home: the first numbers of its stream."""
+    a, b, c, d = rng.uniform(state), rng.uniform(state), rng.uniform(state), rng.uniform(state)
+    off_from, off_to = 0, 0
+    if a < OFF_SHARE:
+        off_from = day_s + int(b * 86400)
+        off_to = off_from + int((OFF_H[0] + (OFF_H[1] - OFF_H[0]) * c) * 3600)
+    return off_from, off_to, d < LEFT_SHARE
+
+
 @njit(cache=True, nogil=True)
 def _times(state: rng.State, t: Ints, day_s: int, phase: float, shift: float, shape: Floats, gaps: Ints) -> None:
     """Fill ``t`` (sorted) with a phone's day: periodic reports, hand-overs on the way, and bursts for the rest.
@@ -195,12 +223,8 @@ def _record(
     line, along, ends = np.empty((LONGEST, 2)), np.empty(LONGEST), np.empty((2, 2))
     gaps = np.empty((200, 2), np.int64)
     for p in range(len(people)):
-        state[0] = rng.mixed(rng.mixed(rng.mixed(np.uint64(seed), 11), people[p]), day_s)
-        off_from, off_to = 0, 0
-        if rng.uniform(state) < OFF_SHARE:
-            off_from = day_s + int(rng.uniform(state) * 86400)
-            off_to = off_from + int((OFF_H[0] + (OFF_H[1] - OFF_H[0]) * rng.uniform(state)) * 3600)
-        left = rng.uniform(state) < LEFT_SHARE
+        state[0] = rng.mixed(rng.mixed(rng.mixed(np.uint64(seed), _STREAM), people[p]), day_s)
+        off_from, off_to, left = _fate(state, day_s)
         v, n_gaps = first[p], 0
         while v + 1 < last[p] and start[v + 1] <= day_s:
             v += 1

@@ -43,8 +43,8 @@ class Spots:
 
     ``xy`` (s, 2) metres, ``node`` (s,) the road node it is reached from (-1 for squares). For each carrier k:
     ``cell`` (k, s, HEARD) the likeliest cells, ``below`` (k, s, HEARD) their cumulative shares, ``further`` (k, s,
-    FURTHER) cells that share load, ``dead`` (k, s). ``square`` (w, h) the spot of a square of the plane or -1, the first
-    at ``low`` (2,). ``ways_out`` (g,) are the places that are ways out.
+    FURTHER) cells that share load, ``dead`` (k, s). ``square`` (w, h) the spot of a square of the plane or -1, from
+    ``low`` (2,). ``ways_out`` (g,) are the places that are ways out.
     """
 
     xy: Floats
@@ -57,14 +57,19 @@ class Spots:
     low: Floats
     ways_out: Ints
 
+    @property
+    def outside(self) -> Ints:
+        """The spots out of town, `OUTSIDE` for each way out."""
+        first = len(self.node) - int(np.count_nonzero(self.square >= 0)) - len(self.ways_out) * OUTSIDE
+        return np.arange(first, first + len(self.ways_out) * OUTSIDE)
+
     def of(self, seed: int, person: Ints, places: Ints) -> Ints:
         """Return the spots of people at places: the place, or who is out of town somewhere of their own there."""
         out = places.copy()
         away = np.isin(places, self.ways_out)
         which = np.searchsorted(self.ways_out, places[away])
         own = (uniform(seed, channel("outside"), person[away]) * OUTSIDE).astype(np.int64)
-        first = int(self.node.size - np.count_nonzero(self.square >= 0)) - len(self.ways_out) * OUTSIDE
-        out[away] = first + which * OUTSIDE + own
+        out[away] = self.outside[0] + which * OUTSIDE + own
         return out
 
 

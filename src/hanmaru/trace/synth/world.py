@@ -7,14 +7,18 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from hanmaru.city import days as city_days
+from hanmaru.city import encounters as city_encounters
 from hanmaru.city import places as place
 from hanmaru.city.build import City
 from hanmaru.city.days import Days
-from hanmaru.city.noise import Bools, Ints
+from hanmaru.city.encounters import Encounters
+from hanmaru.city.noise import Ints
 from hanmaru.city.plane import nearest, tree
-from hanmaru.trace.synth import cells, paths, phones, spots
+from hanmaru.trace.synth import cameras, cells, paths, payments, phones, spots
+from hanmaru.trace.synth.cameras import Cameras
 from hanmaru.trace.synth.cells import Network
-from hanmaru.trace.synth.paths import Ways
+from hanmaru.trace.synth.paths import Moves, Ways
+from hanmaru.trace.synth.payments import Merchants
 from hanmaru.trace.synth.phones import Phones
 from hanmaru.trace.synth.spots import Spots
 
@@ -58,6 +62,29 @@ class World:
     def ways(self) -> Ways:
         """The ways to wherever somebody goes."""
         return paths.make(self.city, np.unique(self.city.places.node[self.days.place]))
+
+    @cached_property
+    def moves(self) -> Moves:
+        """How everybody gets from visit to visit."""
+        return paths.moves(self.city, self.spots, self.days, self.seed)
+
+    @cached_property
+    def shops(self) -> Merchants:
+        """Who takes payments."""
+        return payments.merchants(self.city, self.spots)
+
+    @cached_property
+    def cameras(self) -> Cameras:
+        """The public cameras."""
+        return cameras.make(self.city)
+
+    @cached_property
+    def encounters(self) -> Encounters:
+        """Who of the people meets whom face to face, in the company of the whole city."""
+        everybody = city_days.make(self.city, self.first_day, self.n_days)
+        met = city_encounters.make(self.city, everybody, self.people)
+        both = np.isin(met.a, self.people) & np.isin(met.b, self.people)
+        return Encounters(*(getattr(met, f)[both] for f in Encounters.__dataclass_fields__))
 
     @cached_property
     def phones(self) -> Phones:

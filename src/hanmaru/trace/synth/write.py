@@ -1,0 +1,161 @@
+"""Writing the test city: records as providers would hand them over, and the truth beside them."""
+# pyright: reportUnknownMemberType=false, reportMissingTypeStubs=false
+# PyArrow brings no types.
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as arrow_csv
+
+from hanmaru.trace.domain import Ints, TraceError
+from hanmaru.trace.synth import cameras, checkins, files, payments, phones, records, truth
+from hanmaru.trace.synth.records import Columns
+from hanmaru.trace.synth.world import World
+
+CHUNK = 8_000
+"""People whose events of a day are in memory at once: some 200 MB for each of the `WORKERS`."""
+WORKERS = 2
+
+
+@dataclass(slots=True)
+class Told:
+    """What was written: rows by kind."""
+
+    counts: dict[str, int] = field(default_factory=dict[str, int])
+
+    def add(self, what: str, rows: int) -> None:
+        """Count some rows."""
+        self.counts[what] = self.counts.get(what, 0) + rows
+
+
+Progress = Callable[[str, float], None]
+"""Called with what is being written and which share of all is done."""
+
+
+def folder(out: Path) -> None:
+    """Make an output folder. Raises TraceError unless it is new or empty."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if any(out.iterdir()):
+            raise TraceError(f"{out} is not empty; choose a new folder")
+    except OSError as error:
+        raise TraceError(f"{out} cannot be written: {error.strerror}") from None
+
+
+def csv(path: Path, columns: Columns) -> int:
+    """Write a CSV file and return its rows; instants are ISO 8601 with a final Z."""
+    table = pa.table({k: _plain(v) for k, v in columns.items()})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrow_csv.write_csv(table, path, arrow_csv.WriteOptions(quoting_style="needed"))
+    return table.num_rows
+
+
+def _plain(column: Any) -> Any:
+    if isinstance(column, pa.DictionaryArray):
+        return column.dictionary_decode()
+    if isinstance(column, pa.Array) and pa.types.is_timestamp(column.type):
+        seconds = column.cast(pa.timestamp("s", "UTC"))
+        return pc.strftime(seconds, "%Y-%m-%dT%H:%M:%SZ")
+    return column
+
+
+def reference(world: World, out: Path) -> None:
+    """Write the tables that say where things are."""
+    csv(out / "cells.csv", records.cells(world))
+    csv(out / "places.csv", records.places(world))
+    csv(out / "merchants.csv", records.merchants(world))
+    csv(out / "cameras.csv", records.cameras(world))
+
+
+def world(world: World, out: Path, told: Told, progress: Progress) -> None:
+    """Write everything but the cases into an empty folder."""
+    facts = {
+        "version": 1,
+        "profile": world.city.profile.id,
+        "seed": world.seed,
+        "layout": world.layout,
+        "first_day": world.first_day.isoformat(),
+        "days": world.n_days,
+        "timezone": world.city.profile.zone,
+        "people": len(world.people),
+        "phones": int(world.phones.owned[world.people].sum()),
+    }
+    progress("places and cells", 0.0)
+    reference(world, out)
+    progress("truth", 0.01)
+    _truth(world, out / "truth", told)
+    shops = pa.array(records.merchant_id(np.arange(len(world.shops))))
+    spots = truth.place_ids(world)
+    with ExitStack() as stack:
+        cards, seen, fixes, paid, offline = (
+            stack.enter_context(files.Out(out / f"{name}.parquet"))
+            for name in ("cards", "checkins", "gps", "truth/payments", "truth/offline")
+        )
+        for day in range(world.n_days):
+            start = world.midnight(day)
+            spent = payments.make(
+                world.city,
+                world.spots,
+                world.ways,
+                world.shops,
+                world.days,
+                world.moves,
+                world.people,
+                start,
+                world.seed,
+            )
+            cards.add(records.cards(spent, shops))
+            paid.add(truth.payments(spent, shops))
+            seen.add(records.checkins(checkins.make(world.city, world.phones, world.days, start, world.seed), spots))
+            fixed = checkins.fixes(
+                world.city, world.spots, world.ways, world.phones, world.days, world.moves, start, world.seed
+            )
+            fixes.add(records.gps(world, fixed))
+            offline.add(truth.offline(world, start))
+            _phones(world, out / f"phone/day={(world.first_day + timedelta(day)).isoformat()}", day, told, progress)
+        for name, file in (("cards", cards), ("checkins", seen), ("gps", fixes)):
+            told.add(name, file.rows)
+    (out / "city.toml").write_text("".join(f"{k} = {_toml(v)}\n" for k, v in facts.items()), encoding="utf-8")
+
+
+def _truth(world: World, out: Path, told: Told) -> None:
+    told.add("people", files.write(out / "people.parquet", truth.people(world)))
+    told.add("visits", files.write(out / "visits.parquet", truth.visits(world)))
+    told.add("moves", files.write(out / "moves.parquet", truth.moves(world)))
+    told.add("encounters", files.write(out / "encounters.parquet", truth.encounters(world)))
+    seen = cameras.passes(world.city, world.cameras, world.spots, world.ways, world.days, world.moves, world.seed)
+    told.add("passes", files.write(out / "passes.parquet", truth.passes(seen)))
+
+
+def _phones(world: World, out: Path, day: int, told: Told, progress: Progress) -> None:
+    """Write a day's phone events: a file for each `CHUNK` people, so that all are sorted by subject, time."""
+    ids = pa.array(world.network.ids)
+    chunks = [world.people[i : i + CHUNK] for i in range(0, len(world.people), CHUNK)]
+    start = world.midnight(day)
+
+    def one(number: int, who: Ints) -> int:
+        seen = phones.events(
+            world.city, world.network, world.spots, world.ways, world.phones, world.days, who, start, world.seed
+        )
+        return files.write(out / f"part-{number:04d}.parquet", records.phone(world, seen, ids))
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for k, rows in enumerate(pool.map(one, range(len(chunks)), chunks)):
+            told.add("phone", rows)
+            progress(f"phones, day {day + 1}", 0.05 + 0.9 * (day + (k + 1) / len(chunks)) / world.n_days)
+
+
+def _payments(w: World, start: int) -> payments.Payments:
+    return payments.make(w.city, w.spots, w.ways, w.shops, w.days, w.moves, w.people, start, w.seed)
+
+
+def _toml(value: str | int) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value)
