@@ -14,12 +14,10 @@ from math import hypot, log, sqrt
 import numba
 import numpy as np
 
-from hanmaru.trace.domain import Floats, Ints, Points, Stays
+from hanmaru.trace.domain import Floats, Points, Stays
 
 R68 = 1.5096
 """Radius that holds 68 % of a round Gaussian error, in standard deviations per axis: sqrt(-2 ln 0.32)."""
-R40 = 1.0108
-"""The radius that holds 40 % of it: sqrt(-2 ln 0.6)."""
 HYPOTHESES = 6
 ATOM_S = 30
 SAMPLE = 512
@@ -37,7 +35,7 @@ class Habits:
     place, per axis.
     """
 
-    stay_s: float = 11000.0
+    stay_s: float = 8000.0
     move_s: float = 1700.0
     speed_mps: float = 4.7
     outlier: float = 12.0
@@ -161,16 +159,16 @@ def _scale(m, t, ax, ay, var, at, known):
         else:
             ratios[n] = d2 / (var[i] + var[i + 1])
             n += 1
-    cells = still > 0.15 * (n + still)
+    cells = still > 0.15 * (n + still)  # a table's positions come again and again, and errors with them
     if known and cells:
-        return 2.0
+        return 2.2
     if n < 10:
         return 1.0 if known else 900.0
     share = 0.25 if cells else 0.4
     q = np.partition(ratios[:n], int(share * n))[int(share * n)]
     if cells:
-        return 0.25 * q
-    scale = q / (R40 * R40)
+        return 0.4 * q
+    scale = 0.8 * q / (-2.0 * log(1.0 - share))
     return min(max(scale, 0.25), 6.0) if known else scale
 
 
@@ -268,7 +266,10 @@ def _segment(m, t, ax, ay, var, at, until, habits, came, moved):
 @numba.njit(cache=True, nogil=True)
 def _centre(first, last, ax, ay, var, outlier):
     """Return the robust mean of atoms first to last: x, y, its variance, and the mean squared misfit."""
-    cx, cy, weight = np.median(ax[first : last + 1]), np.median(ay[first : last + 1]), 0.0
+    half = (last - first) // 2
+    cx = np.partition(ax[first : last + 1], half)[half]
+    cy = np.partition(ay[first : last + 1], half)[half]
+    weight = 0.0
     misfit = 0.0
     for _ in range(2):
         sx = sy = weight = misfit = 0.0
@@ -290,11 +291,11 @@ def _trip(lo, hi, x0, y0, x1, y1, first, last, t, ax, ay, var, at, until):
     """Return when a trip between two places began and ended, within lo and hi: atoms first to last are under way.
 
     Position along the straight line grows evenly with time; how fast is fitted to the atoms, weighed against what a
-    trip of that length usually takes: on foot below a kilometre, else by vehicle.
+    trip of that length usually takes: 1 m/s on foot, or 5 minutes and 6.5 m/s by vehicle.
     """
     dx, dy = x1 - x0, y1 - y0
     length = max(hypot(dx, dy), 1.0)
-    usual = length if length < 1000.0 else 1000.0 + (length - 1000.0) / 6.0
+    usual = min(length, 300.0 + length / 6.5)
     if last < first:
         usual = min(usual, hi - lo)
         return 0.5 * (lo + hi - usual), 0.5 * (lo + hi + usual)
