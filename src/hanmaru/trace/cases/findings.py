@@ -5,7 +5,9 @@ the data of a request is destroyed, its rows leave the results, which get a new 
 """
 
 import asyncio
+import csv
 import hashlib
+import io
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, cast
 
@@ -99,7 +101,7 @@ def without(results: Results, request: str) -> Results | None:
     What was concluded stays: stays, moves, contacts and hotspots, without naming those rows any more.
     """
     evidence: Sequence[dict[str, Any]] = results.get("evidence", ())
-    gone = {row["id"] for row in evidence if row.get("request") == request}
+    gone = {row["id"] for row in evidence if request in (row.get("request") or "").split(",")}
     if not gone:
         return None
 
@@ -113,6 +115,18 @@ def without(results: Results, request: str) -> Results | None:
 
     kept = [row for row in evidence if row["id"] not in gone]
     return {**cleaned({name: part for name, part in results.items() if name != "evidence"}), "evidence": kept}
+
+
+def retrieval(results: Results) -> str:
+    """Return the cameras to retrieve footage from as CSV, a line for each span of time, the likeliest camera first."""
+    text = io.StringIO()
+    lines = csv.writer(text)
+    lines.writerow(["camera_id", "start", "end", "probability", "lat", "lon"])
+    for camera in results.get("cameras", ()):
+        for span in camera["windows"]:
+            where = camera.get("lat"), camera.get("lon")
+            lines.writerow([camera["camera_id"], span["start"], span["end"], span["probability"], *where])
+    return text.getvalue()
 
 
 async def count(room: Room, case: str, desk: Desk) -> None:

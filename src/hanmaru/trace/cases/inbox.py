@@ -58,7 +58,9 @@ async def _take(room: Room, path: Path) -> None:
         answer = await intake.take_dropped(room, id, named, body, path.name)
     except Problem as problem:
         log.warning("a dropped file was refused", request=id, status=problem.status)
-        told = {"file": path.name, "status": problem.status, "why": problem.detail or problem.title}
+        # what cannot be read may be quoted in the detail: it must not lie here
+        why = "it cannot be read as a table of this kind" if problem.status == 400 else problem.detail
+        told = {"file": path.name, "status": problem.status, "why": why}
         await asyncio.to_thread(_done, path, "refused.jsonl", msgspec.json.encode(told))
     except FileNotFoundError:
         return  # whoever dropped it took it back

@@ -135,7 +135,8 @@ def sift(room: Room, scope: Scope, kind: str, body: bytes, name: str) -> "tuple[
     try:
         table = tables.read(body, columns(rule.table), name=name, spoiled=spoiled)
     except TraceError as error:
-        raise invalid_request(f"{error}.") from None
+        # The header that was found is not quoted: without one it is somebody's row.
+        raise invalid_request(str(error).partition("; it has")[0].encode("utf-8", "replace").decode() + ".") from None
     counted: Counter[str] = Counter({"unreadable": len(spoiled)} if spoiled else {})
     good = np.ones(len(table), np.bool_)
 

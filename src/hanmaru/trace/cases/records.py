@@ -22,14 +22,23 @@ class _Fact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pass
 
 
+class Point(_Fact, frozen=True):
+    """A place on the map."""
+
+    lat: Latitude
+    lon: Degrees
+
+
 class Person(_Fact, frozen=True):
-    """Who somebody is."""
+    """Who somebody is; ``home`` and ``work`` are where that is known on the map."""
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     birth_date: date | None = None
     sex: Literal["female", "male", "other"] | None = None
     phone: Line = ""
     address: Line = ""
+    home: Point | None = None
+    work: Point | None = None
 
 
 class Symptom(_Fact, frozen=True):

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
+import msgspec
 import structlog
 
 from hanmaru.hub.client import HubClient
@@ -21,6 +22,13 @@ log = structlog.get_logger()
 SWEEP_S = 60.0
 LONGEST_WAIT_S = 7 * 86_400.0
 """No wait is longer: a date may be brought forward while the message about it is lost."""
+
+
+class Run(msgspec.Struct, frozen=True):
+    """Which investigation of which case."""
+
+    case: str
+    run: int
 
 
 async def _room(context: Context[HubClient]) -> "Room":
@@ -57,7 +65,20 @@ async def case(steps: Steps, id: str) -> str:
     return "ended"
 
 
+async def investigate(steps: Steps, wanted: Run) -> str:
+    """Investigate a case; a crash in the middle begins anew."""
+    return await steps.run("investigate", run_investigation, steps.context, wanted.case, wanted.run)
+
+
+async def run_investigation(context: Context[HubClient], case: str, run: int) -> str:
+    """Investigate a case, as `investigation.run` does."""
+    from hanmaru.trace.cases import investigation
+
+    return await investigation.run(await _room(context), Run(case, run))
+
+
 WORKFLOWS = (
+    Workflow("investigate", investigate, {"en": "Investigation", "ko": "역학조사 분석"}, Run),
     Workflow("request", request, {"en": "Lawful request", "ko": "정보 제공 요청"}, str),
     Workflow("case", case, {"en": "Destruction of a closed case", "ko": "종결 사례 파기"}, str),
 )
