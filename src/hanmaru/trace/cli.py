@@ -21,6 +21,27 @@ def trace() -> None:
 
 
 @app.command()
+def stays(
+    events: Annotated[
+        Path, typer.Argument(help="CSV or Parquet: subject,time,lat,lon[,accuracy_m][,cell_id].", show_default=False)
+    ],
+    out: Annotated[str, typer.Option(help="Where the stays go: a .csv or .parquet file, or - to print them.")],
+    min_minutes: Annotated[float, typer.Option(help="Shorter stays are left out.")] = 15.0,
+    distance_m: Annotated[
+        float | None, typer.Option(help="Use the classic rule instead: positions within this distance of the first.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Find where people were, from when to when, in positions with error.
+
+    Example: hanmaru trace stays events.csv --out stays.csv
+    """
+    from hanmaru.trace.stays_command import run
+
+    run(events, out, min_minutes, distance_m, json_)
+
+
+@app.command()
 def contacts(
     visits: Annotated[
         Path, typer.Argument(help="CSV or Parquet: subject,start,end,lat,lon[,radius_m,place_id].", show_default=False)
