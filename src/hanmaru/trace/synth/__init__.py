@@ -7,7 +7,9 @@ In memory, for tests and benchmarks::
     world = synth.city(people=4000, days=3, start="2026-03-02", seed=1, layout="A")
     seen = synth.events(world, day=0)          # `phones.Events`: what carriers report, and where phones truly were
     world.days                                 # `hanmaru.city.days.Days`: the true visits
-    world.network, world.plane                 # cells; the plane of all metres (its lonlat gives degrees)
+    world.encounters                           # `hanmaru.city.encounters.Encounters`: who of them met, truly
+    world.network                              # `cells.Network`: masts and cells; seen.cell are indices of its ids
+    world.city.land.plane                      # the plane of all metres; its lonlat gives degrees
 
 ``subject`` is always an index into the city's population; `name` makes the id that files use of it. Everything is a
 function of the city, the seed, the layout, the person and the day: who else is asked for changes nothing. Layout A is
@@ -50,13 +52,7 @@ def city(
 
 def events(world: "World", day: int = 0, people: "Ints | None" = None) -> "Events":
     """Return the phone events of a day (0 the first) of all people of a world, or of some (ascending indices)."""
-    from hanmaru.trace.synth import phones
-
-    who = world.people if people is None else people
-    return phones.events(
-        world.city, world.network, world.spots, world.ways, world.phones, world.days, who, world.midnight(day),
-        world.seed,
-    )  # fmt: skip
+    return world.events(day, people)
 
 
 def name(person: int) -> str:

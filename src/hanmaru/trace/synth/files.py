@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 
 from hanmaru.trace.domain import Ints
@@ -78,3 +80,26 @@ def write(path: Path, columns: Mapping[str, Any]) -> int:
     with Out(path) as out:
         out.add(columns)
     return out.rows
+
+
+def csv(path: Path, columns: Mapping[str, Any]) -> int:
+    """Write a CSV file and return its rows; instants are ISO 8601 with a final Z."""
+    table = pa.table({k: _plain(v) for k, v in columns.items()})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrow_csv.write_csv(table, path, arrow_csv.WriteOptions(quoting_style="needed"))
+    return table.num_rows
+
+
+def _plain(column: Any) -> Any:
+    if isinstance(column, pa.DictionaryArray):
+        return column.dictionary_decode()
+    if isinstance(column, pa.Array) and pa.types.is_timestamp(column.type):
+        seconds = column.cast(pa.timestamp("s", "UTC"))
+        return pc.strftime(seconds, "%Y-%m-%dT%H:%M:%SZ")
+    return column
+
+
+def rows(columns: Mapping[str, Any], which: Ints) -> dict[str, Any]:
+    """Return some rows of a table's columns."""
+    table = pa.table(dict(columns)).take(pa.array(which))
+    return {name: table[name].combine_chunks() for name in table.column_names}

@@ -17,6 +17,7 @@ from hanmaru.trace.synth.checkins import Checkins, Fixes
 from hanmaru.trace.synth.files import coded, subjects, times
 from hanmaru.trace.synth.payments import CATEGORIES, CHANNELS, Payments
 from hanmaru.trace.synth.phones import Events
+from hanmaru.trace.synth.statements import Statements
 from hanmaru.trace.synth.world import World
 
 Columns = Mapping[str, Any]
@@ -55,7 +56,7 @@ def places(world: World) -> Columns:
     """Return the places of the city with names in both languages; shops by what they are."""
     city = world.city
     p, use = city.places, city_days.habits(city)[1].use
-    inside = np.flatnonzero(p.kind != place.ELSEWHERE)
+    inside = world.inside
     shop = np.isin(p.kind, (place.SHOP,)) & (use >= 0)
     kind = np.where(shop, len(place.KINDS) + use, p.kind)[inside]
     kinds = (*place.KINDS, *venues.USES)
@@ -149,4 +150,18 @@ def gps(world: World, seen: Fixes) -> Columns:
         "time": times(seen.time_s),
         **position(world, np.stack((seen.x_m, seen.y_m), axis=1)),
         "accuracy_m": seen.radius_m,
+    }
+
+
+def statements(world: World, told: Statements, ids: pa.Array) -> Columns:
+    """Return what a case said; ``ids`` are the places' ids."""
+    names = places(world)
+    row = np.searchsorted(world.inside, told.place)
+    return {
+        "start": times(told.start_s),
+        "end": times(told.end_s),
+        "place_id": coded(told.place, ids),
+        **position(world, world.city.places.xy[told.place]),
+        "text": [names["name"][i] for i in row.tolist()],
+        "certainty": coded(1 - told.sure.astype(np.int32), ("sure", "unsure")),
     }

@@ -14,12 +14,13 @@ from hanmaru.city.days import Days
 from hanmaru.city.encounters import Encounters
 from hanmaru.city.noise import Ints
 from hanmaru.city.plane import nearest, tree
-from hanmaru.trace.synth import cameras, cells, paths, payments, phones, spots
-from hanmaru.trace.synth.cameras import Cameras
+from hanmaru.trace.synth import cameras, cells, checkins, paths, payments, phones, spots
+from hanmaru.trace.synth.cameras import Cameras, Passes
 from hanmaru.trace.synth.cells import Network
+from hanmaru.trace.synth.checkins import Checkins, Fixes
 from hanmaru.trace.synth.paths import Moves, Ways
-from hanmaru.trace.synth.payments import Merchants
-from hanmaru.trace.synth.phones import Phones
+from hanmaru.trace.synth.payments import Merchants, Payments
+from hanmaru.trace.synth.phones import Events, Phones
 from hanmaru.trace.synth.spots import Spots
 
 NEIGHBOURS = 0.6
@@ -42,6 +43,11 @@ class World:
     def midnight(self, day: int) -> int:
         """Return when a day (0 the first) begins in the city's zone, Unix seconds."""
         return midnight(self.city, self.first_day + timedelta(day))
+
+    @cached_property
+    def inside(self) -> Ints:
+        """The places in the city, without the ways out."""
+        return np.flatnonzero(self.city.places.kind != place.ELSEWHERE)
 
     @cached_property
     def days(self) -> Days:
@@ -90,6 +96,33 @@ class World:
     def phones(self) -> Phones:
         """Everybody's phones."""
         return phones.make(self.city, self.seed)
+
+    def events(self, day: int, people: Ints | None = None) -> Events:
+        """Return a day's phone events of all people or of some (ascending)."""
+        who = self.people if people is None else people
+        at = self.midnight(day)
+        return phones.events(self.city, self.network, self.spots, self.ways, self.phones, self.days, who, at, self.seed)
+
+    def paid(self, day: int, people: Ints | None = None) -> Payments:
+        """Return a day's card records of what all people, or some whole households (ascending), paid."""
+        who = self.people if people is None else people
+        trips = self.moves if people is None else paths.select(self.moves, np.isin(self.moves.person, people))
+        at = self.midnight(day)
+        return payments.make(self.city, self.spots, self.ways, self.shops, self.days, trips, who, at, self.seed)
+
+    def checked_in(self, day: int) -> Checkins:
+        """Return a day's QR check-ins."""
+        return checkins.make(self.city, self.phones, self.days, self.midnight(day), self.seed)
+
+    def fixes(self, day: int) -> Fixes:
+        """Return a day's satellite fixes."""
+        at = self.midnight(day)
+        return checkins.fixes(self.city, self.spots, self.ways, self.phones, self.days, self.moves, at, self.seed)
+
+    @cached_property
+    def passes(self) -> Passes:
+        """Who passes which camera when."""
+        return cameras.passes(self.city, self.cameras, self.spots, self.ways, self.days, self.moves, self.seed)
 
 
 def midnight(city: City, day: date) -> int:

@@ -8,16 +8,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as arrow_csv
 
 from hanmaru.trace.domain import Ints, TraceError
-from hanmaru.trace.synth import cameras, checkins, files, payments, phones, records, truth
-from hanmaru.trace.synth.records import Columns
+from hanmaru.trace.synth import files, records, truth
 from hanmaru.trace.synth.world import World
 
 CHUNK = 8_000
@@ -50,29 +46,12 @@ def folder(out: Path) -> None:
         raise TraceError(f"{out} cannot be written: {error.strerror}") from None
 
 
-def csv(path: Path, columns: Columns) -> int:
-    """Write a CSV file and return its rows; instants are ISO 8601 with a final Z."""
-    table = pa.table({k: _plain(v) for k, v in columns.items()})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    arrow_csv.write_csv(table, path, arrow_csv.WriteOptions(quoting_style="needed"))
-    return table.num_rows
-
-
-def _plain(column: Any) -> Any:
-    if isinstance(column, pa.DictionaryArray):
-        return column.dictionary_decode()
-    if isinstance(column, pa.Array) and pa.types.is_timestamp(column.type):
-        seconds = column.cast(pa.timestamp("s", "UTC"))
-        return pc.strftime(seconds, "%Y-%m-%dT%H:%M:%SZ")
-    return column
-
-
 def reference(world: World, out: Path) -> None:
     """Write the tables that say where things are."""
-    csv(out / "cells.csv", records.cells(world))
-    csv(out / "places.csv", records.places(world))
-    csv(out / "merchants.csv", records.merchants(world))
-    csv(out / "cameras.csv", records.cameras(world))
+    files.csv(out / "cells.csv", records.cells(world))
+    files.csv(out / "places.csv", records.places(world))
+    files.csv(out / "merchants.csv", records.merchants(world))
+    files.csv(out / "cameras.csv", records.cameras(world))
 
 
 def world(world: World, out: Path, told: Told, progress: Progress) -> None:
@@ -100,26 +79,12 @@ def world(world: World, out: Path, told: Told, progress: Progress) -> None:
             for name in ("cards", "checkins", "gps", "truth/payments", "truth/offline")
         )
         for day in range(world.n_days):
-            start = world.midnight(day)
-            spent = payments.make(
-                world.city,
-                world.spots,
-                world.ways,
-                world.shops,
-                world.days,
-                world.moves,
-                world.people,
-                start,
-                world.seed,
-            )
+            spent = world.paid(day)
             cards.add(records.cards(spent, shops))
             paid.add(truth.payments(spent, shops))
-            seen.add(records.checkins(checkins.make(world.city, world.phones, world.days, start, world.seed), spots))
-            fixed = checkins.fixes(
-                world.city, world.spots, world.ways, world.phones, world.days, world.moves, start, world.seed
-            )
-            fixes.add(records.gps(world, fixed))
-            offline.add(truth.offline(world, start))
+            seen.add(records.checkins(world.checked_in(day), spots))
+            fixes.add(records.gps(world, world.fixes(day)))
+            offline.add(truth.offline(world, world.midnight(day)))
             _phones(world, out / f"phone/day={(world.first_day + timedelta(day)).isoformat()}", day, told, progress)
         for name, file in (("cards", cards), ("checkins", seen), ("gps", fixes)):
             told.add(name, file.rows)
@@ -131,30 +96,22 @@ def _truth(world: World, out: Path, told: Told) -> None:
     told.add("visits", files.write(out / "visits.parquet", truth.visits(world)))
     told.add("moves", files.write(out / "moves.parquet", truth.moves(world)))
     told.add("encounters", files.write(out / "encounters.parquet", truth.encounters(world)))
-    seen = cameras.passes(world.city, world.cameras, world.spots, world.ways, world.days, world.moves, world.seed)
-    told.add("passes", files.write(out / "passes.parquet", truth.passes(seen)))
+    told.add("passes", files.write(out / "passes.parquet", truth.passes(world.passes)))
 
 
 def _phones(world: World, out: Path, day: int, told: Told, progress: Progress) -> None:
     """Write a day's phone events: a file for each `CHUNK` people, so that all are sorted by subject, time."""
     ids = pa.array(world.network.ids)
     chunks = [world.people[i : i + CHUNK] for i in range(0, len(world.people), CHUNK)]
-    start = world.midnight(day)
 
     def one(number: int, who: Ints) -> int:
-        seen = phones.events(
-            world.city, world.network, world.spots, world.ways, world.phones, world.days, who, start, world.seed
-        )
+        seen = world.events(day, who)
         return files.write(out / f"part-{number:04d}.parquet", records.phone(world, seen, ids))
 
     with ThreadPoolExecutor(WORKERS) as pool:
         for k, rows in enumerate(pool.map(one, range(len(chunks)), chunks)):
             told.add("phone", rows)
             progress(f"phones, day {day + 1}", 0.05 + 0.9 * (day + (k + 1) / len(chunks)) / world.n_days)
-
-
-def _payments(w: World, start: int) -> payments.Payments:
-    return payments.make(w.city, w.spots, w.ways, w.shops, w.days, w.moves, w.people, start, w.seed)
 
 
 def _toml(value: str | int) -> str:
