@@ -272,12 +272,6 @@ async def tend(room: Room, id: str) -> float:
     """
     request = await asyncio.to_thread(room.book.request, id)
     at, due = now(), list[float]()
-    if (step := request.step) is not None and step.due is not None:
-        if step.due <= at and not step.escalated_to:
-            if await asyncio.to_thread(room.book.escalate, id, step.n, at):
-                await escalated(room, request, f"step/{step.n}", step.rule.role, step.rule.escalates_to)
-        elif step.due > at:
-            due.append(step.due)
     expiry = request.expires if request.expires is not None else request.asked_at + request.valid_days * 86_400
     if request.state in ("asked", "approved", "answering"):
         if expiry <= at:
@@ -285,6 +279,12 @@ async def tend(room: Room, id: str) -> float:
             request = await asyncio.to_thread(room.book.request, id)
         else:
             due.append(expiry)
+    if (step := request.step) is not None and step.due is not None:
+        if step.due <= at and not step.escalated_to:
+            if await asyncio.to_thread(room.book.escalate, id, step.n, at):
+                await escalated(room, request, f"step/{step.n}", step.rule.role, step.rule.escalates_to)
+        elif step.due > at:
+            due.append(step.due)
     if request.notify_due is not None and request.notified_at is None and request.notify_escalated_to is None:
         if request.notify_due <= at:
             to = room.country.notify_escalates_to

@@ -103,6 +103,7 @@ async def sweep_once(context: Context[HubClient]) -> None:
     from hanmaru.trace.cases import cases, findings, requests
 
     room = await _room(context)
+    await asyncio.to_thread(cases.bury, room)
     await findings.destroy_doomed(room, "an interrupted destruction")
     for one in await requests.all_requests(room, requests.LIVE):
         await _quietly(requests.tend(room, one.id), one.id)
