@@ -96,17 +96,16 @@ def synth(
     start: Annotated[str, typer.Option(help="The first day.")] = "2026-03-02",
     seed: Annotated[int, typer.Option(help="The seed of what is recorded.")] = 1,
     layout: Annotated[str, typer.Option(help="The cells' layout: A, or B to score with.")] = "A",
-    cases: Annotated[int, typer.Option(help="How many reported cases get a folder.")] = 10,
     city: Annotated[str, typer.Option(help="A built-in city profile, or the path of one.")] = "sejong",
     json_: Json = False,
 ) -> None:
     """Write the test city: what phones, cards, QR codes and cameras record of it, cases, and the truth beside it.
 
-    Example: hanmaru trace synth build/test-city --people 4000 --days 3 --cases 10
+    Example: hanmaru trace synth build/test-city --people 4000 --days 3
     """
     from hanmaru.trace.synth.command import run
 
-    run(out, people, days, start, seed, layout, cases, city, json_)
+    run(out, people, days, start, seed, layout, city, json_)
 
 
 @app.command()

@@ -16,9 +16,7 @@ from hanmaru.trace.synth import write
 MOST_DAYS = 60
 
 
-def run(
-    out: Path, people: int, days: int, start: str, seed: int, layout: str, cases: int, profile: str, as_json: bool
-) -> None:
+def run(out: Path, people: int, days: int, start: str, seed: int, layout: str, profile: str, as_json: bool) -> None:
     """Write the test city to a folder. Raises TraceError for what the user can correct."""
     began = time.perf_counter()
     try:

@@ -21,9 +21,9 @@ from hanmaru.trace.synth.paths import Moves, Ways
 from hanmaru.trace.synth.spots import Spots
 
 PAYMENTS_A_DAY = 1.6
-ONLINE, DELIVERED = 0.24, 0.05
-"""The share of payments that are online, and that go to a shop which delivers (Statistics Korea: online shopping is
-about a quarter of retail sales)."""
+ONLINE, DELIVERED = 0.20, 0.05
+"""The share of payments that are online wherever one is, and that go to a shop which delivers. With those of people who
+stay at home a quarter is online (Statistics Korea: online shopping's share of retail sales)."""
 BATCHED, LATE = 0.03, 0.04
 """The share of payments in person whose time is that of the evening's batch, and of those booked 12-72 hours later."""
 BORROWED = 0.04
@@ -195,6 +195,8 @@ def _cards(city: City, spots: Spots, shops: Merchants, days: Days, people: Ints,
     merchant = np.where(out, outside, merchant)
     inside = start + (end - start) * (0.4 + 0.6 * part)
     before = days.start_s[visit] >= day_s + 1800
+    indoors = passing & ~out & (error != IS_DELIVERED) & ~before & (days.end_s[visit] >= day_s + 86100)
+    error[indoors] = IS_ONLINE  # who does not leave the house pays nobody in passing
     edge = np.where(before, start - 60 - 180 * part, end + 60 + 180 * part)
     # Who delivers is paid while one is at home; other purchases in passing are made on arriving or leaving.
     true = np.where(passing & ~out & (error != IS_DELIVERED), edge, inside)

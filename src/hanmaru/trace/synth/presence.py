@@ -74,7 +74,7 @@ def _medians(seen: Events, mine: slice, day_s: int, slots: int) -> tuple[Floats,
 
 
 def count(requests: Requests, seen: Events, people: Ints, counts: npt.NDArray[np.uint16]) -> None:
-    """Add to ``counts`` (people, cases) the slots in which each phone was where each case asks; ``people`` ascending."""
+    """Add to ``counts`` (people, cases) the slots in which each phone was where each case asks."""
     row = np.searchsorted(people, seen.subject)
     slot = ((seen.time_s - requests.day_s) // SLOT_S).astype(np.int64)
     _count(row, slot, seen.cell, requests.mask, counts)
