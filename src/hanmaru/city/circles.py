@@ -33,9 +33,9 @@ _SCHOOLS = (place.KINDERGARTEN, place.ELEMENTARY, place.MIDDLE, place.HIGH)
 @dataclass(frozen=True, eq=False, slots=True)
 class Circles:
     """For each of n people (n,): the ``unit`` (department, class) at work or school; the ``table``, the up to four of
-    the unit who have lunch together; the ``neighbours``, friends of an age who live in one district; the ``friends``, of
-    one school year or of an age and anywhere in the city. ``NONE`` for who has none. Numbers of one column are dense;
-    ``neighbours_homes``, ``friends_homes`` (circles, 5) are the homes of the members of each circle, ``NONE`` after them.
+    the unit who have lunch together; the ``neighbours``, friends of an age who live in one district; the ``friends``,
+    of one school year or of an age and anywhere in the city. ``NONE`` for who has none. Numbers of one column are
+    dense; ``neighbours_homes``, ``friends_homes`` (circles, 5) are the members' homes of each circle, ``NONE`` after.
     """
 
     unit: Ints

@@ -1,21 +1,22 @@
 """What people do all day: where everybody of the city is, when, and how they get there.
 
-A person's day runs from 04:00 to 04:00 and starts and ends at home. It is planned first (work or school, lunch, errands,
-meals out, friends, the household's outings), then walked through with travel times, returning home where that pays.
-All choices are hashed from the seed, the person (or the household, lunch table or circle of friends that decides
+A person's day runs from 04:00 to 04:00 and starts and ends at home. It is planned first (work or school, lunch,
+errands, meals out, friends, the household's outings), then walked through with travel times, returning home where that
+pays. All choices are hashed from the seed, the person (or the household, lunch table or circle of friends that decides
 together) and the day, so that a life is the same whoever else is asked for.
 
 Sources. Venues: one returns to a favourite of rank k with probability ~ k^-1.2 (Song et al. 2010,
-doi:10.1038/nphys1760); favourites are drawn from the venues around home or work with probability ~ rank^-0.84 (Noulas et
-al. 2012, doi:10.1371/journal.pone.0037027). Hours of work, school and meals and how often people go out are assumed,
-so that a person makes 2 to 3 trips a day, as travel surveys find. Nobody works at night, and no day is a holiday but
-Saturday and Sunday.
+doi:10.1038/nphys1760); favourites are drawn from the venues around home or work with probability ~ rank^-0.84 (Noulas
+et al. 2012, doi:10.1371/journal.pone.0037027). Hours of work, school and meals and how often people go out are assumed,
+so that a person makes 2 to 3 trips a day, as travel surveys find. Nobody works at night, schools, clinics and hospitals
+have no staff (the population has no such jobs), and no day is a holiday but Saturday and Sunday.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,7 +24,11 @@ from hanmaru.city import circles, venues
 from hanmaru.city.build import City
 from hanmaru.city.circles import Circles
 from hanmaru.city.noise import Ints
+from hanmaru.city.population import NONE
 from hanmaru.city.venues import Venues
+
+if TYPE_CHECKING:
+    from hanmaru.city.lives import Facts
 
 CHUNK = 100_000
 """Person-days made in one go."""
@@ -51,12 +56,28 @@ def habits(city: City) -> tuple[Circles, Venues]:
     return circles.make(city), venues.make(city)
 
 
+@lru_cache(maxsize=4)
+def facts(city: City) -> "Facts":
+    """Return what the kernels need to know of a city, made once."""
+    from hanmaru.city.lives import PERSON_TYPE, Facts
+
+    people, (belong, where) = city.population, habits(city)
+    rows = np.empty(len(people), PERSON_TYPE)
+    for name in ("age", "household", "home", "work"):
+        rows[name] = getattr(people, name)
+    for name in ("unit", "table", "neighbours", "friends"):
+        rows[name] = getattr(belong, name)
+    rows["kind"] = np.where(people.work == NONE, NONE, city.places.kind[people.work])
+    homes = belong.neighbours_homes, belong.friends_homes, people.household_home
+    return Facts(rows, *homes, city.places.xy, where.cell, where.near, where.count)
+
+
 def make(city: City, first_day: date, days: int, people: Ints | None = None) -> Days:
     """Return the visits of people (all when None; else indices, ascending) over days of the city's zone.
 
-    The visits cover the time from the first day's midnight to the midnight after the last day, clipped there. A person's
-    visits do not depend on who else is asked for, nor on the period but for the clipping. The whole of Sejong takes
-    about 1.5 s a day after the first call compiled. Raises ValueError for no days or unknown people.
+    The visits cover the time from the first day's midnight to the midnight after the last day, clipped there. A
+    person's visits do not depend on who else is asked for, nor on the period but for the clipping. Raises ValueError
+    for no days or unknown people.
     """
     parts = list(batches(city, first_day, days, people))
     return Days(
@@ -77,19 +98,6 @@ def batches(city: City, first_day: date, days: int, people: Ints | None = None) 
     dates = [first_day + timedelta(d) for d in range(-1, days + 1)]  # the night before lasts until 04:00
     midnight = np.array([int(datetime(d.year, d.month, d.day, tzinfo=city.profile.tz).timestamp()) for d in dates])
     number = np.array([d.toordinal() for d in dates])
-    population, places = city.population, city.places
-    belong, where = habits(city)
     step = max(1, CHUNK // (days + 1))
     for first in range(0, max(1, len(who)), step):
-        yield Days(
-            *lives.walk(
-                who[first : first + step],
-                number,
-                midnight,
-                city.profile.seed,
-                (population.age, population.household, population.home, population.work, population.household_home),
-                (belong.unit, belong.table, belong.neighbours, belong.friends),
-                (belong.neighbours_homes, belong.friends_homes),
-                (places.kind, places.xy, where.cell, where.near, where.count),
-            )
-        )
+        yield Days(*lives.walk(who[first : first + step], number, midnight, city.profile.seed, facts(city)).T.copy())

@@ -1,40 +1,48 @@
 """Who meets whom face to face: contacts of at most 2 m within the visits of one place.
 
 Being at one place is not meeting: of all pairs in one building on one day 0.2 to 2.7 % spend 15 minutes face to face in
-the measured networks. So each pair that is in one place at one time meets by how it is related there:
+the measured networks. So each pair that is at one place at one time meets by how it is related there:
 
-- of one household at home, or going out together (household, friends, lunch table, team): in bouts, most of the time;
-- of one department or class at work or school: as the departments of the workplace InVS15 (Génois & Barrat 2018,
-  doi:10.1140/epjds/s13688-018-0140-1) did;
-- else, within a random part of the place that holds up to `CELL` visitors of a day: as people of different departments
-  of InVS15 did, and where people gather to be together as those of the conference SFHH (same source).
+- of one household at home, or together out (household and who it visits, friends, lunch table, team): in bouts;
+- of one department or class at work or school: as the departments of the workplace InVS15 did (Génois & Barrat 2018,
+  doi:10.1140/epjds/s13688-018-0140-1);
+- else, within a random part of the place that holds up to `PART` visitors of a day: as people of different departments
+  of InVS15 did, and where people come to be together as those of the conference SFHH did (same source).
 
-A pair meets as a Poisson process. Its rate is the place's rate per person-hour, divided among those present, times a
-gamma number of the pair that lasts and one of the pair and day; how long is Lomax, in steps of 20 s.
+A pair meets as a Poisson process. Its rate is the meetings of a person in an hour, shared among those around, times a
+gamma number of the pair that stays for life and one of the pair and day; a meeting's length is Lomax, in steps of 20 s.
+Neighbours in one house, passengers of one bus and who works out of town do not meet.
 """
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hanmaru.city import places as place
 from hanmaru.city import venues
 from hanmaru.city.build import City
-from hanmaru.city.days import Days, habits
+from hanmaru.city.days import Days, facts, habits
 from hanmaru.city.noise import Bools, Ints, channel, uniform
+from hanmaru.city.population import NONE
+from hanmaru.city.rhythms import local
 
-CELL = 64
+if TYPE_CHECKING:
+    from hanmaru.city.meeting import Presence
+
+PART = 64
 """Visitors of one day who may come near one another in a large place."""
+_EPOCH = 719163  # the ordinal of 1970-01-01
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """How pairs meet: ``per_hour`` meetings of a person in an hour with all others, halved where only ``few`` are there;
-    gamma shapes of the ``pair`` and of the pair and ``day``; Lomax ``scale_s`` and ``shape`` of a meeting's length.
+    """How pairs meet: the meetings of a person with others ``per_hour``, half as many if only ``half_at`` others are
+    there; the gamma shapes of the ``pair`` and of the pair and ``day``; Lomax ``scale_s`` and ``shape`` of the length.
     """
 
     per_hour: float
-    few: float
+    half_at: float
     pair: float
     day: float
     scale_s: float
@@ -42,9 +50,15 @@ class Process:
 
 
 DEPARTMENT = Process(5.5, 4.0, 0.48, 0.58, 31.5, 1.92)
+"""Within a department of InVS15."""
 BUILDING = Process(1.9, 4.0, 0.10, 0.19, 31.5, 1.92)
-CLASS = Process(9.6, 4.0, 0.48, 0.58, 24.2, 1.50)
+"""Between departments of InVS15."""
 GATHERING = Process(13.4, 4.0, 0.06, 1.0, 24.2, 1.50)
+"""At the conference SFHH."""
+CLASS = Process(0.72 * 13.4, 4.0, 0.48, 0.58, 24.2, 1.50)
+SCHOOL = Process(0.28 * 13.4, 4.0, 0.10, 0.19, 24.2, 1.50)
+"""Within and between classes: as often and long as at SFHH, divided among pairs as in InVS15. (Pupils measured at a
+primary school, which is for comparison alone, meet three times as often.)"""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -67,79 +81,90 @@ class Encounters:
 def make(city: City, days: Days, people: Ints | None = None) -> Encounters:
     """Return the encounters within some days' visits: all, or those that any of ``people`` takes part in.
 
-    ``days`` must hold everybody who is at the places of interest; then an encounter does not depend on what is asked for.
+    ``days`` must hold everybody who is at the places of interest; then an encounter does not depend on who is asked
+    for, nor on which days are made together.
     """
     from hanmaru.city import meeting
 
     chosen = np.ones(len(city.population), np.bool_)
-    visits = np.ones(len(days), np.bool_)
+    rows = np.arange(len(days))
     if people is not None:
         chosen[:] = False
         chosen[people] = True
         theirs = np.zeros(len(city.places.kind), np.bool_)
         theirs[days.place[chosen[days.person]]] = True
-        visits = theirs[days.place]
-    person, spot, start, end = (a[visits] for a in (days.person, days.place, days.start_s, days.end_s))
-    parts = [
-        meeting.meet(
-            *(a[rows] for a in (person, spot, start, end)), bucket, sort, chosen, city.profile.seed, *_facts(city)
-        )
-        for sort, bucket, rows in _buckets(city, person, spot, start)
-    ]
-    a, b, where, begin, until = (np.concatenate(column) for column in zip(*parts, strict=True))
-    order = np.argsort((begin - begin.min(initial=0)) * len(chosen) + a, kind="stable")
-    return Encounters(a[order], b[order], where[order], begin[order], until[order])
+        rows = np.flatnonzero(theirs[days.place])
+    at = _presence(city, Days(days.person[rows], days.place[rows], days.start_s[rows], days.end_s[rows]))
+    known, process, processes = facts(city), _process(city), np.array([astuple(p) for p in _PROCESSES])
+    parts: list[Ints] = []
+    for sort, key in enumerate(_keys(city, at)):
+        bucket = at.place * (int(key.max(initial=0)) + 1) + key
+        kept = np.flatnonzero(key >= 0)
+        kept = kept[np.lexsort((at.start[kept], bucket[kept]))]
+        kept = kept[_shared(bucket[kept])]
+        mine = meeting.Presence(*(column[kept] for column in (*at[:-1], bucket)))
+        parts.append(meeting.meet(mine, sort, known, chosen, city.profile.seed, process, processes))
+    found = np.concatenate(parts)
+    order = np.argsort((found[:, 3] - found[:, 3].min(initial=0)) * len(chosen) + found[:, 0], kind="stable")
+    return Encounters(*(found[order, k] for k in range(5)))
 
 
-def _facts(city: City) -> tuple[tuple[Ints, ...], Ints, tuple[np.ndarray, ...]]:
-    """Return the relations of people, the kind of meeting at each place, and the kinds' parameters."""
-    people, (belong, where) = city.population, habits(city)
-    relations = (
-        people.household,
-        belong.neighbours,
-        belong.friends,
-        belong.table,
-        belong.unit,
-        people.home,
-        people.work,
+_PROCESSES = (BUILDING, SCHOOL, GATHERING, DEPARTMENT, CLASS, DEPARTMENT)
+"""Those between units of a workplace, school or meeting place, then those within."""
+
+
+def _process(city: City) -> Ints:
+    """Return for each place whether it is a workplace (or like one) 0, a school 1, or where people gather 2."""
+    school = np.isin(
+        city.places.kind, (place.KINDERGARTEN, place.ELEMENTARY, place.MIDDLE, place.HIGH, place.UNIVERSITY)
     )
-    kind = city.places.kind
-    school = np.isin(kind, (place.KINDERGARTEN, place.ELEMENTARY, place.MIDDLE, place.HIGH, place.UNIVERSITY))
-    social = school | np.isin(where.use, (venues.BAR, venues.CHURCH, venues.ACADEMY))
-    mood = school.astype(np.int64) + 2 * social
-    rows = np.array(
-        [[p.per_hour, p.few, p.pair, p.day, p.scale_s, p.shape] for p in (DEPARTMENT, CLASS, BUILDING, GATHERING)]
-    )
-    return relations, mood, (rows,)
+    gathering = np.isin(habits(city)[1].use, (venues.BAR, venues.CHURCH, venues.ACADEMY))
+    return school + 2 * gathering
 
 
-def _buckets(city: City, person: Ints, spot: Ints, start: Ints) -> list[tuple[int, Ints, Ints]]:
-    """Return for each sort of relation (0 household ... 5 none) who could be related so: a number for each visit that
-    has one, and the visits, sorted by it and start.
-    """
-    people, (belong, _) = city.population, habits(city)
-    kind = city.places.kind[spot]
-    home = people.home[person] == spot
-    away = kind == place.ELSEWHERE
-    seed, day = city.profile.seed, (start + 9 * 3600) // 86400
-    crowd = np.bincount(spot, minlength=len(city.places.kind))
-    part = np.floor(uniform(seed, channel("cells"), person, spot, day) * np.ceil(crowd[spot] / CELL)).astype(np.int64)
-    keys = (
-        (people.household[person], ~away),
-        (belong.neighbours[person], ~away),
-        (belong.friends[person], ~away),
-        (belong.table[person], ~away & ~home),
-        (belong.unit[person], ~away & ~home),
-        (part, ~away & (kind != place.APARTMENT) & (kind != place.HOUSE)),
+def _presence(city: City, days: Days) -> "Presence":
+    """Return visits, cut at midnight so that a day is the same alone and among others, with who is whose guest."""
+    from hanmaru.city.lives import hosts
+    from hanmaru.city.meeting import Presence
+
+    person, spot, start, end = days.person, days.place, days.start_s, days.end_s
+    pieces: list[tuple[Ints, ...]] = []
+    while len(start):
+        clock = local(city.profile.tz, start.astype(np.float64))
+        midnight = start - np.rint(clock.hour * 3600).astype(np.int64)
+        following = midnight + 86400
+        pieces.append((person, spot, start, np.minimum(end, following), clock.day, midnight))
+        person, spot, start, end = (a[end > following] for a in (person, spot, following, end))
+    person, spot, start, end, day, midnight = (np.concatenate(p) for p in zip(*pieces, strict=True))
+    people = city.population
+    party = people.household[person]
+    guest = np.flatnonzero(_home(city, spot) & (people.home[person] != spot))
+    host = hosts(city.profile.seed, party[guest], day[guest] + _EPOCH, len(people.household_home))
+    visited = people.household_home[host] == spot[guest]
+    party[guest[visited]] = host[visited]
+    return Presence(person, spot, start, end, party, day, midnight, party)
+
+
+def _home(city: City, spot: Ints) -> Bools:
+    return (city.places.kind[spot] == place.APARTMENT) | (city.places.kind[spot] == place.HOUSE)
+
+
+def _keys(city: City, at: "Presence") -> tuple[Ints, ...]:
+    """Return for each sort of relation, as `meeting` numbers them, what those so related share, -1 for nothing."""
+    belong, home = habits(city)[0], _home(city, at.place)
+    elsewhere = city.places.kind[at.place] == place.ELSEWHERE
+    visit = at.place * (int(at.day.max(initial=0)) + 1) + at.day
+    _, which, crowd = np.unique(visit, return_inverse=True, return_counts=True)
+    parts = np.ceil(crowd[which] / PART)
+    part = np.floor(uniform(city.profile.seed, channel("parts"), at.person, at.place, at.day) * parts).astype(np.int64)
+    return (
+        np.where(elsewhere, NONE, at.party),
+        np.where(elsewhere, NONE, belong.neighbours[at.person]),
+        np.where(elsewhere, NONE, belong.friends[at.person]),
+        np.where(elsewhere | home, NONE, belong.table[at.person]),
+        np.where(elsewhere | home, NONE, belong.unit[at.person]),
+        np.where(elsewhere | home, NONE, part),
     )
-    out: list[tuple[int, Ints, Ints]] = []
-    for sort, (key, use) in enumerate(keys):
-        bucket = spot * (int(key.max(initial=0)) + 1) + key
-        rows = np.flatnonzero(use & (key >= 0))
-        rows = rows[np.lexsort((start[rows], bucket[rows]))]
-        rows = rows[_shared(bucket[rows])]
-        out.append((sort, bucket[rows], rows))
-    return out
 
 
 def _shared(bucket: Ints) -> Bools:

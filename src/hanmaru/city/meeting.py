@@ -1,144 +1,167 @@
 """The kernel behind `encounters`: pairs in one bucket of visits, and when they meet. Compiled on first use, cached."""
 
-import numpy as np
-from numba import njit  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
+from typing import NamedTuple, cast
 
-from hanmaru.city.lives import chance
-from hanmaru.city.noise import Bools, Ints
+import numpy as np
+
+from hanmaru.city.kernels import draw, kernel, stream
+from hanmaru.city.lives import Facts, Person
+from hanmaru.city.noise import Bools, Floats, Ints
 
 HOUSEHOLD, NEIGHBOURS, FRIENDS, TABLE, UNIT, REST, APART = range(7)
-_PAIR = 6
+"""How two people are related at a place; ``APART`` are neighbours in one house."""
+_PAIR, _PAIR_DAY, _MEETING = 20, 21, 22
 BOUT_S, GAP_OUT_S, GAP_HOME_S = 900.0, 300.0, 2700.0
-"""Mean length of a bout of people who are together, and of the time between bouts, out (3/4 of the time face to face)
-and at home (1/4 of the waking time): assumed."""
-ASLEEP_FROM_H, ASLEEP_TO_H = 23, 7
+"""Mean length of a bout of people who are together, and mean time between bouts: out (face to face 3/4 of the time) and
+at home (1/4 of the waking time). Assumed; the published networks were measured at work, at meetings and at school."""
+ASLEEP_FROM_H, AWAKE_FROM_H = 23.0, 7.0
+DEAD_S = 20.0
+"""Least time between two meetings of one pair, the resolution of the measured networks."""
 
 
-@njit(cache=True)
-def _sort(a: int, b: int, spot: int, relations) -> int:  # type: ignore[no-untyped-def]
+class Presence(NamedTuple):
+    """v visits sorted by ``bucket``, start (v,): who is where from when to when, the ``party`` in which he is there
+    (household, or the one he visits), the day's number and its midnight in Unix seconds.
+    """
+
+    person: Ints
+    place: Ints
+    start: Ints
+    end: Ints
+    party: Ints
+    day: Ints
+    midnight: Ints
+    bucket: Ints
+
+
+@kernel
+def _relation(a: Person, b: Person, spot: int, same_party: bool) -> int:
     """Return how two people are related at a place: the first sort that holds."""
-    household, neighbours, friends, table, unit, home, work = relations
-    if home[a] == spot and home[b] == spot:
-        return HOUSEHOLD if household[a] == household[b] else APART
-    if work[a] == spot and work[b] == spot:
-        return UNIT if unit[a] == unit[b] else REST
-    if household[a] == household[b]:
+    if a["home"] == spot and b["home"] == spot:
+        return HOUSEHOLD if a["household"] == b["household"] else APART
+    if a["work"] == spot and b["work"] == spot:
+        return UNIT if a["unit"] == b["unit"] else REST
+    if same_party:
         return HOUSEHOLD
-    if neighbours[a] >= 0 and neighbours[a] == neighbours[b]:
+    if a["neighbours"] >= 0 and a["neighbours"] == b["neighbours"]:
         return NEIGHBOURS
-    if friends[a] >= 0 and friends[a] == friends[b]:
+    if a["friends"] >= 0 and a["friends"] == b["friends"]:
         return FRIENDS
-    if table[a] >= 0 and table[a] == table[b]:
+    if a["table"] >= 0 and a["table"] == b["table"]:
         return TABLE
-    if unit[a] >= 0 and unit[a] == unit[b]:
-        return UNIT
-    return REST
+    return UNIT if a["unit"] >= 0 and a["unit"] == b["unit"] else REST
 
 
-@njit(cache=True)
-def _gamma(shape: float, seed: int, owner: int, day: int, what: int) -> float:
+@kernel
+def _gamma(shape: float, start: np.uint64) -> float:
     """Return a gamma number of mean 1 (Marsaglia & Tsang 2000, with their power of a uniform one below shape 1)."""
     d = shape + 1.0 - 1.0 / 3.0
     c = 1.0 / np.sqrt(9.0 * d)
-    k = what
+    k = 1
     while True:
-        u, v = chance(seed, _PAIR, owner, day, k), chance(seed, _PAIR, owner, day, k + 1)
-        x = np.sqrt(-2.0 * np.log(u)) * np.cos(2.0 * np.pi * v)
+        x = np.sqrt(-2.0 * np.log(draw(start, k))) * np.cos(2.0 * np.pi * draw(start, k + 1))
         w = (1.0 + c * x) ** 3
         k += 3
-        if w > 0 and np.log(chance(seed, _PAIR, owner, day, k - 1)) < 0.5 * x * x + d - d * w + d * np.log(w):
-            return d * w * chance(seed, _PAIR, owner, day, what + 999) ** (1.0 / shape) / shape
+        if w > 0 and np.log(draw(start, k - 1)) < 0.5 * x * x + d - d * w + d * np.log(w):
+            return d * w * draw(start, 0) ** (1.0 / shape) / shape
 
 
-@njit(cache=True)
-def _meet(person, spot, start, end, bucket, sort, chosen, seed, relations, mood, rows, first_out):  # type: ignore[no-untyped-def]
-    home, work = relations[5], relations[6]
-    out = first_out
-    e = 0
-    n = len(chosen)
-    first = 0
-    while first < len(bucket):
-        last = first
-        wanted = False
-        while last < len(bucket) and bucket[last] == bucket[first]:
-            wanted |= chosen[person[last]]
+@kernel
+def _beside(first: int, last: int, start: Ints, end: Ints) -> float:
+    """Return how many others of a bucket somebody has around him, averaged over the time that people spend there."""
+    shared, spent = 0.0, 0.0
+    for i in range(first, last):
+        spent += end[i] - start[i]
+        for j in range(i + 1, last):
+            if start[j] >= end[i]:
+                break
+            shared += 2 * (min(end[i], end[j]) - start[j])
+    return shared / spent
+
+
+@kernel
+def _bouts(
+    start: np.uint64, low: float, high: float, gap: float, together: bool, scale: float, shape: float, out: Floats
+) -> int:
+    """Write when a pair meets between two instants (rows of from, to); return how many times."""
+    t, n, k = low, 0, 0
+    while n < len(out):
+        t -= np.log(draw(start, k)) * gap
+        if t >= high:
+            break
+        u = draw(start, k + 1)
+        long = (
+            60.0 - (BOUT_S - 60.0) * np.log(u)
+            if together
+            else 20.0 * np.ceil(scale * (u ** (-1.0 / shape) - 1.0) / 20.0)
+        )
+        out[n, 0], out[n, 1] = t, min(t + long, high)
+        t = out[n, 1] + DEAD_S
+        n += 1
+        k += 2
+    return n
+
+
+@kernel
+def _rate(process: Floats, beside: float, seed: int, pair: int, day: int) -> float:
+    """Return the meetings of a pair in an hour on a day; ``process`` are the numbers of `encounters.Process`."""
+    rate = process[0] / (beside + process[1]) * _gamma(process[2], stream(seed, _PAIR, pair, 0))
+    return rate * _gamma(process[3], stream(seed, _PAIR_DAY, pair, day))
+
+
+@kernel
+def _meet(
+    at: Presence, sort: int, people: list[Person], chosen: Bools, seed: int, process: Ints, processes: Floats
+) -> Ints:
+    out, bouts = np.empty((1 << 16, 5), np.int64), np.empty((400, 2))
+    e, first, n = 0, 0, len(chosen)
+    while first < len(at.bucket):
+        last, wanted = first, False
+        while last < len(at.bucket) and at.bucket[last] == at.bucket[first]:
+            wanted |= chosen[at.person[last]]
             last += 1
-        if not wanted:
-            first = last
-            continue
-        # How many others a person has beside him, on average over the time that people spend there.
-        others = 0.0
-        if sort >= UNIT:
-            shared, spent = 0.0, 0.0
-            for i in range(first, last):
-                spent += end[i] - start[i]
-                for j in range(i + 1, last):
-                    if start[j] >= end[i]:
-                        break
-                    shared += 2 * (min(end[i], end[j]) - start[j])
-            others = shared / spent
-        for i in range(first, last):
+        beside = _beside(first, last, at.start, at.end) if wanted and sort >= UNIT else 0.0
+        for i in range(first, last if wanted else first):
             for j in range(i + 1, last):
-                if start[j] >= end[i]:
+                if at.start[j] >= at.end[i]:
                     break
-                if not (chosen[person[i]] or chosen[person[j]]):
+                a, b = int(min(at.person[i], at.person[j])), int(max(at.person[i], at.person[j]))
+                spot = at.place[i]
+                if not (chosen[a] or chosen[b]):
                     continue
-                a, b, where = min(person[i], person[j]), max(person[i], person[j]), spot[i]
-                if _sort(a, b, where, relations) != sort:
+                if _relation(people[a], people[b], spot, at.party[i] == at.party[j]) != sort:
                     continue
-                t, until = float(max(start[i], start[j])), float(min(end[i], end[j]))
-                pair, began = a * n + b, start[j]
-                at_home = home[a] == where and home[b] == where
-                at_work = work[a] == where and work[b] == where
+                low, high, pair = float(at.start[j]), float(min(at.end[i], at.end[j])), a * n + b
+                at_home = people[a]["home"] == spot and people[b]["home"] == spot
+                at_work = people[a]["work"] == spot and people[b]["work"] == spot
                 together = sort < REST and not at_work
                 gap, scale, shape = GAP_HOME_S if at_home else GAP_OUT_S, 0.0, 0.0
                 if not together:
-                    row = rows[mood[where] & 1 if sort == UNIT else 2 + (mood[where] >> 1)]
-                    today = (began + 32400) // 86400
-                    rate = row[0] / (others + row[1]) * _gamma(row[2], seed, pair, 0, 0)
-                    rate *= _gamma(row[3], seed, pair, today, 2000)
-                    gap, scale, shape = 3600.0 / max(rate, 1e-9), row[4], row[5]
-                k = 5000
-                while True:
-                    t += -np.log(chance(seed, _PAIR, pair, began, k)) * gap
-                    if t >= until:
-                        break
-                    u = chance(seed, _PAIR, pair, began, k + 1)
-                    if together:
-                        long = 60.0 - BOUT_S * np.log(u)
-                    else:
-                        long = 20.0 * np.ceil(scale * (u ** (-1.0 / shape) - 1.0) / 20.0)
-                    stop = min(t + long, until)
-                    k += 2
-                    hour = (t + 32400) % 86400 / 3600
-                    asleep = at_home and (hour >= ASLEEP_FROM_H or hour < ASLEEP_TO_H)
-                    if stop - t >= 1 and not asleep:
-                        if e == len(out):
-                            more = np.empty((2 * len(out), 5), np.int64)
-                            more[:e] = out
-                            out = more
-                        out[e, 0], out[e, 1], out[e, 2], out[e, 3], out[e, 4] = a, b, where, int(t), int(stop)
+                    row = processes[process[spot] if sort == REST else process[spot] + 3]
+                    gap = 3600.0 / max(_rate(row, beside, seed, pair, at.day[j]), 1e-9)
+                    scale, shape = row[4], row[5]
+                start = stream(seed, _MEETING, pair, at.start[j])
+                count = _bouts(start, low, high, gap, together, scale, shape, bouts)
+                if e + count > len(out):
+                    more = np.empty((2 * len(out), 5), np.int64)
+                    more[:e] = out[:e]
+                    out = more
+                for k in range(count):
+                    hour = (bouts[k, 0] - at.midnight[j]) / 3600 % 24
+                    if at_home and (hour >= ASLEEP_FROM_H or hour < AWAKE_FROM_H):
+                        continue
+                    if int(bouts[k, 1]) > int(bouts[k, 0]):
+                        out[e, 0], out[e, 1], out[e, 2] = a, b, spot
+                        out[e, 3], out[e, 4] = int(bouts[k, 0]), int(bouts[k, 1])
                         e += 1
-                    t = stop + 20
         first = last
     return out[:e]
 
 
-def meet(  # type: ignore[no-untyped-def]
-    person: Ints,
-    spot: Ints,
-    start: Ints,
-    end: Ints,
-    bucket: Ints,
-    sort: int,
-    chosen: Bools,
-    seed: int,
-    relations,
-    mood,
-    more,
-) -> tuple[Ints, ...]:
-    """Return the encounters (a, b, place, start, end) of pairs whose relation is ``sort``, within buckets of visits."""
-    out = _meet(
-        person, spot, start, end, bucket, sort, chosen, seed, relations, mood, more[0], np.empty((1 << 16, 5), np.int64)
-    )
-    return tuple(out[:, k].copy() for k in range(5))
+def meet(at: Presence, sort: int, facts: Facts, chosen: Bools, seed: int, process: Ints, processes: Floats) -> Ints:
+    """Return the encounters, rows of (a, b, place, start, end), of pairs whose relation is ``sort`` in each bucket.
+
+    ``chosen`` (people,) says of whom; ``process`` (places,) is which of the ``processes`` (6, 6) goes on there: rows 0
+    to 2 between units, rows 3 to 5 within.
+    """
+    return _meet(at, sort, cast(list[Person], facts.people), chosen, seed, process, processes)

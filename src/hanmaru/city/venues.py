@@ -34,8 +34,6 @@ class Venues:
 
 def make(city: City) -> Venues:
     """Return a city's venues. What attracts is nearness and size: distance over the square root of the capacity."""
-    from scipy.spatial import cKDTree
-
     places = city.places
     use = np.full(len(places.kind), -1)
     shops = places.of(place.SHOP)
@@ -54,8 +52,9 @@ def make(city: City) -> Venues:
         if not len(mine):
             continue  # a village without: nobody goes
         count[u] = k = min(CHOICES, len(mine))
-        metres, which = cKDTree(places.xy[mine]).query(middle, k=k)
-        metres, which = metres.reshape(len(middle), k), which.reshape(len(middle), k)
-        pull = (metres + 150.0) / np.sqrt(places.capacity[mine][which])
-        near[:, u, :k] = np.take_along_axis(mine[which], np.argsort(pull, axis=1, kind="stable"), axis=1)
+        metres = np.hypot(*(middle[:, None] - places.xy[mine]).transpose(2, 0, 1))
+        pull = (metres + 150.0) / np.sqrt(places.capacity[mine])
+        best = np.argpartition(pull, k - 1, axis=1)[:, :k]
+        order = np.argsort(np.take_along_axis(pull, best, axis=1), axis=1, kind="stable")
+        near[:, u, :k] = mine[np.take_along_axis(best, order, axis=1)]
     return Venues(use, cell.reshape(-1), near, count)
