@@ -31,7 +31,7 @@ HURRIED_MPS = 20.0
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Cleaned:
-    """The k ``points`` that remain, the ``row`` (k,) that each was among the n given, and ``flags`` (n,) of all rows."""
+    """The k ``points`` that remain, the ``row`` (k,) that each was among the n given, ``flags`` (n,) of all."""
 
     points: Points
     row: Ints

@@ -103,7 +103,7 @@ def features(kept: Floats) -> Floats:
 
 
 WEIGHTS = np.array([-1.328, -0.322, 0.898, -0.912, 0.827, 0.424, -0.173, -0.55])
-"""Logistic weights of `features`, fitted on simulated agents (`benchmarks.trace.stays`) of seeds that are not scored."""
+"""Logistic weights of `features`, fitted by `benchmarks.trace.stays` on seeds that are not scored."""
 
 
 def confidence(kept: Floats) -> Floats:
