@@ -29,7 +29,7 @@ export function CamerasTab({ id, course, changed }: { id: string; course: Course
       <ul className="camera-list">
         {cameras.map((camera) => (
           <li key={camera.camera_id} className="contact">
-            <h3><Button className="link" onPress={() => (course.look.value = { lon: camera.lon, lat: camera.lat, radius_m: 40 })}>{camera.camera_id}</Button></h3>
+            <h2><Button className="link" onPress={() => (course.look.value = { lon: camera.lon, lat: camera.lat, radius_m: 40 })}>{camera.camera_id}</Button></h2>
             <ul className="windows-list">
               {camera.windows.map((window) => (
                 <li key={window.start}><Button className="link small" onPress={() => { course.look.value = { lon: camera.lon, lat: camera.lat, radius_m: 40 }; course.goTo(Date.parse(window.start)); }}>{span(window)}</Button> <span>{percent(window.probability)}</span></li>

@@ -1,4 +1,4 @@
-import { useMemo, useState, type JSX, type KeyboardEvent } from "react";
+import { useMemo, useRef, useState, type JSX, type KeyboardEvent } from "react";
 import { ToggleButton, ToggleButtonGroup } from "react-aria-components";
 import { day, number } from "../format";
 import { t } from "../i18n";
@@ -8,12 +8,13 @@ import { LISTS, useAsked } from "./data";
 import { layout, type Node } from "./graph";
 import { Answer, Probability, Purpose, To, useTitle } from "./parts";
 import type { Chain, Disease } from "./types";
+import { useWidth } from "./width";
 import { diseaseName, percent, when, word } from "./words";
 
 const DAY_MS = 86_400_000;
 const LANE_PX = 30;
 const HEAD_PX = 34;
-const DAY_PX = 34;
+const [LEAST_DAY_PX, MOST_DAY_PX] = [26, 110];
 const LABEL_PX = 130;
 /** Clusters' colours (Okabe and Ito 2008, told apart by the colour-blind), darkened or lightened by the stylesheet's theme where needed. */
 const CLUSTERS = ["#0072b2", "#b35900", "#008f68", "#b0487f", "#5b5ea6", "#7a6a00", "#2f7f95", "#a23b2a"];
@@ -56,12 +57,16 @@ export function ChainPage(): JSX.Element {
 
 function Graph({ chain, least, picked, pick }: { chain: Chain; least: number; picked: string | null; pick: (id: string) => void }): JSX.Element {
   const { nodes, edges, first, last } = useMemo(() => layout(chain, least), [chain, least]);
-  const width = LABEL_PX + Math.max(6, (last - first) / DAY_MS + 2) * DAY_PX;
+  const box = useRef<HTMLDivElement>(null);
+  const shown = useWidth(box);
+  const count = Math.max(6, (last - first) / DAY_MS + 1);
+  const dayPx = Math.max(LEAST_DAY_PX, Math.min(MOST_DAY_PX, (shown - LABEL_PX - 30) / count));
+  const width = LABEL_PX + 24 + count * dayPx;
   const height = HEAD_PX + nodes.length * LANE_PX + 12;
-  const x = (node: Node): number => 24 + ((node.onset - first) / DAY_MS) * DAY_PX;
+  const x = (node: Node): number => 24 + ((node.onset - first) / DAY_MS) * dayPx;
   const y = (node: Node): number => HEAD_PX + (node.lane + 0.5) * LANE_PX;
   const days = Array.from({ length: Math.floor((last - first) / DAY_MS) + 1 }, (_, index) => first + index * DAY_MS);
-  const each = Math.max(1, Math.round(60 / DAY_PX));
+  const each = Math.max(1, Math.ceil(62 / dayPx));
   const sources = (id: string): number => chain.links.filter((link) => link.infectee === id).length;
   const keys = (event: KeyboardEvent<SVGGElement>, node: Node): void => {
     if (event.key === "Enter" || event.key === " ") {
@@ -76,12 +81,12 @@ function Graph({ chain, least, picked, pick }: { chain: Chain; least: number; pi
     event.currentTarget.parentElement?.querySelector<SVGGElement>(`[data-lane="${next.lane}"]`)?.focus();
   };
   return (
-    <div className="graph" tabIndex={0} role="group" aria-label={t("trace.chain.label", { cases: number(nodes.length), links: number(edges.length) })}>
+    <div ref={box} className="graph" tabIndex={0} role="group" aria-label={t("trace.chain.label", { cases: number(nodes.length), links: number(edges.length) })}>
       <svg width={width} height={height}>
         {days.map((at, index) => (
           <g key={at} aria-hidden="true">
-            <line className="day-line" x1={24 + index * DAY_PX} x2={24 + index * DAY_PX} y1={HEAD_PX - 8} y2={height} />
-            {index % each === 0 && <text x={24 + index * DAY_PX} y={16} textAnchor="middle">{day(at)}</text>}
+            <line className="day-line" x1={24 + index * dayPx} x2={24 + index * dayPx} y1={HEAD_PX - 8} y2={height} />
+            {index % each === 0 && <text x={24 + index * dayPx} y={16} textAnchor="middle">{day(at)}</text>}
           </g>
         ))}
         {edges.map((edge) => {
@@ -114,11 +119,13 @@ function Sources({ chain, id }: { chain: Chain; id: string }): JSX.Element {
   const links = chain.links.filter((link) => link.infectee === id).sort((a, b) => a.rank - b.rank).slice(0, 8);
   return (
     <Section title={t("trace.chain.sources", { label: labelOf(chain, id) })} actions={<To path={`/trace/cases/${encodeURIComponent(id)}`} className="button">{t("trace.openCase")}</To>}>
-      <ul className="sources" role="status">
-        {links.map((link) => (
-          <li key={link.infector}><span>{labelOf(chain, link.infector)}</span><Probability value={link.probability} /><small>{(link.reasons ?? []).map((one) => word("reason", typeof one === "string" ? one : one.kind)).join(", ")}</small></li>
-        ))}
-      </ul>
+      <div role="status">
+        <ul className="sources">
+          {links.map((link) => (
+            <li key={link.infector}><span>{labelOf(chain, link.infector)}</span><Probability value={link.probability} /><small>{(link.reasons ?? []).map((one) => word("reason", typeof one === "string" ? one : one.kind)).join(", ")}</small></li>
+          ))}
+        </ul>
+      </div>
       {links.length === 0 && <p className="hint">{t("trace.chain.noSources")}</p>}
     </Section>
   );

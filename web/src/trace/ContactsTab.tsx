@@ -67,7 +67,7 @@ function ContactCard({ id, path, course, contact, may, changed, disease }: { id:
       <div className="contact-head">
         <span className="rank"><span className="visually-hidden">{t("trace.rank")} </span>{contact.rank}</span>
         <div>
-          <h3>{contact.subject}</h3>
+          <h2>{contact.subject}</h2>
           <p><Button className="link small" onPress={() => { course.look.value = { lon: contact.lon, lat: contact.lat, radius_m: 60 }; course.goTo(Date.parse(contact.start)); }}>{span(contact)}</Button> · {contact.place?.name ?? t("trace.somewhere")}</p>
         </div>
         <Probability value={contact.probability} label={t("trace.ofExposure")} />
@@ -109,11 +109,11 @@ function Named({ id, path, one, may, changed }: { id: string; path: string; one:
   if (!one.named_contacts?.length) return null;
   return (
     <section aria-label={t("trace.contacts.named")}>
-      <h3 className="list-head">{t("trace.contacts.named")}</h3>
+      <h2 className="list-head">{t("trace.contacts.named")}</h2>
       <ul className="contact-list">
         {one.named_contacts.map((contact) => (
           <li key={contact.id} className="contact">
-            <h3>{contact.person.name}</h3>
+            <h2>{contact.person.name}</h2>
             <p className="together">{[contact.person.phone, contact.person.address].filter(Boolean).join(" · ")}</p>
             {may && (
               <div className="actions">

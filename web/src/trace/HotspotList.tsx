@@ -15,7 +15,7 @@ export function HotspotList({ hotspots, look }: { hotspots: Hotspot[]; look: (sp
         <li key={spot.id} className="contact">
           <div className="contact-head">
             <div>
-              <h3><Button className="link" onPress={() => look(spot)}>{spot.place?.name || t("trace.somewhere")}</Button></h3>
+              <h2><Button className="link" onPress={() => look(spot)}>{spot.place?.name || t("trace.somewhere")}</Button></h2>
               <p>{span(spot)} · {t("trace.within", { metres: number(Math.round(spot.radius_m)) })}</p>
             </div>
             <Probability value={spot.probability} label={t("trace.ofTransmission")} />

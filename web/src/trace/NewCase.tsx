@@ -6,7 +6,7 @@ import { Choice, Section } from "../office/parts";
 import { reason } from "../problems";
 import { Field } from "../ui/Field";
 import { ask, LISTS, setPurpose, useAsked, usePurpose, useShell } from "./data";
-import { Lines, PurposeDialog, To, useTitle } from "./parts";
+import { Lines, To, useTitle } from "./parts";
 import type { Case, CaseCard, Disease } from "./types";
 import { diseaseName, word } from "./words";
 
@@ -39,8 +39,7 @@ export function NewCase(): JSX.Element {
   const [onset, setOnset] = useState("");
   const [failure, setFailure] = useState<unknown>();
   const [busy, setBusy] = useState(false);
-  const [asking, setAsking] = useState(false);
-  const purpose = usePurpose(LISTS);
+  const purpose = usePurpose(LISTS) ?? "";
   useTitle(t("trace.new.title"));
   const chosen = disease || diseases?.[0]?.id || "";
   const alike = onset ? (known?.cases ?? []).filter((one) => one.disease === chosen && one.onset?.slice(0, 10) === onset) : [];
@@ -49,7 +48,6 @@ export function NewCase(): JSX.Element {
     event.preventDefault();
     const given = new FormData(event.currentTarget);
     const value = (name: string): string | null => String(given.get(name) ?? "").trim() || null;
-    if (!purpose) return setAsking(true);
     setBusy(true);
     setFailure(undefined);
     try {
@@ -110,7 +108,6 @@ export function NewCase(): JSX.Element {
           <Button type="submit" className="button primary" isDisabled={busy || !diseases}>{t("trace.new.save")}</Button>
         </div>
       </Form>
-      {asking && <PurposeDialog scope={LISTS} change close={() => setAsking(false)} leave={() => setAsking(false)} />}
     </div>
   );
 }

@@ -36,7 +36,7 @@ export function RequestCard({ one, country, changed, scope, full = false }: { on
   return (
     <li className="request" data-state={one.state}>
       <header>
-        <h3>{one.kinds.map((kind) => kindName(country, kind)).join(", ")}</h3>
+        <h2>{one.kinds.map((kind) => kindName(country, kind)).join(", ")}</h2>
         <Chip tone={TONES[one.state]}>{word("state", one.state)}</Chip>
       </header>
       <p className="request-line">

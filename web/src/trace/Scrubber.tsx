@@ -1,5 +1,5 @@
 import { ChevronLeft, ChevronRight, Pause, Play } from "lucide";
-import { useEffect, useMemo, useRef, useState, type JSX, type KeyboardEvent } from "react";
+import { useEffect, useMemo, useRef, type JSX, type KeyboardEvent } from "react";
 import { Button } from "react-aria-components";
 import { clock, day, exact } from "../format";
 import { t } from "../i18n";
@@ -7,6 +7,7 @@ import { calm } from "../settings";
 import { useValue } from "../state";
 import { Icon } from "../ui/Icon";
 import { KIND_COLOUR, KINDS, midnight, type Course } from "./course";
+import { useWidth } from "./width";
 import { percent } from "./words";
 
 const MINUTE_MS = 60_000;
@@ -15,26 +16,15 @@ const HOUR_MS = 3_600_000;
 const PLAY_MS = 40 * MINUTE_MS;
 const NIGHT = [[0, 6], [20, 24]] as const;
 const HEIGHT = 62;
-const LANES = { moves: 20, stays: 24, evidence: 46 };
-
-function useWidth(): [(element: Element | null) => void, number] {
-  const [width, setWidth] = useState(600);
-  const watch = useRef<ResizeObserver>(undefined);
-  return [(element) => {
-    watch.current?.disconnect();
-    if (!element) return;
-    watch.current = new ResizeObserver(([entry]) => setWidth(Math.max(200, Math.round(entry!.contentRect.width))));
-    watch.current.observe(element);
-  }, width];
-}
+const STAYS_PX = 22;
 
 /** Time as a strip: nights shaded, stays and evidence drawn, and a slider over all of it. */
 export function Scrubber({ course }: { course: Course }): JSX.Element {
   const at = useValue(course.at);
   const [from, to] = useValue(course.view);
   const playing = useValue(course.playing);
-  const [watch, width] = useWidth();
-  const box = useMemo(() => watch, []);
+  const box = useRef<HTMLDivElement>(null);
+  const width = useWidth(box);
   const whole = from === course.from && to === course.to;
   const days = useMemo(() => course.days(), [course]);
   const today = midnight(at);
@@ -121,6 +111,7 @@ function Strip({ course, from, to, width }: { course: Course; from: number; to: 
       if (tick) tick.count += 1;
       else ticks.set(key, { x: at, kind: row.kind, count: 1 });
     }
+    const most = Math.max(1, ...[...ticks.values()].filter(({ kind }) => kind === "phone").map(({ count }) => count));
     return (
       <svg width={width} height={HEIGHT} aria-hidden="true">
         {days.flatMap((start) => NIGHT.map(([begin, end]) => <rect key={`${start}/${begin}`} className="night" x={x(start + begin * HOUR_MS)} width={Math.max(0, x(start + end * HOUR_MS) - x(start + begin * HOUR_MS))} y={0} height={HEIGHT} />))}
@@ -135,10 +126,14 @@ function Strip({ course, from, to, width }: { course: Course; from: number; to: 
           if (part.to < from || part.from > to) return null;
           const [left, right] = [x(part.from), x(part.to)];
           return "stay" in part
-            ? <rect key={part.stay.id} className="stay-bar" x={left} width={Math.max(1.5, right - left)} y={LANES.stays} height={18} rx={2} opacity={0.25 + 0.75 * part.stay.confidence} />
-            : <rect key={part.move.id} className="move-bar" x={left} width={Math.max(1, right - left)} y={LANES.stays + 8} height={2.5} />;
+            ? <rect key={part.stay.id} className="stay-bar" x={left} width={Math.max(1.5, right - left)} y={STAYS_PX} height={20} rx={2} opacity={0.25 + 0.75 * part.stay.confidence} />
+            : <rect key={part.move.id} className="move-bar" x={left} width={Math.max(1, right - left)} y={STAYS_PX + 9} height={2.5} />;
         })}
-        {[...ticks].map(([key, tick]) => <rect key={key} x={tick.x - 0.75} width={1.5} y={LANES.evidence + 14 - 5 - Math.min(9, tick.count * 1.5)} height={5 + Math.min(9, tick.count * 1.5)} fill={KIND_COLOUR[tick.kind]} />)}
+        {[...ticks].sort(([, a], [, b]) => Number(b.kind === "phone") - Number(a.kind === "phone")).map(([key, tick]) => {
+          // The phone is heard all the time; how often shows as height, and what is rarer stands out before it.
+          const height = tick.kind === "phone" ? Math.max(1.5, (7 * tick.count) / most) : 13;
+          return <rect key={key} x={tick.x - 1} width={2} y={HEIGHT - 2 - height} height={height} fill={KIND_COLOUR[tick.kind]} />;
+        })}
       </svg>
     );
   }, [course, from, to, width]);

@@ -54,7 +54,7 @@ function layers(theme: Theme, latitude: number): LayerSpecification[] {
   const r: ExpressionSpecification = ["get", "r"];
   return [
     { id: "hotspots", type: "circle", source: "hotspots", paint: { "circle-radius": metres(r, latitude), "circle-color": c.hotspot, "circle-opacity": 0.16, "circle-stroke-color": c.hotspot, "circle-stroke-width": 2 } },
-    { id: "route-band", type: "line", source: "moves", layout: { "line-cap": "round", "line-join": "round" }, paint: { "line-color": c.route, "line-opacity": 0.1, "line-width": metres(["*", 2, r], latitude) } },
+    { id: "route-band", type: "line", source: "moves", layout: { "line-cap": "butt", "line-join": "round" }, paint: { "line-color": c.route, "line-opacity": 0.1, "line-width": metres(["*", 2, r], latitude) } },
     { id: "route", type: "line", source: "moves", layout: { "line-cap": "round", "line-join": "round" }, paint: { "line-color": c.route, "line-width": 2.6, "line-opacity": 0.9 } },
     { id: "stays-area", type: "circle", source: "stays", paint: { "circle-radius": metres(r, latitude), "circle-color": c.stay, "circle-opacity": ["*", 0.14, ["get", "c"]], "circle-stroke-color": c.stay, "circle-stroke-width": 1, "circle-stroke-opacity": 0.55 } },
     { id: "stays", type: "circle", source: "stays", paint: { "circle-radius": ["interpolate", ["linear"], ["get", "minutes"], 0, 4, 60, 6, 480, 10], "circle-color": c.stay, "circle-opacity": ["+", 0.35, ["*", 0.65, ["get", "c"]]], "circle-stroke-color": ring, "circle-stroke-width": 1.5 } },

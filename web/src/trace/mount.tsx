@@ -5,8 +5,9 @@ import { t, useLanguage } from "../i18n";
 import type { PageShell } from "../shell";
 import "../styles/trace.css";
 import { Board } from "./Board";
-import { ShellContext } from "./data";
+import { LISTS, ShellContext } from "./data";
 import { NewCase } from "./NewCase";
+import { ForPurpose } from "./parts";
 import { Requests } from "./Requests";
 
 // These have the map or the graph with them.
@@ -34,11 +35,11 @@ function Room({ shell }: { shell: PageShell }): JSX.Element {
 
 function Route({ path }: { path: string }): JSX.Element {
   const [, , part, id = "", tab = ""] = path.split("/").map(decodeURIComponent);
-  if (!part) return <Board />;
+  if (!part) return <ForPurpose scope={LISTS}><Board /></ForPurpose>;
   if (part === "requests") return <Requests id={id} />;
-  if (part === "chain") return <Chain />;
-  if (part === "hotspots") return <CityHotspots />;
-  if (part === "cases" && id === "new") return <NewCase />;
+  if (part === "chain") return <ForPurpose scope={LISTS}><Chain /></ForPurpose>;
+  if (part === "hotspots") return <ForPurpose scope={LISTS}><CityHotspots /></ForPurpose>;
+  if (part === "cases" && id === "new") return <ForPurpose scope={LISTS}><NewCase /></ForPurpose>;
   if (part === "cases" && id) return <CasePage key={id} id={id} tab={tab} />;
   return <p className="notice">{t("office.nowhere")}</p>;
 }

@@ -2,7 +2,7 @@ import { useEffect, useState, type FormEvent, type JSX, type MouseEvent, type Re
 import { Button, Dialog, FieldError, Form, Heading, Input, Label, Modal, ModalOverlay, TextField } from "react-aria-components";
 import { t } from "../i18n";
 import { Waiting } from "../office/parts";
-import { LISTS, setPurpose, usePurpose, useShell, type Asked } from "./data";
+import { LISTS, purposes, setPurpose, usePurpose, useShell, type Asked } from "./data";
 import { percent } from "./words";
 
 /** A link to another of the room's addresses, without loading the page anew. */
@@ -31,7 +31,7 @@ const SUGGESTED = ["tracing", "request", "check"] as const;
 
 /** Asks what the viewer looks for, before anything personal is read. */
 export function PurposeDialog({ scope, change = false, close, leave }: { scope: string; change?: boolean; close: () => void; leave: () => void }): JSX.Element {
-  const [value, setValue] = useState(usePurpose(scope) ?? "");
+  const [value, setValue] = useState(usePurpose(scope) ?? purposes.value.get(LISTS) ?? "");
   function submit(event: FormEvent<HTMLFormElement>): void {
     event.preventDefault();
     if (!value.trim()) return;
@@ -68,7 +68,7 @@ export function PurposeDialog({ scope, change = false, close, leave }: { scope: 
 export function ForPurpose({ scope, children }: { scope: string; children: ReactNode }): JSX.Element {
   const shell = useShell();
   if (usePurpose(scope)) return <>{children}</>;
-  return <PurposeDialog scope={scope} close={() => undefined} leave={() => shell.go("/trace")} />;
+  return <PurposeDialog scope={scope} close={() => undefined} leave={() => shell.go(scope === LISTS ? "/" : "/trace")} />;
 }
 
 /** The purpose that is stated for a case or for the lists, and how to change it. */

@@ -42,10 +42,10 @@ export function span({ start, end }: { start: string; end?: string | null }): st
   return from.slice(0, 10) === to.slice(0, 10) ? `${from} – ${to.slice(11)}` : `${from} – ${to}`;
 }
 
-/** The days that a period covers. */
+/** The first and the last day that a period covers; its end is no longer part of it. */
 export function days({ start, end }: Period): string {
-  const [from, to] = [start, end].map((instant) => (/T/.test(instant) ? exact(instant).slice(0, 10) : instant));
-  return `${from} – ${to}`;
+  const [from, to] = [exact(start), exact(Date.parse(end) - 1)].map((written) => written.slice(0, 10));
+  return from === to ? from! : `${from} – ${to}`;
 }
 
 /** A length of time in words: hours and minutes. */
