@@ -84,7 +84,7 @@ def make(city: City) -> Cameras:
     n, m = len(xy), len(doors)
     return Cameras(
         np.concatenate((xy, city.places.xy[doors] + 8 * outward)),
-        np.round(towards),
+        np.round(towards).astype(np.float64),
         np.repeat((STREET_FOV_DEG, DOOR_FOV_DEG), (n, m)),
         np.repeat((STREET_RANGE_M, DOOR_RANGE_M), (n, m)),
         np.append(node, np.full(m, -1)),
@@ -129,10 +129,10 @@ def _passed(
     trips, seen_by, shares = [0 for _ in range(0)], [0 for _ in range(0)], [0.0 for _ in range(0)]
     for i in range(len(origin)):
         ends[0], ends[1] = xy[origin[i]], xy[goal[i]]
-        here, target = node[origin[i]], node[goal[i]]
+        here, target = int(node[origin[i]]), int(node[goal[i]])
         n = walk(nodes, row, towards, here, target, ends, line, along)
         for k in range(1, n - 1):
-            c = watched[here]
+            c = int(watched[here])
             if c >= 0:
                 found = False
                 for metres in (-30.0, -20.0, -10.0, 10.0, 20.0, 30.0):
@@ -151,7 +151,7 @@ def _passed(
                         shares.append((along[k] + metres) / along[n - 1])
             if here == target or row[target] < 0:
                 break
-            here = towards[row[target], here]
+            here = int(towards[row[target], here])
             if here < 0:
                 break
     return np.array(trips), np.array(seen_by), np.array(shares)
@@ -176,14 +176,15 @@ def review(passes: Passes, person: int, camera: Ints, start_s: Ints, end_s: Ints
     """
     found: list[tuple[int, int, bool, bool]] = []
     for c, low, high in zip(camera.tolist(), start_s.tolist(), end_s.tolist(), strict=True):
-        first, last = np.searchsorted(passes.camera, (c, c + 1))
-        some = np.arange(first, last)[(passes.time_s[first:last] >= low) & (passes.time_s[first:last] < high)]
+        first, last = np.searchsorted(passes.camera, (c, c + 1)).tolist()
+        time = passes.time_s[first:last]
+        some: Ints = first + np.flatnonzero((time >= low) & (time < high))
         if not len(some):
             continue
         for k in some[(passes.person[some] == person) & passes.seen[some]].tolist():
             at = int(passes.time_s[k])
             found.append((c, at, bool(uniform(seed, channel("review/sure"), person, c, at)[0] < 0.8), True))
-        others = some[passes.person[some] != person]
+        others: Ints = some[passes.person[some] != person]
         u = uniform(seed, channel("review/mistaken"), person, c, low)[0] / MISTAKEN
         if len(others) and u < 1:
             at = int(passes.time_s[others[int(u * len(others))]])

@@ -1,5 +1,6 @@
 """A folder for each of some reported cases: what an investigator would have of it, as `trace investigate` reads it."""
-# pyright: reportUnknownMemberType=false, reportMissingTypeStubs=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportMissingTypeStubs=false
 # PyArrow brings no types.
 
 from collections.abc import Sequence

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 from numba import njit
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 
 from hanmaru.city import places as place
 from hanmaru.city.build import City

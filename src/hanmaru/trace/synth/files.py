@@ -1,10 +1,11 @@
 """Parquet files of the test city: types and encodings that are small and quick, the same in every file."""
-# pyright: reportUnknownMemberType=false, reportMissingTypeStubs=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportMissingTypeStubs=false
 # PyArrow brings no types.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -52,13 +53,14 @@ class Out:
         """Write some more rows."""
         table = pa.table(dict(columns))
         if self._writer is None:
+            texts = [f.name for f in table.schema if pa.types.is_dictionary(f.type)]
             floats = [f.name for f in table.schema if pa.types.is_floating(f.type)]
             self._writer = pq.ParquetWriter(
                 self._path,
                 table.schema,
                 compression="zstd",
                 compression_level=1,
-                use_dictionary=[f.name for f in table.schema if pa.types.is_dictionary(f.type)],
+                use_dictionary=texts,  # pyright: ignore[reportArgumentType]
                 column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
                 store_schema=False,
             )
@@ -95,7 +97,7 @@ def _plain(column: Any) -> Any:
         return column.dictionary_decode()
     if isinstance(column, pa.Array) and pa.types.is_timestamp(column.type):
         seconds = column.cast(pa.timestamp("s", "UTC"))
-        return pc.strftime(seconds, "%Y-%m-%dT%H:%M:%SZ")
+        return cast(Any, pc).strftime(seconds, "%Y-%m-%dT%H:%M:%SZ")
     return column
 
 

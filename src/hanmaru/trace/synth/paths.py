@@ -1,12 +1,13 @@
 """The way people take between two visits: the quickest path on the city's roads."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import dijkstra
+from scipy.sparse import csr_matrix  # pyright: ignore[reportMissingTypeStubs]
+from scipy.sparse.csgraph import dijkstra  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 
 from hanmaru.city.build import City
 from hanmaru.city.days import Days
@@ -40,7 +41,7 @@ def make(city: City, goals: Ints) -> Ways:
     # Backwards from the goal, the node before is the node after. Sparse graphs lose arcs of no length.
     graph = csr_matrix((np.maximum(r.length_m / r.speed_mps, 1e-3), (r.target, r.source)), shape=(n, n))
     for i in range(0, len(goals), 256):
-        found = dijkstra(graph, indices=goals[i : i + 256], return_predecessors=True)[1]
+        found = cast(Ints, dijkstra(graph, indices=goals[i : i + 256], return_predecessors=True)[1])
         towards[i : i + 256] = np.where(found < 0, -1, found)
     towards[np.arange(len(goals)), goals] = goals
     row = np.full(n, -1)
@@ -146,7 +147,7 @@ def _at_share(
     line, along, ends = np.empty((LONGEST, 2)), np.empty(LONGEST), np.empty((2, 2))
     for i in range(len(origin)):
         ends[0], ends[1] = xy[origin[i]], xy[goal[i]]
-        n = walk(nodes, row, towards, node[origin[i]], node[goal[i]], ends, line, along)
+        n = walk(nodes, row, towards, int(node[origin[i]]), int(node[goal[i]]), ends, line, along)
         gone, k = share[i] * along[n - 1], 0
         while k + 2 < n and along[k + 1] < gone:
             k += 1

@@ -16,7 +16,7 @@ from hanmaru.city.build import City
 from hanmaru.city.days import Days
 from hanmaru.city.noise import Bools, Floats, Ints, channel, gaussian, uniform
 from hanmaru.city.plane import nearest, tree
-from hanmaru.trace.synth import paths
+from hanmaru.trace.synth import near, paths
 from hanmaru.trace.synth.paths import Moves, Ways
 from hanmaru.trace.synth.spots import Spots
 
@@ -131,10 +131,7 @@ def merchants(city: City, spots: Spots) -> Merchants:
 
 def _near(xy: Floats, shops: Floats) -> Ints:
     """Return the (up to) four merchants within `_PASSING_M` of each place, nearest first, -1 after them."""
-    from scipy.spatial import cKDTree
-
-    metres, which = cKDTree(shops).query(xy, 4, distance_upper_bound=_PASSING_M)
-    return np.where(np.isfinite(metres), which, -1)
+    return near.nearest(shops, xy, 4, _PASSING_M)
 
 
 def _stops(city: City) -> Floats:

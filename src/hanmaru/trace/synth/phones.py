@@ -246,7 +246,9 @@ def _record(
             if now >= end[v] and v + 1 < last[p]:
                 if path_of != v:
                     ends[0], ends[1] = spot_xy[spot[v]], spot_xy[spot[v + 1]]
-                    points = walk(node_xy, row, towards, spot_node[spot[v]], spot_node[spot[v + 1]], ends, line, along)
+                    points = walk(
+                        node_xy, row, towards, int(spot_node[spot[v]]), int(spot_node[spot[v + 1]]), ends, line, along
+                    )
                     path_of, step = v, 0
                 gone = along[points - 1] * (now - end[v]) / max(1, start[v + 1] - end[v])
                 while step + 2 < points and along[step + 1] < gone:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from numba import njit
-from scipy.spatial import cKDTree
 
 from hanmaru.trace.domain import Floats, Ints
+from hanmaru.trace.synth import near
 from hanmaru.trace.synth.cells import Network
 from hanmaru.trace.synth.phones import Events
 from hanmaru.trace.synth.spots import Small
@@ -42,7 +42,6 @@ def requests(network: Network, seen: Events, cases: Ints, homes: Floats, day_s: 
     """Return what cases (k,), people with homes (k, 2), ask for, from their own events of a day."""
     slots = 86400 // SLOT_S
     mask = np.zeros((slots, len(network)), np.uint64)
-    index = cKDTree(network.anchor)
     for k, person in enumerate(cases.tolist()):
         mine = slice(*np.searchsorted(seen.subject, (person, person + 1)))
         at, radius = _medians(seen, mine, day_s, slots)
@@ -50,9 +49,10 @@ def requests(network: Network, seen: Events, cases: Ints, homes: Floats, day_s: 
         with np.errstate(invalid="ignore"):
             step = np.hypot(*np.diff(at, axis=0).T) < STAYED_M
         stays = away & (np.append(step, False) | np.append(False, step))
-        for slot in np.flatnonzero(stays).tolist():
-            around = index.query_ball_point(at[slot], max(AROUND_M, 1.5 * float(radius[slot])))
-            mask[slot, np.asarray(around, np.int64)] |= np.uint64(1 << k)
+        slot_of = np.flatnonzero(stays)
+        asked = near.around(network.anchor, at[slot_of], np.maximum(AROUND_M, 1.5 * radius[slot_of]))
+        for slot, cells in zip(slot_of.tolist(), asked, strict=True):
+            mask[slot, cells] |= np.uint64(1 << k)
     return Requests(day_s, mask)
 
 

@@ -1,5 +1,6 @@
 """The test city's tables: each kind of record as the columns that docs/reference/trace-files.md describes."""
-# pyright: reportUnknownMemberType=false, reportMissingTypeStubs=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportMissingTypeStubs=false
 # PyArrow brings no types.
 
 from collections.abc import Mapping

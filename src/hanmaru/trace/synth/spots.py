@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from numba import njit, prange
-from scipy.spatial import cKDTree
 
 from hanmaru.city import places as place
 from hanmaru.city.build import City
 from hanmaru.city.noise import channel, gaussian, uniform
 from hanmaru.trace.domain import Bools, Floats, Ints
+from hanmaru.trace.synth import near
 from hanmaru.trace.synth.cells import BEAM_DEG, CARRIERS, Network
 from hanmaru.trace.synth.rng import normal_at
 
@@ -88,10 +88,10 @@ def make(city: City, network: Network) -> Spots:
     squares = np.floor(xy / SQUARE_M).astype(np.int64)
     for c in range(k):
         masts = np.flatnonzero(network.mast_carrier == c)
-        near = masts[cKDTree(network.mast_xy[masts]).query(xy, _MASTS, workers=-1)[1]].astype(np.int32)
+        close = masts[near.nearest(network.mast_xy[masts], xy, _MASTS)].astype(np.int32)
         azimuth = np.radians(network.azimuth_deg)
         _hear(
-            xy, near, network.mast_xy, network.spacing_m, network.first, azimuth, network.seed, cell[c], below[c],
+            xy, close, network.mast_xy, network.spacing_m, network.first, azimuth, network.seed, cell[c], below[c],
             further[c],
         )  # fmt: skip
         dead[c] = uniform(network.seed, channel("dead"), c, squares[:, 0], squares[:, 1]) < DEAD_SHARE

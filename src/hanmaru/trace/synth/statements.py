@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from hanmaru.city import places as place
 from hanmaru.city.build import City
 from hanmaru.city.days import Days
 from hanmaru.city.noise import Bools, Ints, channel, gaussian, uniform
+from hanmaru.trace.synth import near
 
 REMEMBERED, MIXED_UP = 0.7, 0.08
 """The share of visits of 20 minutes or more that somebody tells of, and of those told with a wrong place; assumed."""
@@ -46,7 +46,7 @@ def make(city: City, days: Days, person: int, start_s: int, end_s: int, seed: in
         where = where.copy()
         for i in np.flatnonzero(mixed).tolist():
             same = np.flatnonzero(p.kind == p.kind[where[i]])
-            where[i] = same[cKDTree(p.xy[same]).query(p.xy[where[i]], 2)[1][-1]]
+            where[i] = same[near.nearest(p.xy[same], p.xy[where[i : i + 1]], 2)[0, -1]]
     sure = uniform(seed, channel("told/sure"), person, begin) < np.where(mixed, 0.4, 0.75)
     first = begin + _OFF_S * gaussian(seed, channel("told/start"), person, begin)
     last = until + _OFF_S * gaussian(seed, channel("told/end"), person, begin)

@@ -1,5 +1,6 @@
 """The truth beside the records: who was where, met whom, paid what, passed which camera."""
-# pyright: reportUnknownMemberType=false, reportMissingTypeStubs=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportMissingTypeStubs=false
 # PyArrow brings no types.
 
 from typing import Any

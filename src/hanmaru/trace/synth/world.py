@@ -149,7 +149,6 @@ def sample(city: City, people: int) -> Ints:
     if people >= len(p):
         return np.arange(len(p))
     size = np.bincount(p.household)
-    first = np.append(0, np.cumsum(size))
     homes = places.of(place.APARTMENT, place.HOUSE)
     busiest = int(np.bincount(p.district).argmax())
     inside = homes[places.district[homes] == busiest]
@@ -174,5 +173,4 @@ def sample(city: City, people: int) -> Ints:
         fits = new[: int(np.searchsorted(np.cumsum(size[new]), people - total, side="right"))]
         taken[fits] = True
         total += int(size[fits].sum())
-    households = np.flatnonzero(taken)
-    return np.concatenate([np.arange(first[h], first[h + 1]) for h in households])
+    return np.flatnonzero(taken[p.household])

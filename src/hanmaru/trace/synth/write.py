@@ -1,5 +1,6 @@
 """Writing the test city: records as providers would hand them over, and the truth beside them."""
-# pyright: reportUnknownMemberType=false, reportMissingTypeStubs=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportMissingTypeStubs=false
 # PyArrow brings no types.
 
 from collections.abc import Callable
