@@ -266,6 +266,11 @@ class Book:
             )
             return [Event(*row) for row in rows][::-1]
 
+    def last_event(self) -> int:
+        """Return the number of the last line of any log."""
+        with self._db.read() as db:
+            return db.execute("SELECT coalesce(max(seq), 0) FROM event").fetchone()[0]
+
     # ---- requests
 
     def ask(

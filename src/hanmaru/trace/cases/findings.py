@@ -15,6 +15,7 @@ import msgspec
 
 from hanmaru.platform.problems import not_found
 from hanmaru.platform.vault import Desk
+from hanmaru.trace.cases import chain, hotspots
 from hanmaru.trace.cases.book import CaseRow
 from hanmaru.trace.cases.records import CONTACT, DECISION, Verdict
 from hanmaru.trace.cases.room import Room, instant, now
@@ -31,6 +32,12 @@ async def keep(room: Room, case: str, results: Results, what: str = "investigate
         contact["id"] = contact_id(contact["subject"])
     subject = await desk.open_subject(RESULTS)
     await desk.put_blob(subject, RESULTS, RESULTS, _parts(msgspec.json.encode(results)))
+    row = await asyncio.to_thread(room.book.case, case)
+    shared = [
+        (subject, hotspots.KIND, hotspots.KIND, hotspots.of(results, row.disease)),
+        (subject, chain.VISITS, chain.VISITS, chain.visits_of(results)),
+    ]
+    await desk.put_many(shared)
     await asyncio.to_thread(room.book.found, case, subject, now(), what)
     await destroy_doomed(room, "newer results took their place")
     await count(room, case, desk)

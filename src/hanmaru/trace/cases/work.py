@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-SWEEP_S = 60.0
+SWEEP_S = 30.0
 LONGEST_WAIT_S = 7 * 86_400.0
 """No wait is longer: a date may be brought forward while the message about it is lost."""
 
@@ -92,10 +92,27 @@ async def inbox(context: Context[HubClient]) -> None:
 
 
 async def sweep(context: Context[HubClient]) -> None:
-    """Do what is due of everything, now and every minute: what no workflow is left to do, or an interruption left."""
+    """Do what is due of everything, every half minute: what no workflow is left to do, or an interruption left."""
+    seen = -1
     while True:
         await sweep_once(context)
+        seen = await conclude(context, seen)
         await asyncio.sleep(SWEEP_S)
+
+
+async def conclude(context: Context[HubClient], seen: int) -> int:
+    """Work out anew what rests on several cases, chains and hotspots, when something happened since ``seen``.
+
+    Return the number of the last that happened.
+    """
+    from hanmaru.trace.cases import chain, hotspots
+
+    room = await _room(context)
+    last = await asyncio.to_thread(room.book.last_event)
+    if last != seen:
+        await _quietly(chain.work_out(room), "chain")
+        await _quietly(hotspots.publish(room, room.own_desk("hotspots for the hub")), "hotspots")
+    return last
 
 
 async def sweep_once(context: Context[HubClient]) -> None:
