@@ -6,6 +6,8 @@ infectivity, to the time density of infectiousness and to the minutes together; 
 is not isolated infects `Disease.reproduction` others on average. From the report on a case infects nobody: he isolates,
 though the city's `days` do not know it.
 """
+# pyright: reportMissingTypeStubs=false
+# SciPy brings no types.
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -16,7 +18,7 @@ from hanmaru.city import days as city_days
 from hanmaru.city import encounters as city_encounters
 from hanmaru.city.build import City
 from hanmaru.city.encounters import Encounters
-from hanmaru.city.noise import Floats, Ints, channel, gaussian, uniform
+from hanmaru.city.noise import Bools, Floats, Ints, channel, gaussian, uniform
 from hanmaru.trace.domain import TraceError
 
 DAY_S = 86400
@@ -138,7 +140,7 @@ class _Course:
         on = (onset + low * DAY_S < end) & (onset + high * DAY_S > start)
         return sick[on & ((self.reported[sick] == NEVER) | (self.reported[sick] > start))]
 
-    def spread(self, met: Encounters, constant: float, outside: np.ndarray) -> None:
+    def spread(self, met: Encounters, constant: float, outside: Bools) -> None:
         """Let the infected infect whom they meet; the earliest of an infectee's infections counts."""
         source, goal = np.append(met.a, met.b), np.append(met.b, met.a)
         start, end, place = (np.tile(c, 2) for c in (met.start_s, met.end_s, met.place))
