@@ -21,6 +21,7 @@ R68 = 1.5096
 HYPOTHESES = 6
 ATOM_S = 30
 SAMPLE = 512
+LASTING = 5.0
 NEVER = 1e300
 START, END, X, Y, VARIANCE, FIRST, LAST, ATOMS, BEFORE, AFTER, APART, PAUSE, MISFIT, SIGMA, WIDTH = range(15)
 """Columns of what the kernel finds: see `_write`."""
@@ -142,35 +143,55 @@ def _thin(t, x, y, radius, ax, ay, var, at, until):
 
 
 @numba.njit(cache=True, nogil=True)
+def _fifth(ratios, n):
+    """Return the variance of a unit of which the lowest fifth of squared differences is what ``ratios`` (n,) have.
+
+    People mostly stay, so that the lowest fifth is of atoms at one place: -2 ln 0.8 units.
+    """
+    return np.partition(ratios[:n], n // 5)[n // 5] / 0.4463
+
+
+@numba.njit(cache=True, nogil=True)
 def _scale(m, t, ax, ay, var, at, known):
-    """Return the variance of a unit of ``var``, from the differences of successive atoms (people mostly stay)."""
-    ratios = np.empty(SAMPLE)
-    n = 0
-    still = 0
-    step = max(1, (m - 1) // SAMPLE)
-    for i in range(0, m - 1, step):
+    """Return what to multiply ``var`` by so that atoms of one stay look like independent errors.
+
+    Successive atoms give the variance; if those an hour apart differ by much more, or successive ones by much less
+    than is told, then errors last (a serving cell does) and an atom says little that its predecessor has not said.
+    """
+    soon, later = np.empty(SAMPLE), np.empty(SAMPLE)
+    n = k = still = 0
+    far = 0
+    for i in range(0, m - 1, max(1, (m - 1) // SAMPLE)):
         if n + still >= SAMPLE:
             break
-        if t[at[i + 1]] - t[at[i]] > 1800:
-            continue
-        dx, dy = ax[i + 1] - ax[i], ay[i + 1] - ay[i]
-        d2 = dx * dx + dy * dy
-        if d2 == 0.0:
-            still += 1
-        else:
-            ratios[n] = d2 / (var[i] + var[i + 1])
-            n += 1
+        if t[at[i + 1]] - t[at[i]] <= 1800:
+            dx, dy = ax[i + 1] - ax[i], ay[i + 1] - ay[i]
+            if dx == 0.0 and dy == 0.0:
+                still += 1
+            else:
+                soon[n] = (dx * dx + dy * dy) / (var[i] + var[i + 1])
+                n += 1
+        far = max(far, i + 1)
+        while far < m - 1 and t[at[far]] - t[at[i]] < 2700:
+            far += 1
+        if t[at[far]] - t[at[i]] <= 4500 and k < SAMPLE:
+            dx, dy = ax[far] - ax[i], ay[far] - ay[i]
+            later[k] = (dx * dx + dy * dy) / (var[i] + var[far])
+            k += 1
     cells = still > 0.15 * (n + still)  # a table's positions come again and again, and errors with them
     if known and cells:
         return 2.2
     if n < 10:
         return 1.0 if known else 900.0
-    share = 0.25 if cells else 0.4
-    q = np.partition(ratios[:n], int(share * n))[int(share * n)]
     if cells:
-        return 0.4 * q
-    scale = 0.8 * q / (-2.0 * log(1.0 - share))
-    return min(max(scale, 0.25), 6.0) if known else scale
+        return 0.4 * np.partition(soon[:n], n // 4)[n // 4]
+    scale = _fifth(soon, n)
+    lasting = (0.75 - 1.0 / sqrt(n) - scale) / 0.2 if known else 0.0
+    if k >= 10:
+        lasting = max(lasting, (_fifth(later, k) / scale - 1.3 - 4.0 / sqrt(k)) / 0.35)
+    lasting = min(max(lasting, 0.0), 1.0)
+    scale = min(max(scale, 0.25), 6.0) if known else scale
+    return 0.93 * scale + lasting * (LASTING * (1.0 if known else 2.0 * scale) - scale)
 
 
 @numba.njit(cache=True, nogil=True)
