@@ -44,7 +44,11 @@ def stays(
 @app.command()
 def contacts(
     visits: Annotated[
-        Path, typer.Argument(help="CSV or Parquet: subject,start,end,lat,lon[,radius_m,place_id].", show_default=False)
+        Path,
+        typer.Argument(
+            help="CSV or Parquet: subject,start,end,lat,lon[,radius_m,place_id]; or an index's folder.",
+            show_default=False,
+        ),
     ],
     index: Annotated[
         list[str], typer.Option(help="An index case's subject, again for each, or @FILE with one a line.")
@@ -59,6 +63,47 @@ def contacts(
     from hanmaru.trace.contacts_command import run
 
     run(visits, index, out, json_)
+
+
+Events = Annotated[
+    list[Path],
+    typer.Argument(help="Parquet files, or folders of them: subject,time,lat,lon,cell_id.", show_default=False),
+]
+Engine = Annotated[str, typer.Option(help="duckdb, or a Spark master such as spark://host:7077.")]
+
+
+@app.command()
+def index(
+    events: Events,
+    out: Annotated[Path, typer.Option(help="The index's folder, a new one.")],
+    engine: Engine = "duckdb",
+    json_: Json = False,
+) -> None:
+    """Index everybody's visits of a day or more, so that contacts of a case are found in seconds.
+
+    Example: hanmaru trace index phone/day=2026-03-02 --out index-2026-03-02
+    """
+    from hanmaru.trace.lake.command import index
+
+    index(events, out, engine, json_)
+
+
+@app.command()
+def present(
+    events: Events,
+    windows: Annotated[Path, typer.Option(help="Where and when: area,cell_id,start,end.")],
+    out: Annotated[str, typer.Option(help="Where the people go: a .csv or .parquet file, or - to print them.")],
+    minutes: Annotated[float, typer.Option(help="How long somebody has to have been there.")] = 30.0,
+    engine: Engine = "duckdb",
+    json_: Json = False,
+) -> None:
+    """List who was at some cells for some time: what a request for people near a place asks a carrier.
+
+    Example: hanmaru trace present phone/day=2026-03-02 --windows club.csv --minutes 30 --out people.csv
+    """
+    from hanmaru.trace.lake.command import people
+
+    people(events, windows, minutes, out, engine, json_)
 
 
 @app.command()
@@ -96,16 +141,17 @@ def synth(
     start: Annotated[str, typer.Option(help="The first day.")] = "2026-03-02",
     seed: Annotated[int, typer.Option(help="The seed of what is recorded.")] = 1,
     layout: Annotated[str, typer.Option(help="The cells' layout: A, or B to score with.")] = "A",
+    cases: Annotated[int, typer.Option(help="How many reported cases get a folder, at most.")] = 10,
     city: Annotated[str, typer.Option(help="A built-in city profile, or the path of one.")] = "sejong",
     json_: Json = False,
 ) -> None:
     """Write the test city: what phones, cards, QR codes and cameras record of it, cases, and the truth beside it.
 
-    Example: hanmaru trace synth build/test-city --people 4000 --days 3
+    Example: hanmaru trace synth build/test-city --people 4000 --days 3 --cases 10
     """
     from hanmaru.trace.synth.command import run
 
-    run(out, people, days, start, seed, layout, city, json_)
+    run(out, people, days, start, seed, layout, cases, city, json_)
 
 
 @app.command()

@@ -3,11 +3,13 @@
 # PyArrow brings no types.
 
 import json
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from hanmaru.trace import tables
 from hanmaru.trace.domain import Ints, TraceError, Visits
@@ -30,8 +32,10 @@ RADIUS_M = 50.0
 def run(source: Path, index: Sequence[str], out: str, as_json: bool) -> None:
     """Write the contacts of index subjects to ``out``. Raises TraceError for what the user can correct."""
     began = time.perf_counter()
-    visits, subjects, plane, warnings = read(source)
-    wanted = _positions(_listed(index), subjects, source)
+    listed = _listed(index)
+    table = _around(source, listed) if source.is_dir() else tables.read(source, COLUMNS)
+    visits, subjects, plane, warnings = read(table, source)
+    wanted = _positions(listed, subjects, source)
     pairs, _ = exposure.contacts(visits, wanted)
     lon, lat = plane.lonlat(pairs.x_m, pairs.y_m)
     tables.write(
@@ -68,9 +72,19 @@ def run(source: Path, index: Sequence[str], out: str, as_json: bool) -> None:
     )
 
 
-def read(source: Path) -> tuple[Visits, list[str], Plane, list[str]]:
-    """Return the visits of a file, sorted, its subjects in their order, the plane, and what is worth saying of it."""
-    table = tables.read(source, COLUMNS)
+def _around(folder: Path, subjects: Sequence[str]) -> pa.Table:
+    """Return the visits of subjects and of everybody who was near them, from an index of the lake."""
+    from hanmaru.trace.lake.engines import open_engine
+    from hanmaru.trace.lake.index import open_index
+
+    with tempfile.TemporaryDirectory(prefix="hanmaru-lake-") as scratch, open_engine("duckdb", Path(scratch)) as lake:
+        index = open_index(lake, folder)
+        found = index.around(index.visits_of(subjects))
+    return found.append_column("place_id", pa.nulls(found.num_rows, pa.string()))
+
+
+def read(table: pa.Table, source: Path) -> tuple[Visits, list[str], Plane, list[str]]:
+    """Return a file's visits, sorted, its subjects in their order, the plane, and what is worth saying of it."""
     start, end = tables.seconds(table, "start"), tables.seconds(table, "end")
     if (wrong := np.flatnonzero(end < start)).size:
         first = int(wrong[0]) + (1 if source.suffix == ".parquet" else 2)
