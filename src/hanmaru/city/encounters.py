@@ -6,7 +6,7 @@ the measured networks. So each pair that is at one place at one time meets by ho
 - of one household at home, or together out (household and who it visits, friends, lunch table, team): in bouts;
 - of one department or class at work or school: as the departments of the workplace InVS15 did (Génois & Barrat 2018,
   doi:10.1140/epjds/s13688-018-0140-1);
-- else, within a random part of the place that holds up to `PART` visitors of a day: as people of different departments
+- else, within a random part of the place, of up to `PART_H` hours of visits a day: as people of different departments
   of InVS15 did, and where people come to be together as those of the conference SFHH did (same source).
 
 A pair meets as a Poisson process. Its rate is the meetings of a person in an hour, shared among those around, times a
@@ -30,8 +30,8 @@ from hanmaru.city.rhythms import local
 if TYPE_CHECKING:
     from hanmaru.city.meeting import Presence
 
-PART = 64
-"""Visitors of one day who may come near one another in a large place."""
+PART_H = 1040.0
+"""Hours that people spend in a part of a place on a day, within which anybody may meet anybody: those of InVS15."""
 _EPOCH = 719163  # the ordinal of 1970-01-01
 
 
@@ -39,6 +39,10 @@ _EPOCH = 719163  # the ordinal of 1970-01-01
 class Process:
     """How pairs meet: the meetings of a person with others ``per_hour``, half as many if only ``half_at`` others are
     there; the gamma shapes of the ``pair`` and of the pair and ``day``; Lomax ``scale_s`` and ``shape`` of the length.
+
+    Rates are counts over person-hours between somebody's first and last meeting of a day (``half_at``: least squares
+    over departments); shapes solve for how many pairs meet on a day and on both of two days; lengths are of maximum
+    likelihood. The tests compute them again from the published files.
     """
 
     per_hour: float
@@ -49,16 +53,16 @@ class Process:
     shape: float
 
 
-DEPARTMENT = Process(5.5, 4.0, 0.48, 0.58, 31.5, 1.92)
-"""Within a department of InVS15."""
-BUILDING = Process(1.9, 4.0, 0.10, 0.19, 31.5, 1.92)
+DEPARTMENT = Process(5.9, 2.9, 0.24, 0.73, 31.5, 1.92)
+"""Within a department of InVS15: 217 people of 12 departments, ten days."""
+BUILDING = Process(1.9, 2.9, 0.20, 0.054, 31.5, 1.92)
 """Between departments of InVS15."""
-GATHERING = Process(13.4, 4.0, 0.06, 1.0, 24.2, 1.50)
-"""At the conference SFHH."""
-CLASS = Process(0.72 * 13.4, 4.0, 0.48, 0.58, 24.2, 1.50)
-SCHOOL = Process(0.28 * 13.4, 4.0, 0.10, 0.19, 24.2, 1.50)
-"""Within and between classes: as often and long as at SFHH, divided among pairs as in InVS15. (Pupils measured at a
-primary school, which is for comparison alone, meet three times as often.)"""
+GATHERING = Process(13.5, 2.9, 0.27, 0.23, 24.2, 1.50)
+"""At the conference SFHH: 403 people, two days."""
+CLASS = Process(0.72 * 13.5, 2.9, 0.24, 0.73, 24.2, 1.50)
+SCHOOL = Process(0.28 * 13.5, 2.9, 0.20, 0.054, 24.2, 1.50)
+"""Within and between classes: as often and as long as at SFHH, and as in InVS15 72 % of it within, with its shapes.
+Pupils measured at a primary school (for comparison alone) meet three times as often."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -154,8 +158,8 @@ def _keys(city: City, at: "Presence") -> tuple[Ints, ...]:
     belong, home = habits(city)[0], _home(city, at.place)
     elsewhere = city.places.kind[at.place] == place.ELSEWHERE
     visit = at.place * (int(at.day.max(initial=0)) + 1) + at.day
-    _, which, crowd = np.unique(visit, return_inverse=True, return_counts=True)
-    parts = np.ceil(crowd[which] / PART)
+    _, which = np.unique(visit, return_inverse=True)
+    parts = np.ceil(np.bincount(which, (at.end - at.start) / 3600)[which] / PART_H)
     part = np.floor(uniform(city.profile.seed, channel("parts"), at.person, at.place, at.day) * parts).astype(np.int64)
     return (
         np.where(elsewhere, NONE, at.party),
