@@ -23,6 +23,8 @@ import { days, diseaseName, percent, when, word } from "./words";
 
 const TABS = ["evidence", "contacts", "hotspots", "cameras", "requests", "record", "looks", "report"] as const;
 type TabName = (typeof TABS)[number];
+/** Tabs that say nothing of the course: on a narrow screen it makes room for them. */
+const APART: ReadonlySet<TabName> = new Set(["requests", "record", "looks", "report"]);
 const RUNNING_MS = 1_000;
 
 export function CasePage({ id, tab }: { id: string; tab: string }): JSX.Element {
@@ -32,8 +34,8 @@ export function CasePage({ id, tab }: { id: string; tab: string }): JSX.Element 
 interface Run {
   state: string;
   progress?: number | null;
+  /** What is being done; of one that failed, why. */
   stage?: string | null;
-  error?: string | null;
 }
 
 function TheCase({ id, tab: wanted }: { id: string; tab: string }): JSX.Element {
@@ -66,7 +68,7 @@ function TheCase({ id, tab: wanted }: { id: string; tab: string }): JSX.Element 
     evidence: found.data?.evidence.length ?? 0, contacts: contacts.length + (one.named_contacts?.length ?? 0), hotspots: found.data?.hotspots.length ?? 0, cameras: found.data?.cameras.length ?? 0, requests: one.requests?.length ?? 0,
   };
   return (
-    <div className="case-page" data-course={course ? "" : undefined}>
+    <div className="case-page" data-course={course ? "" : undefined} data-apart={APART.has(tab) || undefined}>
       <header className="case-head">
         <div className="case-title">
           <p><To path="/trace">{t("trace.board")}</To></p>
@@ -108,7 +110,7 @@ function TheCase({ id, tab: wanted }: { id: string; tab: string }): JSX.Element 
             {TABS.map((name) => <Tab key={name} id={name}>{word("tab", name)}{counts[name] ? <small>{number(counts[name])}</small> : null}</Tab>)}
           </TabList>
           <TabPanel id="evidence">{course ? <EvidenceTable course={course} /> : <NoResults running={running} run={run.data} problem={found.status === 404 ? "" : found.problem} />}</TabPanel>
-          <TabPanel id="contacts">{course ? <ContactsTab id={id} course={course} contacts={contacts} changed={changed} one={one} /> : <NoResults running={running} run={run.data} problem="" />}</TabPanel>
+          <TabPanel id="contacts">{course ? <ContactsTab id={id} course={course} contacts={contacts} changed={changed} one={one} show={(rows) => { course.pointAt(rows); go("evidence"); }} /> : <NoResults running={running} run={run.data} problem="" />}</TabPanel>
           <TabPanel id="hotspots">{course ? <HotspotList hotspots={course.results.hotspots} look={(spot) => { course.look.value = spot; course.goTo(Date.parse(spot.start)); }} /> : <NoResults running={running} run={run.data} problem="" />}</TabPanel>
           <TabPanel id="cameras">{course ? <CamerasTab id={id} course={course} changed={changed} /> : <NoResults running={running} run={run.data} problem="" />}</TabPanel>
           <TabPanel id="requests"><CaseRequests one={one} changed={changed} /></TabPanel>
@@ -144,7 +146,7 @@ function Investigate({ id, path, run, running, changed }: { id: string; path: st
         ? <p className="running" role="status"><progress value={run?.progress ?? undefined} max={1} aria-label={t("trace.running")} /> {run?.stage ? word("stage", run.stage) : t("trace.running")}{typeof run?.progress === "number" && ` ${percent(run.progress)}`}</p>
         : <Button className="button primary" onPress={() => void start()}><Icon node={FileSearch} size={16} />{t("trace.investigate")}</Button>}
       {failure !== undefined && <p role="alert" className="problem">{reason(failure)}</p>}
-      {run?.error && <p role="alert" className="problem">{run.error}</p>}
+      {run?.state === "failed" && <p role="alert" className="problem">{t("trace.failed", { reason: run.stage ?? "" })}</p>}
     </>
   );
 }

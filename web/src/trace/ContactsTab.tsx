@@ -19,7 +19,7 @@ const personOf = (data: FormData): Record<string, string> => Object.fromEntries(
 const stateOf = (one: Contact): ShownState => one.decision?.verdict ?? "undecided";
 
 /** Who may have been exposed, likeliest first; each says why, and waits for a decision. */
-export function ContactsTab({ id, course, contacts, changed, one }: { id: string; course: Course; contacts: Contact[]; changed: () => Promise<void>; one: Case }): JSX.Element {
+export function ContactsTab({ id, course, contacts, changed, one, show }: { id: string; course: Course; contacts: Contact[]; changed: () => Promise<void>; one: Case; show: (rows: string[]) => void }): JSX.Element {
   const shell = useShell();
   const [shown, setShown] = useState<ShownState>("undecided");
   const [most, setMost] = useState(PAGE);
@@ -38,7 +38,7 @@ export function ContactsTab({ id, course, contacts, changed, one }: { id: string
       </div>
       {found.length === 0 && <p className="hint">{t("trace.contacts.none")}</p>}
       <ol className="contact-list">
-        {found.slice(0, most).map((contact) => <ContactCard key={contact.id} id={id} path={path} course={course} contact={contact} may={may} changed={changed} disease={one.disease} />)}
+        {found.slice(0, most).map((contact) => <ContactCard key={contact.id} id={id} path={path} course={course} contact={contact} may={may} changed={changed} disease={one.disease} show={show} />)}
       </ol>
       <Named id={id} path={path} one={one} may={may} changed={changed} />
       {found.length > most && <Button className="button" onPress={() => setMost(most + PAGE)}>{t("trace.more", { count: number(found.length - most) })}</Button>}
@@ -46,7 +46,7 @@ export function ContactsTab({ id, course, contacts, changed, one }: { id: string
   );
 }
 
-function ContactCard({ id, path, course, contact, may, changed, disease }: { id: string; path: string; course: Course; contact: Contact; may: boolean; changed: () => Promise<void>; disease: string }): JSX.Element {
+function ContactCard({ id, path, course, contact, may, changed, disease, show }: { id: string; path: string; course: Course; contact: Contact; may: boolean; changed: () => Promise<void>; disease: string; show: (rows: string[]) => void }): JSX.Element {
   const shell = useShell();
   const purpose = usePurpose(id) ?? "";
   const [failure, setFailure] = useState<unknown>();
@@ -56,7 +56,7 @@ function ContactCard({ id, path, course, contact, may, changed, disease }: { id:
   async function undo(): Promise<void> {
     setFailure(undefined);
     try {
-      await ask(id, `${here}/decision`, "DELETE");
+      await ask(id, `${here}/decision`, "POST", { verdict: "undecided", reason: "" });
       await changed();
     } catch (error) {
       setFailure(error);
@@ -74,7 +74,7 @@ function ContactCard({ id, path, course, contact, may, changed, disease }: { id:
       </div>
       <p className="together">{t("trace.together", { time: lasting(contact.minutes) })}</p>
       <ul className="reasons">
-        {contact.reasons.map((reason, index) => <li key={index}><ReasonLine reason={reason} course={course} /></li>)}
+        {contact.reasons.map((reason, index) => <li key={index}><ReasonLine reason={reason} course={course} show={show} /></li>)}
       </ul>
       {decision && <p className="decided"><Chip tone={decision.verdict === "accepted" ? "good" : undefined}>{word("verdict", decision.verdict)}</Chip> {decision.reason} <small>{decision.by} · {age(decision.at)}</small></p>}
       {failure !== undefined && <p role="alert" className="problem">{said(failure)}</p>}
@@ -133,13 +133,13 @@ function Named({ id, path, one, may, changed }: { id: string; path: string; one:
 }
 
 /** One ground for a contact, and how to the rows behind it. */
-function ReasonLine({ reason, course }: { reason: Reason; course: Course }): JSX.Element {
+function ReasonLine({ reason, course, show }: { reason: Reason; course: Course; show: (rows: string[]) => void }): JSX.Element {
   const there = reason.evidence.filter((one) => course.row(one));
   return (
     <>
       <b>{word("reason", reason.kind)}</b> <span>{reason.minutes ? lasting(reason.minutes) : ""} {span(reason)}</span>
       {reason.other_evidence ? <small> · {t("trace.theirRows", { count: number(reason.other_evidence) })}</small> : null}
-      {there.length > 0 && <> · <Button className="link small" onPress={() => course.pointAt(there)}>{t("trace.showRows", { count: number(there.length) })}</Button></>}
+      {there.length > 0 && <> · <Button className="link small" onPress={() => show(there)}>{t("trace.showRows", { count: number(there.length) })}</Button></>}
     </>
   );
 }

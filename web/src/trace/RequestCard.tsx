@@ -40,7 +40,7 @@ export function RequestCard({ one, country, changed, scope, full = false }: { on
         <Chip tone={TONES[one.state]}>{word("state", one.state)}</Chip>
       </header>
       <p className="request-line">
-        {scope === one.case ? null : <><To path={`/trace/cases/${encodeURIComponent(one.case)}/requests`}>{one.case_label}</To> · </>}
+        {scope === one.case ? null : <>{shell.may("trace.read") ? <To path={`/trace/cases/${encodeURIComponent(one.case)}/requests`}>{one.case_label}</To> : one.case_label} · </>}
         {unnamed ? t("trace.peopleUnnamed") : t("trace.peopleCount", { count: number(one.subjects.length) })}{one.period && ` · ${days(one.period)}`} · {t("trace.askedBy", { who: one.asked_by, age: age(one.asked_at) })}
       </p>
       <p className="request-why"><b>{one.purpose}</b>{one.because && <span>{one.because}</span>}</p>

@@ -12,6 +12,7 @@ import { percent } from "./words";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 /** What plays in a second: as much as shows a day in a good half minute. */
 const PLAY_MS = 40 * MINUTE_MS;
 const NIGHT = [[0, 6], [20, 24]] as const;
@@ -99,9 +100,9 @@ export function Scrubber({ course }: { course: Course }): JSX.Element {
 function Strip({ course, from, to, width }: { course: Course; from: number; to: number; width: number }): JSX.Element {
   return useMemo(() => {
     const x = (at: number): number => ((Math.max(from, Math.min(to, at)) - from) / (to - from)) * width;
-    const days = course.days().filter((start) => start < to && start + 24 * HOUR_MS > from);
+    const days = course.days().filter((start) => start < to && start + DAY_MS > from);
     const each = Math.max(1, Math.ceil(46 / (width / Math.max(1, days.length))));
-    const hours = days.length === 1 ? [3, 6, 9, 12, 15, 18, 21] : [];
+    const hours = days.length > 1 ? [] : width < 520 ? [6, 12, 18] : [3, 6, 9, 12, 15, 18, 21];
     const ticks = new Map<string, { x: number; kind: (typeof KINDS)[number]; count: number }>();
     for (const row of course.rows) {
       if (row.from < from || row.from > to) continue;

@@ -150,19 +150,13 @@ export function placeAt(course: Course, at: number): { lon: number; lat: number;
   const part = course.partAt(at);
   if (!part) return undefined;
   if ("stay" in part) return part.stay;
-  const { path, radius_m: radii } = part.move;
-  const [first] = path;
-  if (!first) return undefined;
-  const lengths = path.slice(1).map((next, index) => Math.hypot(next[0] - path[index]![0], next[1] - path[index]![1]));
-  let left = lengths.reduce((sum, one) => sum + one, 0) * Math.min(1, (at - part.from) / Math.max(1, part.to - part.from));
-  for (const [index, length] of lengths.entries()) {
-    if (left <= length && length > 0) {
-      const share = left / length;
-      const [[x, y], [u, v]] = [path[index]!, path[index + 1]!];
-      return { lon: x + (u - x) * share, lat: y + (v - y) * share, radius_m: (radii[index] ?? 0) * (1 - share) + (radii[index + 1] ?? radii[index] ?? 0) * share };
-    }
-    left -= length;
-  }
-  const [lon, lat] = path.at(-1)!;
-  return { lon, lat, radius_m: radii.at(-1) ?? 0 };
+  const { path, radius_m: radii, times } = part.move;
+  if (path.length === 0) return undefined;
+  const began = path.map((_, index) => (times ? Date.parse(times[index]!) : part.from + ((part.to - part.from) * index) / Math.max(1, path.length - 1)));
+  const before = Math.max(0, began.findLastIndex((time) => time <= at));
+  const after = Math.min(path.length - 1, before + 1);
+  const share = Math.max(0, Math.min(1, (at - began[before]!) / Math.max(1, began[after]! - began[before]!)));
+  const between = (a: number, b: number): number => a + (b - a) * share;
+  const [[x, y], [u, v]] = [path[before]!, path[after]!];
+  return { lon: between(x, u), lat: between(y, v), radius_m: between(radii[before] ?? 0, radii[after] ?? radii[before] ?? 0) };
 }

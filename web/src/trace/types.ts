@@ -87,6 +87,7 @@ export interface Evidence {
   kind: EvidenceKind;
   start: string;
   end: string | null;
+  /** Null where the row has no place: an online purchase. */
   lat: number | null;
   lon: number | null;
   radius_m: number | null;
@@ -120,6 +121,8 @@ export interface Move extends Period {
   id: string;
   path: [number, number][];
   radius_m: number[];
+  /** When the person was at each point of the path. */
+  times?: string[];
   evidence: string[];
 }
 
