@@ -18,6 +18,7 @@ from hanmaru.trace.synth import files, presence, records, statements, truth
 from hanmaru.trace.synth.checkins import Checkins, Fixes
 from hanmaru.trace.synth.payments import Payments
 from hanmaru.trace.synth.phones import Events
+from hanmaru.trace.synth.reported import Case
 from hanmaru.trace.synth.world import World
 
 BEFORE_ONSET_S = 14 * 86400
@@ -25,17 +26,6 @@ BEFORE_ONSET_S = 14 * 86400
 MOST_OTHERS = 2_000
 """People present whose records are handed over: those present longest."""
 _NEARBY_M = 2_000.0
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A reported case: who, when symptoms began and when it was confirmed (Unix seconds)."""
-
-    id: str
-    person: int
-    disease: str
-    onset_s: int
-    confirmed_s: int
 
 
 @dataclass(slots=True)

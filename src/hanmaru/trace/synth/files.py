@@ -30,7 +30,9 @@ def coded(index: Any, values: Sequence[str] | pa.Array) -> pa.DictionaryArray:
     index = np.asarray(index)
     mask = index < 0
     codes = pa.array(np.where(mask, 0, index).astype(np.int32), mask=mask if mask.any() else None)
-    return pa.DictionaryArray.from_arrays(codes, values if isinstance(values, pa.Array) else pa.array(values))
+    return pa.DictionaryArray.from_arrays(
+        codes, values if isinstance(values, pa.Array) else pa.array(values, pa.string())
+    )
 
 
 def subjects(person: Ints) -> pa.DictionaryArray:

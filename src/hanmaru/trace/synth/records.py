@@ -3,7 +3,7 @@
 # pyright: reportUnknownParameterType=false, reportMissingTypeStubs=false
 # PyArrow brings no types.
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from hanmaru.trace.synth.checkins import Checkins, Fixes
 from hanmaru.trace.synth.files import coded, subjects, times
 from hanmaru.trace.synth.payments import CATEGORIES, CHANNELS, Payments
 from hanmaru.trace.synth.phones import Events
+from hanmaru.trace.synth.reported import Case
 from hanmaru.trace.synth.statements import Statements
 from hanmaru.trace.synth.world import World
 
@@ -151,6 +152,24 @@ def gps(world: World, seen: Fixes) -> Columns:
         "time": times(seen.time_s),
         **position(world, np.stack((seen.x_m, seen.y_m), axis=1)),
         "accuracy_m": seen.radius_m,
+    }
+
+
+def cases(world: World, some: Sequence[Case]) -> Columns:
+    """Return reported cases as a list of cases has them: no word on who infected whom."""
+    p, who = world.city.population, np.array([c.person for c in some], np.int64)
+    dongs = [d.name.ko for d in world.city.profile.districts]
+    return {
+        "case_id": [c.id for c in some],
+        "subject": subjects(who),
+        "disease": [c.disease for c in some],
+        "onset": times(np.array([c.onset_s for c in some], np.int64)),
+        "confirmed": times(np.array([c.confirmed_s for c in some], np.int64)),
+        "age": p.age[who],
+        "sex": coded(p.male[who].astype(np.int32), ("female", "male")),
+        "district": coded(p.district[who], dongs),
+        "household": [f"H{h:06d}" for h in p.household[who].tolist()],
+        "work_id": coded(p.work[who], pa.array([f"L{i:05d}" for i in range(len(world.city.places.kind))])),
     }
 
 

@@ -79,6 +79,19 @@ def encounters(world: World) -> Columns:
     }
 
 
+def infections(world: World) -> Columns:
+    """Return who infected whom when and where; without an infector from outside the city or the sample."""
+    i = world.infections
+    return {
+        "infectee": subjects(i.infectee),
+        "infector": subjects(i.infector),
+        "time": times(i.time_s),
+        "place_id": coded(i.place, place_ids(world)),
+        "onset": times(i.onset_s),
+        "reported": _maybe(i.reported_s, i.reported_s < 0),
+    }
+
+
 def offline(world: World, day_s: int) -> Columns:
     """Return the phones that are off for a span of a day or left at home."""
     who = world.people[world.phones.owned[world.people]]

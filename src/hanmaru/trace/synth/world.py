@@ -14,15 +14,19 @@ from hanmaru.city.days import Days
 from hanmaru.city.encounters import Encounters
 from hanmaru.city.noise import Ints
 from hanmaru.city.plane import nearest, tree
-from hanmaru.trace.synth import cameras, cells, checkins, paths, payments, phones, spots
+from hanmaru.trace.synth import cameras, cells, checkins, epidemic, paths, payments, phones, spots
 from hanmaru.trace.synth.cameras import Cameras, Passes
 from hanmaru.trace.synth.cells import Network
 from hanmaru.trace.synth.checkins import Checkins, Fixes
+from hanmaru.trace.synth.epidemic import Infections
 from hanmaru.trace.synth.paths import Moves, Ways
 from hanmaru.trace.synth.payments import Merchants, Payments
 from hanmaru.trace.synth.phones import Events, Phones
 from hanmaru.trace.synth.spots import Spots
 
+IMPORTED, RUN_UP_DAYS = 30, 10
+"""Infections from outside the city with which the epidemic begins, so that at the latest ten days after it cases are
+reported: as many days before the first as a world is shorter than that."""
 NEIGHBOURS = 0.6
 """The share of a sample that lives in one neighbourhood; the others work or learn together with them."""
 
@@ -91,6 +95,19 @@ class World:
         met = city_encounters.make(self.city, everybody, self.people)
         both = np.isin(met.a, self.people) & np.isin(met.b, self.people)
         return Encounters(*(getattr(met, f)[both] for f in Encounters.__dataclass_fields__))
+
+    @cached_property
+    def infections(self) -> Infections:
+        """Who of the people infected whom; also before the first day, in worlds of less than ten."""
+        before = max(0, RUN_UP_DAYS - self.n_days)
+        return epidemic.make(
+            self.city,
+            self.first_day - timedelta(before),
+            before + self.n_days,
+            self.people,
+            imported=min(IMPORTED, len(self.people)),
+            seed=self.seed,
+        )
 
     @cached_property
     def phones(self) -> Phones:

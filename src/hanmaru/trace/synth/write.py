@@ -14,7 +14,9 @@ import numpy as np
 import pyarrow as pa
 
 from hanmaru.trace.domain import Ints, TraceError
-from hanmaru.trace.synth import files, records, truth
+from hanmaru.trace.synth import files, presence, records, truth
+from hanmaru.trace.synth.casedirs import Cases
+from hanmaru.trace.synth.reported import reported
 from hanmaru.trace.synth.world import World
 
 CHUNK = 8_000
@@ -55,8 +57,8 @@ def reference(world: World, out: Path) -> None:
     files.csv(out / "cameras.csv", records.cameras(world))
 
 
-def world(world: World, out: Path, told: Told, progress: Progress) -> None:
-    """Write everything but the cases into an empty folder."""
+def world(world: World, out: Path, most_cases: int, told: Told, progress: Progress) -> None:
+    """Write a world into an empty folder, with a folder each for up to ``most_cases`` cases whose phones are known."""
     facts = {
         "version": 1,
         "profile": world.city.profile.id,
@@ -74,6 +76,12 @@ def world(world: World, out: Path, told: Told, progress: Progress) -> None:
     _truth(world, out / "truth", told)
     shops = pa.array(records.merchant_id(np.arange(len(world.shops))))
     spots = truth.place_ids(world)
+    known = reported(world)
+    told.add("cases", files.csv(out / "cases.csv", records.cases(world, known)))
+    phoned = [c for c in known if world.phones.owned[c.person]]
+    chosen = Cases.of(
+        world, phoned[max(0, len(phoned) - most_cases) :]
+    )  # the latest: most of their time is in the world
     with ExitStack() as stack:
         cards, seen, fixes, paid, offline = (
             stack.enter_context(files.Out(out / f"{name}.parquet"))
@@ -86,9 +94,14 @@ def world(world: World, out: Path, told: Told, progress: Progress) -> None:
             seen.add(records.checkins(world.checked_in(day), spots))
             fixes.add(records.gps(world, world.fixes(day)))
             offline.add(truth.offline(world, world.midnight(day)))
-            _phones(world, out / f"phone/day={(world.first_day + timedelta(day)).isoformat()}", day, told, progress)
+            _phones(
+                world, out / f"phone/day={(world.first_day + timedelta(day)).isoformat()}", day, chosen, told, progress
+            )
         for name, file in (("cards", cards), ("checkins", seen), ("gps", fixes)):
             told.add(name, file.rows)
+    progress("cases", 0.95)
+    told.add("others", chosen.write(out / "cases"))
+    told.add("case folders", len(chosen.cases))
     (out / "city.toml").write_text("".join(f"{k} = {_toml(v)}\n" for k, v in facts.items()), encoding="utf-8")
 
 
@@ -97,22 +110,26 @@ def _truth(world: World, out: Path, told: Told) -> None:
     told.add("visits", files.write(out / "visits.parquet", truth.visits(world)))
     told.add("moves", files.write(out / "moves.parquet", truth.moves(world)))
     told.add("encounters", files.write(out / "encounters.parquet", truth.encounters(world)))
+    told.add("infections", files.write(out / "infections.parquet", truth.infections(world)))
     told.add("passes", files.write(out / "passes.parquet", truth.passes(world.passes)))
 
 
-def _phones(world: World, out: Path, day: int, told: Told, progress: Progress) -> None:
+def _phones(world: World, out: Path, day: int, cases: Cases, told: Told, progress: Progress) -> None:
     """Write a day's phone events: a file for each `CHUNK` people, so that all are sorted by subject, time."""
     ids = pa.array(world.network.ids)
     chunks = [world.people[i : i + CHUNK] for i in range(0, len(world.people), CHUNK)]
 
+    asked = cases.requests(day)
+
     def one(number: int, who: Ints) -> int:
         seen = world.events(day, who)
+        presence.count(asked, seen, world.people, cases.counts)
         return files.write(out / f"part-{number:04d}.parquet", records.phone(world, seen, ids))
 
     with ThreadPoolExecutor(WORKERS) as pool:
         for k, rows in enumerate(pool.map(one, range(len(chunks)), chunks)):
             told.add("phone", rows)
-            progress(f"phones, day {day + 1}", 0.05 + 0.9 * (day + (k + 1) / len(chunks)) / world.n_days)
+            progress(f"phones, day {day + 1}", 0.1 + 0.85 * (day + (k + 1) / len(chunks)) / world.n_days)
 
 
 def _toml(value: str | int) -> str:
