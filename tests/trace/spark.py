@@ -29,7 +29,7 @@ def java_home(folder: Path) -> Path:
 
 
 @contextmanager
-def cluster(folder: Path) -> Generator[str]:
+def cluster(folder: Path, memory: str = "2g") -> Generator[str]:
     """Run a cluster in a folder and give its master's address; sets the environment that a session needs."""
     os.environ |= {"JAVA_HOME": str(java_home(folder)), "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
     with ExitStack() as stack:
@@ -55,7 +55,7 @@ def cluster(folder: Path) -> Generator[str]:
         address = until(master, "Starting Spark master at").rsplit(" ", 1)[1].strip()
         until(master, "New state: ALIVE")
         worker = run(
-            "Worker", "--cores", "2", "--memory", "2g", "--webui-port", "0", "--work-dir", str(folder), address
+            "Worker", "--cores", "2", "--memory", memory, "--webui-port", "0", "--work-dir", str(folder), address
         )
         until(worker, "Successfully registered with master")
         for log in (master, worker):  # a full pipe would stop them
