@@ -19,8 +19,8 @@ import numpy as np
 from hanmaru.trace import tables
 from hanmaru.trace.domain import Floats, Ints, TraceError, Visits
 from hanmaru.trace.engine.crossings import crossings
-from hanmaru.trace.engine.links import ALWAYS, Cases, Encounters, Grouping
 from hanmaru.trace.engine.plane import Plane
+from hanmaru.trace.engine.weights import ALWAYS, Cases, Encounters, Grouping
 
 SOURCE_WORDS = frozenset(
     "infector infectors infected infectedby infectee infectees infection infections source sources generation gen"
@@ -53,6 +53,7 @@ OUTER_WORDS = frozenset(
 INNER_WORDS = frozenset("class classroom grade ward department team room floor 학급 반 병동 부서".split())
 MEASURE_WORDS = frozenset("age size count number type kind status date time lat lon phone email".split())
 NOON, END = 12, 24
+NOT_HOME = frozenset("hospital clinic airport station transportation transport 병원 공항".split())
 NO_GROUP = frozenset("na n/a nan none null unknown other etc -".split())
 
 
@@ -139,7 +140,8 @@ def read_cases(path: Path) -> CaseFile:
 def with_visits(file: CaseFile, path: Path) -> CaseFile:
     """Return the cases with the crossings of their visits: ``subject``, ``lat``, ``lon`` and ``start,end`` or ``date``.
 
-    Cases without a position get the median of their visits'. Visits of others are left out and counted.
+    If no case has a position, it gets the median of its visits', those left out whose ``type`` is of `NOT_HOME`: people
+    from everywhere are treated in one hospital. Visits of others are left out and counted.
     """
     columns, rows = _text(path)
     names = {_plain(column): column for column in columns}
@@ -153,7 +155,9 @@ def with_visits(file: CaseFile, path: Path) -> CaseFile:
     known = {case_id: i for i, case_id in enumerate(file.ids)}
     places: dict[str, int] = {}
     place_column = columns[names["place_id"]] if "place_id" in names else [""] * rows
-    made: list[tuple[int, int, int, float, float, int]] = []
+    kind = next((names[name] for name in ("type", "kind") if name in names), None)
+    kinds = columns[kind] if kind else [""] * rows
+    made: list[tuple[int, int, int, float, float, int, bool]] = []
     others = 0
     for i, subject in enumerate(columns[names["subject"]]):
         where = f"{path.name}, row {_row(path, i)}, column"
@@ -170,11 +174,11 @@ def with_visits(file: CaseFile, path: Path) -> CaseFile:
             others += 1
             continue
         place = places.setdefault(place_column[i], len(places)) if place_column[i] else -1
-        made.append((known[subject], begun, ended, lat, lon, place))
+        made.append((known[subject], begun, ended, lat, lon, place, bool(set(_plain(kinds[i]).split("_")) & NOT_HOME)))
     warnings = [*file.warnings, *([f"{others} visits are of nobody in the list and are left out"] if others else [])]
     if not made:
         return replace(file, warnings=warnings)
-    subject, begun_s, ended_s, lat, lon, place = (np.array(column) for column in zip(*made, strict=True))
+    subject, begun_s, ended_s, lat, lon, place, away = (np.array(column) for column in zip(*made, strict=True))
     finite = np.isfinite(lat) & np.isfinite(lon)
     plane = Plane.about(lon[finite], lat[finite])
     x, y = plane.xy(lon, lat)
@@ -182,8 +186,9 @@ def with_visits(file: CaseFile, path: Path) -> CaseFile:
     cases = replace(file.cases, encounters=(*file.cases.encounters, crossings(visits)))
     if not np.isfinite(file.cases.x_m).any():
         home_x, home_y = np.full(len(file.ids), np.nan), np.full(len(file.ids), np.nan)
-        for i in np.unique(subject[finite]):
-            mine = finite & (subject == i)
+        usual = finite & ~away
+        for i in np.unique(subject[usual]):
+            mine = usual & (subject == i)
             home_x[i], home_y[i] = np.median(x[mine]), np.median(y[mine])
         cases = replace(cases, x_m=home_x, y_m=home_y)
     return replace(file, cases=cases, warnings=warnings)
@@ -323,7 +328,6 @@ def _groupings(columns: dict[str, list[str]], used: set[str]) -> tuple[Grouping,
             if words & INNER_WORDS:
                 inner.add(plain)
     values = {plain: ["" if v.lower() in NO_GROUP else v for v in columns[plain]] for plain in kinds}
-    kinds = {plain: kind for plain, kind in kinds.items() if _tells(values[plain])}
     areas = sorted((p for p, kind in kinds.items() if kind == "area"), key=lambda p: (len(set(values[p])), p))
     outer = sorted(p for p, kind in kinds.items() if kind == "group" and p not in inner)
     made: list[Grouping] = []
@@ -331,19 +335,11 @@ def _groupings(columns: dict[str, list[str]], used: set[str]) -> tuple[Grouping,
         within = areas[: areas.index(plain)] if kind == "area" else outer if plain in inner else []
         joined = list(zip(values[plain], *(values[other] for other in within), strict=True))
         code: dict[tuple[str, ...], int] = {}
-        made.append(
-            Grouping(
-                plain, kind, np.array([code.setdefault(v, len(code)) if v[0] else -1 for v in joined], dtype=np.int64)
-            )
-        )
-        used.add(plain)
+        codes = np.array([code.setdefault(v, len(code)) if v[0] else -1 for v in joined], dtype=np.int64)
+        if 1 < len(code) < int((codes >= 0).sum()):  # some share a value, and others do not
+            made.append(Grouping(plain, kind, codes))
+            used.add(plain)
     return tuple(made)
-
-
-def _tells(values: Sequence[str]) -> bool:
-    """Return whether some cases share a value and others do not."""
-    there = [value for value in values if value]
-    return 1 < len(set(there)) < len(there)
 
 
 def _positions(

@@ -8,8 +8,9 @@ from hanmaru.trace import tables
 from hanmaru.trace.attributes import CaseFile, read_cases, with_contacts, with_visits
 from hanmaru.trace.domain import TraceError
 from hanmaru.trace.engine.clusters import clusters
-from hanmaru.trace.engine.links import Cases, Inference, infer
+from hanmaru.trace.engine.links import Inference, infer
 from hanmaru.trace.engine.onsets import COURSES, agreement
+from hanmaru.trace.engine.weights import Cases
 
 AUTO = "auto"
 CANDIDATES = ("covid-19", "mers", "measles")

@@ -6,8 +6,8 @@
 import numpy as np
 
 from hanmaru.trace.domain import Floats, Ints, Visits
-from hanmaru.trace.engine.links import Encounters
 from hanmaru.trace.engine.onsets import DAY_S
+from hanmaru.trace.engine.weights import Encounters
 
 REACH_M = 100.0
 """Distance at which a visit elsewhere counts e times less than one to the same spot; three times that is the limit."""

@@ -27,20 +27,22 @@ NEGLIGIBLE = 1e-3
 @dataclass(frozen=True, slots=True)
 class Course:
     """A disease: means and standard deviations in days of incubation, of transmission since the infector's onset, and
-    of the delay from onset to report of a case found by its symptoms and of one found as a contact.
+    of the delay from onset to report of a case found by its symptoms and of one found as a contact. ``silent``: whether
+    transmission may precede symptoms.
     """
 
     incubation: tuple[float, float]
     transmission: tuple[float, float]
     report: tuple[float, float]
     traced_report: tuple[float, float]
+    silent: bool
 
 
 COURSES = {
-    "covid-19": Course((5.5, 2.4), (-0.1, 2.8), (4.6, 3.6), (2.7, 2.7)),
-    "mers": Course((6.9, 3.4), (5.7, 3.3), (6.0, 4.0), (4.0, 3.5)),
-    "measles": Course((11.0, 2.0), (0.5, 1.5), (4.0, 2.0), (3.0, 2.0)),
-    "ebola": Course((9.1, 7.3), (6.2, 5.4), (5.0, 4.7), (3.0, 3.0)),
+    "covid-19": Course((5.5, 2.4), (-0.1, 2.8), (4.6, 3.6), (2.7, 2.7), True),
+    "mers": Course((6.9, 3.4), (5.7, 3.3), (6.0, 4.0), (4.0, 3.5), False),
+    "measles": Course((11.0, 2.0), (0.5, 1.5), (4.0, 2.0), (3.0, 2.0), True),
+    "ebola": Course((9.1, 7.3), (6.2, 5.4), (5.0, 4.7), (3.0, 3.0), False),
 }
 """Incubation and transmission together give the published serial intervals.
 
@@ -79,10 +81,9 @@ class Timing:
 
 @lru_cache(maxsize=16)
 def timing(course: Course) -> Timing:
-    """Return the tables of a course: gamma for incubation and delays, normal for transmission."""
+    """Return the tables of a course: gamma laws, for silent transmission a normal one."""
     incubation = _gamma(course.incubation)
-    mean, sd = course.transmission
-    transmission = _normal(mean, sd)
+    transmission = _normal(course.transmission) if course.silent else _gamma(course.transmission)
     traced, report = _gamma(course.traced_report), _gamma(course.report)
     reversed_report = (-(report[0] + len(report[1]) - 1), report[1][::-1])
     a_from, a = _stack(incubation, _sum(incubation, traced))
@@ -133,9 +134,10 @@ def _gamma(moments: tuple[float, float]) -> Steps:
     return 0, _whole(np.diff(law.cdf(edges * STEP_DAYS)))
 
 
-def _normal(mean: float, sd: float) -> Steps:
+def _normal(moments: tuple[float, float]) -> Steps:
     from scipy import stats
 
+    mean, sd = moments
     first, last = math.floor((mean - 3 * sd) / STEP_DAYS), math.ceil((mean + 3 * sd) / STEP_DAYS)
     edges = np.arange(first, last + 2) - 0.5
     return first, _whole(np.diff(stats.norm(mean, sd).cdf(edges * STEP_DAYS)))
