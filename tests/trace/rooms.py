@@ -147,7 +147,7 @@ class _Latin:
 
 
 @asynccontextmanager
-async def city(folder: Path, chain: str = "test", rules: str = "") -> AsyncGenerator[City]:
+async def city(folder: Path, chain: str = "test", rules: str = "", demo: bool = False) -> AsyncGenerator[City]:
     """Open a city in a folder; ``rules`` is a country file of its own."""
     data, keys = folder / "data", folder / "keys"
     own = data / "services" / "trace"
@@ -155,7 +155,7 @@ async def city(folder: Path, chain: str = "test", rules: str = "") -> AsyncGener
     if rules:
         (own / "country.toml").write_text(rules, "utf-8")
     assert service.policies
-    policy = Policy([service.policies], actions=list(service.permissions))
+    policy = Policy([service.policies], actions=list(service.permissions), demo=demo)
     with Trail(data, keys, chain) as trail:
         vaults = await asyncio.to_thread(Vaults, data, keys, trail, policy)
         jobs = Jobs(url_of(data, "sqlite"), declared([("trace", service.workflows, service.schedules)]))
@@ -164,7 +164,7 @@ async def city(folder: Path, chain: str = "test", rules: str = "") -> AsyncGener
         try:
             async with AsyncExitStack() as closing:
                 context: Context[Any] = Context(
-                    None, own, {"zone": "Asia/Seoul", "demo": False}, locks.of("trace"), closing
+                    None, own, {"zone": "Asia/Seoul", "demo": demo}, locks.of("trace"), closing
                 )
                 callers: dict[str, Caller] = {}
                 assert service.routes

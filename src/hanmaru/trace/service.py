@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hanmaru.hub.client import HubClient
-from hanmaru.platform.services import Page, Service, Task, Text
+from hanmaru.platform.services import Attr, EntityType, Layer, Page, Service, Task, Text
 from hanmaru.trace.api import routes
-from hanmaru.trace.cases.work import WORKFLOWS, inbox, sweep
+from hanmaru.trace.cases.work import WORKFLOWS, demo, inbox, sweep
 
 if TYPE_CHECKING:
     import typer
@@ -38,6 +38,14 @@ PERMISSIONS: Mapping[str, Text] = {
     "trace.destroy": {"en": "Destroy cases", "ko": "사례 파기"},
 }
 
+HOTSPOTS: Text = {"en": "Infection hotspots", "ko": "감염 위험 장소"}
+HOTSPOT = (
+    Attr("peopleCount", {"en": "People", "ko": "인원"}, "", 0, steps=((0, "#c77700"), (20, "#b3261e"))),
+    Attr("disease", {"en": "Disease", "ko": "감염병"}),
+    Attr("validFrom", {"en": "From", "ko": "시작일"}),
+    Attr("validTo", {"en": "To", "ko": "종료일"}),
+)
+
 ROLES: Mapping[str, Text] = {
     "investigator": {"en": "Epidemiological investigator", "ko": "역학조사관"},
     "health-approver": {"en": "National agency, approves", "ko": "질병관리청 승인자"},
@@ -53,8 +61,10 @@ ROLES: Mapping[str, Text] = {
 service: Service[HubClient] = Service(
     name="trace",
     title={"en": "Epidemiological investigation", "ko": "역학조사"},
+    entity_types=[EntityType("EpidemicHotspot", HOTSPOTS)],
+    layers=[Layer("hotspots", HOTSPOTS, "EpidemicHotspot", HOTSPOT, "#b3261e", "peopleCount", "people", visible=False)],
     routes=routes,
-    tasks=[Task("inbox", inbox), Task("sweep", sweep)],
+    tasks=[Task("inbox", inbox), Task("sweep", sweep), Task("demo", demo)],
     workflows=WORKFLOWS,
     permissions=PERMISSIONS,
     roles=ROLES,

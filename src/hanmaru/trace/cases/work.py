@@ -91,6 +91,14 @@ async def inbox(context: Context[HubClient]) -> None:
     await watch(context)
 
 
+async def demo(context: Context[HubClient]) -> None:
+    """Bring something to show in a demo city, and answer its requests."""
+    if context.city.get("demo"):
+        from hanmaru.trace.cases import demo
+
+        await demo.demo(context)
+
+
 async def sweep(context: Context[HubClient]) -> None:
     """Do what is due of everything, every half minute: what no workflow is left to do, or an interruption left."""
     seen = -1
