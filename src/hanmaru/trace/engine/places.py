@@ -32,8 +32,8 @@ _GRID_M, _GRID_CELLS = 200.0, 1 << 20
 class Catalogue:
     """p places: ``x_m``, ``y_m``, ``radius_m``, ``kind`` (an index into the rows of the tables below), ``owner`` (p,).
 
-    A place with an ``owner`` (a subject; else -1) is a candidate of that subject alone: a home, a workplace.
-    ``weight`` (k,) says how often a place of a kind is stayed at, ``open`` (k, 24) the share of that by local hour at
+    A place with an ``owner`` (a subject; else -1) is a candidate of that subject alone: a home, a workplace; its weight
+    counts against all others around together. ``weight`` (k,) says how often a place of a kind is stayed at, ``open`` (k, 24) the share of that by local hour at
     which a stay begins, relative to the mean; ``dwell_min`` (k,) and ``spread`` (k,) are the median and the standard
     deviation of the logarithm of dwell times.
     """
@@ -133,39 +133,36 @@ def _weigh(
         bottom = max(0, int((y[i] - reach - south) // size))
         top = min(rows - 1, int((y[i] + reach - south) // size))
         total, around = 0.0, 0.0
-        for row in range(bottom, top + 1):
-            if left > right:
-                continue
-            for slot in range(starts[row * columns + left], starts[row * columns + right + 1]):
-                p = order[slot]
-                if owner[p] != -1 and owner[p] != subject[i]:
+        for own in (False, True):  # what is around has to be known before one's own places are weighed against it
+            for row in range(bottom, top + 1):
+                if left > right:
                     continue
-                variance = sigma[i] * sigma[i] + 0.25 * pr[p] * pr[p]
-                apart = (x[i] - px[p]) ** 2 + (y[i] - py[p]) ** 2
-                if apart > (REACH * sigma[i] + pr[p]) ** 2:
-                    continue
-                k = kind[p]
-                if owner[p] == -1:
-                    around += weight[k]
-                z = (log_minutes[i] - log_dwell[k]) / spread[k]
-                w = (
-                    weight[k]
-                    * opening[k, hour[i]]
-                    * math.exp(-0.5 * z * z)
-                    / (spread[k] * root)
-                    * math.exp(-0.5 * apart / variance)
-                    / (2 * math.pi * variance)
-                )
-                total += w
-                j = KEPT
-                while j > 0 and w > probability[i, j - 1]:
-                    j -= 1
-                if j < KEPT:
-                    for m in range(KEPT - 1, j, -1):
-                        probability[i, m] = probability[i, m - 1]
-                        place[i, m] = place[i, m - 1]
-                    probability[i, j] = w
-                    place[i, j] = p
+                for slot in range(starts[row * columns + left], starts[row * columns + right + 1]):
+                    p = order[slot]
+                    if owner[p] != (subject[i] if own else -1):
+                        continue
+                    apart = (x[i] - px[p]) ** 2 + (y[i] - py[p]) ** 2
+                    if apart > (REACH * sigma[i] + pr[p]) ** 2:
+                        continue
+                    k = kind[p]
+                    variance = sigma[i] * sigma[i] + 0.25 * pr[p] * pr[p]
+                    z = (log_minutes[i] - log_dwell[k]) / spread[k]
+                    w = weight[k] * opening[k, hour[i]] * math.exp(-0.5 * z * z) / (spread[k] * root)
+                    w *= math.exp(-0.5 * apart / variance) / (2 * math.pi * variance)
+                    if own:
+                        w *= max(around, 1.0)
+                    else:
+                        around += weight[k]
+                    total += w
+                    j = KEPT
+                    while j > 0 and w > probability[i, j - 1]:
+                        j -= 1
+                    if j < KEPT:
+                        for m in range(KEPT - 1, j, -1):
+                            probability[i, m] = probability[i, m - 1]
+                            place[i, m] = place[i, m - 1]
+                        probability[i, j] = w
+                        place[i, j] = p
         long_stay = (log_minutes[i] - math.log(480.0)) / 0.5
         errand = log_minutes[i] - math.log(60.0)
         dwell = 0.5 * (math.exp(-0.5 * long_stay * long_stay) / 0.5 + math.exp(-0.5 * errand * errand)) / root

@@ -58,8 +58,8 @@ class Usual:
 
 
 USUAL: Final[Mapping[str, Usual]] = {
-    "home": Usual(60.0, 540, 0.9, 0, 24),
-    "work": Usual(40.0, 240, 0.9, 7, 19),
+    "home": Usual(8.0, 540, 0.9, 0, 24),
+    "work": Usual(4.0, 240, 0.9, 7, 19),
     "apartment": Usual(0.4, 240, 1.1, 0, 24),
     "house": Usual(0.1, 240, 1.1, 0, 24),
     "office": Usual(1.5, 200, 0.9, 7, 19),

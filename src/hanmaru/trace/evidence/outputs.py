@@ -82,9 +82,10 @@ def reports(out: Path, case: dict[str, Any], results: dict[str, Any]) -> list[Pa
     from hanmaru.trace.report import pdf
 
     made: list[Path] = []
-    for lang in ("ko", "en"):
+    languages: tuple[pdf.Language, ...] = ("ko", "en")
+    for lang in languages:
         path = out / f"report-{lang}.pdf"
-        disk.replace(path, pdf.render(case, results, lang))
+        disk.replace(path, pdf.render(case, results, lang, bool(results["test_data"])))
         made.append(path)
     return made
 

@@ -8,18 +8,31 @@ import numpy as np
 
 from hanmaru.trace.domain import Ints
 from hanmaru.trace.engine import places, route
+from hanmaru.trace.engine.clean import DROPPED
 from hanmaru.trace.evidence.inputs import CaseInputs
-from hanmaru.trace.evidence.rows import FLAGS, LATE_POSTING, LOAD_SHARING, ONLINE, OTHER_PERSON, OUTLIER, PING_PONG
+from hanmaru.trace.evidence.rows import (
+    DUPLICATE,
+    FLAGS,
+    LATE_POSTING,
+    LOAD_SHARING,
+    ONLINE,
+    OTHER_PERSON,
+    OUTLIER,
+    PING_PONG,
+)
 from hanmaru.trace.evidence.work import Found
 
 PHONE_ROWS: Final = 20_000
 """Most phone rows that are told; more are thinned evenly."""
 BEHIND: Final = 50
 """Most rows named behind one result."""
+NIGHT_H: Final = 4
+"""Hours together at the case's home from which somebody may belong to the household, if they weigh anything."""
 WHY: Final = {
     PING_PONG: "ping-pong",
     LOAD_SHARING: "load-sharing",
     OUTLIER: "outlier",
+    DUPLICATE: "duplicate",
     ONLINE: "online",
     LATE_POSTING: "late-posting",
     OTHER_PERSON: "other-person",
@@ -114,7 +127,7 @@ def _evidence(inputs: CaseInputs, found: Found) -> tuple[list[dict[str, Any]], B
         for i, x, y in zip(at.tolist(), lon.tolist(), lat.tolist(), strict=True):
             id_ = f"{kind}:{int(where.row[i]) + 1}"
             t, flag = int(where.points.time_s[i]), int(flags[i])
-            if not flag:
+            if not flag & DROPPED:
                 phone.append((t, id_))
             told.append(
                 {
@@ -128,7 +141,7 @@ def _evidence(inputs: CaseInputs, found: Found) -> tuple[list[dict[str, Any]], B
                     "label": found.cell_ids[int(where.cell[i])] if kind == "phone" and where.cell[i] >= 0 else "",
                     "request": request,
                     "flags": _flags(flag),
-                    "used": not flag,
+                    "used": not flag & DROPPED,
                     "why": WHY.get(flag & -flag, USED[kind]),
                 }
             )
@@ -295,7 +308,7 @@ def _kind(found: Found, behind: Behind, theirs: dict[int, list[str]], j: int) ->
         if kind in kinds:
             return kind
     hours = (int(found.meetings.end_s[j]) - int(found.meetings.start_s[j])) / 3600
-    if found.at_home[mine] and hours >= 4:
+    if found.at_home[mine] and hours >= NIGHT_H and found.meetings.weight[j] >= 0.5:
         return "household"
     place = int(found.visits.place[mine])
     return "same_place" if place >= 0 and place == int(found.visits.place[other]) else "same_cell"

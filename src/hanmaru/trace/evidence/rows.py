@@ -7,9 +7,9 @@ import numpy as np
 
 from hanmaru.trace.domain import Bools, Floats, Ints
 
-FLAGS = ("ping-pong", "load-sharing", "late-posting", "online", "other-person", "outlier")
-"""What may be said of a row; flags are bits in this order."""
-PING_PONG, LOAD_SHARING, LATE_POSTING, ONLINE, OTHER_PERSON, OUTLIER = (1 << i for i in range(len(FLAGS)))
+FLAGS = ("ping-pong", "load-sharing", "late-posting", "online", "other-person", "outlier", "duplicate")
+"""What may be said of a row; flags are bits in this order, those of points as `engine.clean` sets them."""
+PING_PONG, LOAD_SHARING, LATE_POSTING, ONLINE, OTHER_PERSON, OUTLIER, DUPLICATE = (1 << i for i in range(len(FLAGS)))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -57,20 +57,18 @@ _COLUMNS = tuple(name for name in Rows.__slots__ if name not in ("kinds", "label
 
 def joined(parts: Sequence[Rows]) -> Rows:
     """Return the rows of several sources, sorted by subject, start."""
+    whole, real = np.zeros(0, np.int64), np.zeros(0)
+    parts = parts or [rows("", whole, whole, whole, whole, real, real, real, [])]
     kinds = tuple(dict.fromkeys(kind for part in parts for kind in part.kinds))
-    columns = {
-        name: np.concatenate([getattr(part, name) for part in parts]) if parts else np.zeros(0)
-        for name in _COLUMNS
-        if name != "kind"
-    }
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS if name != "kind"}
     recoded = [np.array([kinds.index(k) for k in part.kinds], np.int64)[part.kind] for part in parts]
-    whole = Rows(
+    all_ = Rows(
         kinds=kinds,
-        kind=np.concatenate(recoded) if parts else np.zeros(0, np.int64),
+        kind=np.concatenate(recoded),
         label=[label for part in parts for label in part.label],
         **columns,
     )
-    return whole.take(np.lexsort((whole.number, whole.start_s, whole.subject)))
+    return all_.take(np.lexsort((all_.number, all_.start_s, all_.subject)))
 
 
 def rows(
