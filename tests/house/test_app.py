@@ -44,6 +44,10 @@ PUBLIC = {
     "GET /readyz",
     "GET /services/{service}/{file:path}",
     "GET /setup",
+    "GET /api/trace/v1/authority.pem",
+    "GET /trace",
+    "GET /trace/{rest:path}",
+    *(f"GET /trace/{page}{rest}" for page in ("requests", "chain", "hotspots") for rest in ("", "/{rest:path}")),
 }
 """The routes that answer whoever asks: signing in and setting up, tokens, the front end, @contexts, a balancer's."""
 
