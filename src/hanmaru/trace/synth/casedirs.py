@@ -3,7 +3,7 @@
 # pyright: reportUnknownParameterType=false, reportMissingTypeStubs=false
 # PyArrow brings no types.
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from hanmaru.trace.synth import files, presence, records, statements, truth
 from hanmaru.trace.synth.checkins import Checkins, Fixes
 from hanmaru.trace.synth.payments import Payments
 from hanmaru.trace.synth.phones import Events
+from hanmaru.trace.synth.records import Columns
 from hanmaru.trace.synth.reported import Case
 from hanmaru.trace.synth.world import World
 
@@ -34,12 +35,13 @@ class Cases:
 
     world: World
     cases: Sequence[Case]
+    reference: Mapping[str, Columns]
     counts: npt.NDArray[np.uint16]
 
     @classmethod
-    def of(cls, world: World, cases: Sequence[Case]) -> "Cases":
-        """Begin with nobody found."""
-        return cls(world, cases, np.zeros((len(world.people), len(cases)), np.uint16))
+    def of(cls, world: World, cases: Sequence[Case], reference: Mapping[str, Columns]) -> "Cases":
+        """Begin with nobody found; ``reference`` are the tables that `records.reference` makes."""
+        return cls(world, cases, reference, np.zeros((len(world.people), len(cases)), np.uint16))
 
     @property
     def people(self) -> Ints:
@@ -107,17 +109,19 @@ class Cases:
         own = np.array([case.person])
         days = [d for d in range(w.n_days) if w.midnight(d) < end and w.midnight(d + 1) > start]
         used: list[Ints] = []
+        bought: list[Ints] = []
         rows = 0
         for who, folder in ((own, out), (others, out / "others")):
+            named = [own]
             with files.Out(folder / "phone.parquet") as file:
                 for day in days:
                     events = w.events(day, who)
                     events = _some(events, (events.time_s >= start) & (events.time_s < end))
                     used.append(np.unique(events.cell).astype(np.int64))
+                    named.append(np.unique(events.subject))
                     file.add(records.phone(w, events, cell_ids))
                 rows = file.rows
-        bought: list[Ints] = []
-        for who, folder in ((own, out), (others, out / "others")):
+            who = np.intersect1d(who, np.concatenate(named))  # whom no phone record names is not asked about
             spent = _joined([_during(p, who, start, end) for p in paid])
             bought.append(spent.merchant)
             files.csv(folder / "cards.csv", records.cards(spent, shop_ids))
@@ -129,7 +133,7 @@ class Cases:
             if len(fixes.subject):
                 files.csv(folder / "gps.csv", records.gps(w, fixes))
         told = statements.make(w.city, w.days, case.person, start, end, w.seed)
-        files.csv(out / "statements.csv", records.statements(w, told, spot_ids))
+        files.csv(out / "statements.csv", records.statements(w, told, spot_ids, self.reference["places"]["name"]))
         self._reference(out, case, np.unique(np.concatenate(used)), np.unique(np.concatenate(bought)))
         return rows
 
@@ -145,11 +149,11 @@ class Cases:
                 close |= np.hypot(*(xy - at).T) < _NEARBY_M
             return close
 
-        files.csv(out / "cells.csv", files.rows(records.cells(w), cells))
-        files.csv(out / "merchants.csv", files.rows(records.merchants(w), merchants))
+        files.csv(out / "cells.csv", files.rows(self.reference["cells"], cells))
+        files.csv(out / "merchants.csv", files.rows(self.reference["merchants"], merchants))
         inside = np.flatnonzero(near(w.city.places.xy)[w.inside])
-        files.csv(out / "places.csv", files.rows(records.places(w), inside))
-        files.csv(out / "cameras.csv", files.rows(records.cameras(w), np.flatnonzero(near(w.cameras.xy))))
+        files.csv(out / "places.csv", files.rows(self.reference["places"], inside))
+        files.csv(out / "cameras.csv", files.rows(self.reference["cameras"], np.flatnonzero(near(w.cameras.xy))))
 
 
 T = TypeVar("T", Events, Payments, Checkins, Fixes)

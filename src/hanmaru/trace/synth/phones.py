@@ -284,7 +284,7 @@ def _record(
                 reason = PINGED
             else:
                 pinging = 0
-                if here == here_before and now - before <= 60 and rng.uniform(state) < PING_PONG * 0.28:
+                if here == here_before and now - before <= 60 and rng.uniform(state) < PING_PONG * 0.47:
                     pinging = 4 + 2 * int(rng.uniform(state) * 4)
                     which, reason = other, PINGED
             chosen = heard[k, here, which]

@@ -98,6 +98,16 @@ def merchants(world: World) -> Columns:
     }
 
 
+def reference(world: World) -> dict[str, Columns]:
+    """Return the tables that say where things are, by name."""
+    return {
+        "cells": cells(world),
+        "places": places(world),
+        "merchants": merchants(world),
+        "cameras": cameras(world),
+    }
+
+
 def merchant_id(index: Ints) -> list[str]:
     """Return the ids of merchants."""
     return [f"M{i:05d}" for i in index.tolist()]
@@ -173,15 +183,14 @@ def cases(world: World, some: Sequence[Case]) -> Columns:
     }
 
 
-def statements(world: World, told: Statements, ids: pa.Array) -> Columns:
-    """Return what a case said; ``ids`` are the places' ids."""
-    names = places(world)
+def statements(world: World, told: Statements, ids: pa.Array, names: Sequence[str]) -> Columns:
+    """Return what a case said; ``ids`` are all places' ids, ``names`` those of the places in the city."""
     row = np.searchsorted(world.inside, told.place)
     return {
         "start": times(told.start_s),
         "end": times(told.end_s),
         "place_id": coded(told.place, ids),
         **position(world, world.city.places.xy[told.place]),
-        "text": [names["name"][i] for i in row.tolist()],
+        "text": [names[i] for i in row.tolist()],
         "certainty": coded(1 - told.sure.astype(np.int32), ("sure", "unsure")),
     }

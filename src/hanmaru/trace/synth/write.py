@@ -49,14 +49,6 @@ def folder(out: Path) -> None:
         raise TraceError(f"{out} cannot be written: {error.strerror}") from None
 
 
-def reference(world: World, out: Path) -> None:
-    """Write the tables that say where things are."""
-    files.csv(out / "cells.csv", records.cells(world))
-    files.csv(out / "places.csv", records.places(world))
-    files.csv(out / "merchants.csv", records.merchants(world))
-    files.csv(out / "cameras.csv", records.cameras(world))
-
-
 def world(world: World, out: Path, most_cases: int, told: Told, progress: Progress) -> None:
     """Write a world into an empty folder, with a folder each for up to ``most_cases`` cases whose phones are known."""
     facts = {
@@ -71,7 +63,9 @@ def world(world: World, out: Path, most_cases: int, told: Told, progress: Progre
         "phones": int(world.phones.owned[world.people].sum()),
     }
     progress("places and cells", 0.0)
-    reference(world, out)
+    reference = records.reference(world)
+    for name, table in reference.items():
+        files.csv(out / f"{name}.csv", table)
     progress("truth", 0.01)
     _truth(world, out / "truth", told)
     shops = pa.array(records.merchant_id(np.arange(len(world.shops))))
@@ -79,9 +73,8 @@ def world(world: World, out: Path, most_cases: int, told: Told, progress: Progre
     known = reported(world)
     told.add("cases", files.csv(out / "cases.csv", records.cases(world, known)))
     phoned = [c for c in known if world.phones.owned[c.person]]
-    chosen = Cases.of(
-        world, phoned[max(0, len(phoned) - most_cases) :]
-    )  # the latest: most of their time is in the world
+    latest = phoned[max(0, len(phoned) - most_cases) :]  # most of their time is in the world
+    chosen = Cases.of(world, latest, reference)
     with ExitStack() as stack:
         cards, seen, fixes, paid, offline = (
             stack.enter_context(files.Out(out / f"{name}.parquet"))
@@ -94,9 +87,8 @@ def world(world: World, out: Path, most_cases: int, told: Told, progress: Progre
             seen.add(records.checkins(world.checked_in(day), spots))
             fixes.add(records.gps(world, world.fixes(day)))
             offline.add(truth.offline(world, world.midnight(day)))
-            _phones(
-                world, out / f"phone/day={(world.first_day + timedelta(day)).isoformat()}", day, chosen, told, progress
-            )
+            stamp = (world.first_day + timedelta(day)).isoformat()
+            _phones(world, out / f"phone/day={stamp}", day, chosen, told, progress)
         for name, file in (("cards", cards), ("checkins", seen), ("gps", fixes)):
             told.add(name, file.rows)
     progress("cases", 0.95)
