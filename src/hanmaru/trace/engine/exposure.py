@@ -14,41 +14,45 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numba import njit
 
-from hanmaru.trace.domain import Floats, Ints, Meetings, Pairs, Visits
+from hanmaru.trace.domain import Bools, Floats, Ints, Meetings, Pairs, Visits
 from hanmaru.trace.engine import copresence
 from hanmaru.trace.engine.copresence import PLACE_M, RADIUS_TO_SIGMA
 
 CONTACT_MINUTES = 15.0
 """A contact: at most 2 m for 15 minutes or more, summed over the period (the case definition of close contact of KDCA
 and ECDC, 2020)."""
-BIAS_M = 20.0
-"""Error of a repeated position that repeating does not average out (where a cell's centre lies): standard deviation."""
 SAME_ANCHOR = 2.0
 """Standard deviations within which two of a subject's visits are taken to be one place of theirs."""
-TOGETHER_S = 600
-"""Two who arrive, or leave, within this time may have come or gone together: events are some 6 minutes apart."""
-LEAST_SHARE = 1e-6
+KINDRED, KINDRED_PART = 0.4, 0.2
+"""The share of pairs whose phones err alike (those of one carrier: the sum of the squares of the carriers' shares in
+Korea is 0.36), and which part of their error is not the same for both. It alone shrinks as they meet again."""
+TOGETHER_S, SURPRISE_S, APART = 300.0, 600, 0.05
+"""Who come, or go, together are seen to within some 5 minutes, as events are that far apart; `APART` is what remains of
+the likelihood where they do not."""
+LEAST = 1e-6
 
-FEATURES = ("share", "best", "second", "minutes", "days", "arrivals", "precision")
+FEATURES = ("share", "best", "second", "minutes", "company", "arrivals", "places")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Evidence:
     """p pairs with what speaks for contact: ``index``, ``subject`` (p,), ``first`` (p + 1,) their ranges of meetings,
-    ``features`` (p, f) as `FEATURES` names them, ``share`` (m,) each meeting's part in its pair's evidence, summing
-    to 1, ``expected_minutes`` (p,) together.
+    ``features`` (p, f) as `FEATURES` names them, ``minutes`` (p,) of overlap and ``expected_minutes`` (p,) at one
+    place, ``part`` (m,) each meeting's part in its pair's evidence, summing to 1.
 
-    ``share``: log of the pair's shares of all of the case's places, ``best`` and ``second`` of the best two;
-    ``minutes``: log of overlapping minutes over 15; ``days``: log of the days; ``arrivals``: how surprising it is that
-    they came and went together as often (nats); ``precision``: log of how sure the best place is to be shared.
+    Logarithms: ``share`` of the pair's shares of the case's places, weighted by the root of the hours there; ``best``
+    and ``second`` of the greatest two shares; ``minutes`` of the overlap over 15; ``company`` of the greatest share of
+    one visit by who came and went with the case. ``arrivals``: how surprising it is that they came and went together
+    so often (nats); ``places``: how many places of the case they may have shared.
     """
 
     index: Ints
     subject: Ints
     first: Ints
     features: Floats
-    share: Floats
+    minutes: Floats
     expected_minutes: Floats
+    part: Floats
 
 
 def evidence(visits: Visits, meetings: Meetings) -> Evidence:
@@ -56,102 +60,138 @@ def evidence(visits: Visits, meetings: Meetings) -> Evidence:
 
     The meetings of an index subject must be complete: the shares count everybody who was there.
     """
-    mine, theirs = meetings.mine, meetings.theirs
-    index, subject = visits.subject[mine], visits.subject[theirs]
-    first = np.flatnonzero(np.append(True, (np.diff(index) != 0) | (np.diff(subject) != 0))) if len(mine) else mine
-    pair = np.cumsum(np.bincount(first, minlength=len(mine))) - 1
-    anchor = anchors(visits, np.unique(mine))[mine]
-    # One group for each pair and anchor: pooled displacement, minutes.
-    key = pair * (int(anchor.max(initial=0)) + 1) + anchor
-    groups, group = np.unique(key, return_inverse=True)
-    group_pair, group_anchor = groups // (int(anchor.max(initial=0)) + 1), groups % (int(anchor.max(initial=0)) + 1)
-    same = (visits.place[mine] >= 0) & (visits.place[mine] == visits.place[theirs])
-    metres, sigma = _pooled(visits, meetings, group, len(groups))
-    v = PLACE_M**2 + sigma**2
-    likely = PLACE_M**2 / v * np.exp(-0.5 * metres**2 / v)
-    minutes = np.bincount(group, meetings.minutes, len(groups))
-    exact = np.bincount(group, meetings.minutes * same, len(groups))
-    # Minutes at the same known place are certain; the rest as likely as the positions say.
-    weight = exact + likely * (minutes - exact)
-    crowd = np.bincount(group_anchor, weight, int(anchor.max(initial=0)) + 1)
-    share = weight / np.maximum(crowd[group_anchor], 1e-12)
-    total = np.bincount(group_pair, share, len(first))
-    order = np.lexsort((-share, group_pair))
-    head = np.searchsorted(group_pair, np.arange(len(first)))
-    best, best_group = share[order][head] if len(first) else share, order[head] if len(first) else order
-    tail = np.append(head[1:], len(order)) - head > 1
-    second = np.where(tail, share[order][np.minimum(head + 1, len(order) - 1)], 0.0) if len(first) else share
-    day = meetings.start_s // 86400
-    days = np.bincount(pair, np.append(1.0, (np.diff(pair) != 0) | (np.diff(day) != 0))[: len(pair)], len(first))
-    compatible = np.where(same, 1.0, np.exp(-0.5 * metres**2 / v)[group])
+    m, v = meetings, visits
+    index, subject = v.subject[m.mine], v.subject[m.theirs]
+    first = np.flatnonzero(_new(index) | _new(subject))
+    pairs = len(first)
+    pair = np.cumsum(np.bincount(first, minlength=len(m))) - 1
+    places, hours = anchors(v, m.mine)
+    # A group is all meetings of a pair at one place of the case.
+    group, groups = _numbered(pair * (len(hours) + 1) + places)
+    owner, where = np.empty(groups, np.int64), np.empty(groups, np.int64)
+    owner[group], where[group] = pair, places
+    likely, near = _alike(v, m, group, groups)
+    same = (v.place[m.mine] >= 0) & (v.place[m.mine] == v.place[m.theirs])
+    likely_here = np.where(same, 1.0, likely[group])
+    weighed = m.minutes * likely_here
+    weight = _sums(group, weighed, groups)
+    crowd = _sums(where, weight, len(hours))
+    share = weight / np.maximum(crowd[where], 1e-300)
+    company, arrivals = _synchrony(v, m, weighed)
+    best, second = _best_two(share, owner, pairs)
+    minutes = _sums(pair, m.minutes, pairs)
+    overlap = _sums(group, m.minutes, groups)
+    part = weighed * (hours**0.5 / np.maximum(crowd, 1e-300))[places]
     features = np.stack(
         (
-            np.log(total + LEAST_SHARE),
-            np.log(best + LEAST_SHARE),
-            np.log(second + LEAST_SHARE),
-            np.log(np.bincount(pair, meetings.minutes, len(first)) / CONTACT_MINUTES + 0.01),
-            np.log(np.maximum(days, 1.0)),
-            np.bincount(pair, compatible * _surprise(visits, meetings), len(first)),
-            np.log(weight / minutes)[best_group] if len(first) else best,
+            np.log(_sums(owner, share * hours[where] ** 0.5, pairs) + LEAST),
+            np.log(best + LEAST),
+            np.log(second + LEAST),
+            np.log(minutes / CONTACT_MINUTES + 0.01),
+            np.log(_greatest(company, first) + LEAST),
+            _sums(pair, np.where(same, 1.0, near[group]) * arrivals, pairs),
+            np.log1p(_sums(owner, near * (overlap >= CONTACT_MINUTES), pairs)),
         ),
         axis=1,
     )
-    part = np.where(same, 1.0, likely[group]) * meetings.minutes / np.maximum(crowd[anchor], 1e-12)
-    part = part / np.maximum(np.bincount(pair, part, len(first))[pair], 1e-300)
     return Evidence(
         index=index[first],
         subject=subject[first],
-        first=np.append(first, len(mine)),
+        first=np.append(first, len(m)),
         features=features,
-        share=part,
-        expected_minutes=np.bincount(group_pair, weight, len(first)),
+        minutes=minutes,
+        expected_minutes=_sums(owner, weight, pairs),
+        part=part / np.maximum(_sums(pair, part, pairs)[pair], 1e-300),
     )
 
 
-def _pooled(visits: Visits, meetings: Meetings, group: Ints, groups: int) -> tuple[Floats, Floats]:
-    """Return how far apart two people are on the precision-weighted mean of their meetings at a place, and its error
-    (standard deviation on each axis), metres (g,).
+def _sums(group: Ints, values: Floats, groups: int) -> Floats:
+    return np.bincount(group, values, groups).astype(np.float64)
+
+
+def _new(ascending: Ints) -> Bools:
+    return np.append(True, ascending[1:] != ascending[:-1])[: len(ascending)]
+
+
+def _numbered(key: Ints) -> tuple[Ints, int]:
+    """Return keys as numbers from 0, and how many differ (np.unique hashes, which is slow for so many)."""
+    order = np.argsort(key, kind="stable")
+    rank = np.cumsum(_new(key[order])) - 1
+    out = np.empty(len(key), np.int64)
+    out[order] = rank
+    return out, int(rank[-1]) + 1 if len(key) else 0
+
+
+def _alike(visits: Visits, meetings: Meetings, group: Ints, groups: int) -> tuple[Floats, Floats]:
+    """Return how likely (g,) it is that a group's visits are at one place, as `copresence.together` from the
+    precision-weighted mean displacement, and how near they are for their error, exp(-d^2 / 2 v).
+
+    Errors that two phones share do not separate them; what they do not share shrinks with each meeting.
     """
     mine, theirs = meetings.mine, meetings.theirs
     variance = (visits.radius_m[mine] ** 2 + visits.radius_m[theirs] ** 2) * RADIUS_TO_SIGMA**2 + 1.0
-    total = np.bincount(group, 1 / variance, groups)
-    x = np.bincount(group, (visits.x_m[theirs] - visits.x_m[mine]) / variance, groups) / total
-    y = np.bincount(group, (visits.y_m[theirs] - visits.y_m[mine]) / variance, groups) / total
-    single = groups and np.bincount(group, minlength=groups) == 1
-    return np.hypot(x, y), np.sqrt(1 / total + np.where(single, 0.0, BIAS_M**2))
+    count, precision = np.bincount(group, minlength=groups), np.bincount(group, 1 / variance, groups)
+    dx, dy = (
+        np.bincount(group, (a[theirs] - a[mine]) / variance, groups) / precision for a in (visits.x_m, visits.y_m)
+    )
+    square, whole = dx**2 + dy**2, PLACE_M**2 + count / precision
+    own = PLACE_M**2 + KINDRED_PART**2 / precision
+    near = np.exp(-0.5 * square / whole)
+    kindred = PLACE_M**2 / own * np.exp(-0.5 * square / own)
+    return KINDRED * kindred + (1 - KINDRED) * PLACE_M**2 / whole * near, near
 
 
-def _surprise(visits: Visits, meetings: Meetings) -> Floats:
-    """Return, for each meeting, minus the log of how many of those who overlap a visit come, and go, as near its start
-    and end as they do; 0 where they do not come or go together.
+def _synchrony(visits: Visits, meetings: Meetings, weighed: Floats) -> tuple[Floats, Floats]:
+    """Return, for each meeting (m,), its share of the visit by who came and went with the case; and minus the log of
+    how many of those who overlap the visit come, or go, as near its start and end as they do, 0 where they do not.
     """
     mine, theirs = meetings.mine, meetings.theirs
-    out = np.zeros(len(mine))
     size = int(mine.max(initial=-1)) + 1
     everybody = np.bincount(mine, minlength=size)
-    for a in (visits.start_s, visits.end_s):
-        near = np.abs(a[mine] - a[theirs]) <= TOGETHER_S
+    joint, surprise = weighed.copy(), np.zeros(len(mine))
+    for time_s in (visits.start_s, visits.end_s):
+        apart = np.abs(time_s[mine] - time_s[theirs])
+        joint *= APART + np.exp(-apart / TOGETHER_S)
+        near = apart <= SURPRISE_S
         rate = (np.bincount(mine, near, size) + 1.0) / (everybody + 2.0)
-        out += np.where(near, -np.log(rate[mine]), 0.0)
-    return out
+        surprise -= np.where(near, np.log(rate)[mine], 0.0)
+    return joint / np.maximum(np.bincount(mine, joint, size), 1e-300)[mine], surprise
 
 
-def anchors(visits: Visits, chosen: Ints) -> Ints:
-    """Return, for all visits (v,), the place of its own subject that each ``chosen`` visit belongs to, from 0; -1 for
-    the others. Visits at one known place share it; others join the nearest within `SAME_ANCHOR` deviations, the
-    surest positions first.
+def _best_two(share: Floats, owner: Ints, pairs: int) -> tuple[Floats, Floats]:
+    """Return the greatest and the second greatest share of each pair (0 where there is one)."""
+    order = np.lexsort((share, owner))
+    last = np.searchsorted(owner[order], np.arange(pairs), side="right") - 1
+    more = (last > 0) & (owner[order][last - 1] == np.arange(pairs)) if pairs else np.zeros(0, np.bool_)
+    return share[order][last], np.where(more, share[order][last - 1], 0.0)
+
+
+def _greatest(values: Floats, first: Ints) -> Floats:
+    return np.maximum.reduceat(values, first) if len(first) else values
+
+
+def anchors(visits: Visits, mine: Ints) -> tuple[Ints, Floats]:
+    """Return, for visits ``mine`` (m,), the place of its own subject that each belongs to, from 0, and the hours (a,)
+    that the subjects spent at each in those visits.
+
+    Visits at one known place share it; others join the nearest within `SAME_ANCHOR` deviations, the surest first.
     """
+    here = np.zeros(len(visits), np.bool_)
+    here[mine] = True
+    chosen = np.flatnonzero(here)
     order = chosen[np.lexsort((visits.start_s[chosen], visits.radius_m[chosen], visits.subject[chosen]))]
-    labels = _anchors(
+    label = _anchors(
         visits.subject[order],
         visits.x_m[order],
         visits.y_m[order],
         visits.radius_m[order] * RADIUS_TO_SIGMA,
         visits.place[order],
     )
-    out = np.full(len(visits), -1)
-    out[order] = labels
-    return out
+    out = np.zeros(len(visits), np.int64)
+    out[order] = label
+    return out[mine], _sums(
+        label, (visits.end_s[order] - visits.start_s[order]) / 3600.0, int(label.max(initial=-1)) + 1
+    )
 
 
 @njit(cache=True)
@@ -201,8 +241,13 @@ class Model:
         """Return the log odds (p,) of contact for features (p, f)."""
         return self.intercept + features @ np.array(self.weights)
 
+    def probability(self, evidence: Evidence) -> Floats:
+        """Return the probability (p,) of contact; none where the overlap cannot make one (times err by minutes)."""
+        p = 1 / (1 + np.exp(-self.log_odds(evidence.features)))
+        return np.where(evidence.minutes < CONTACT_MINUTES / 2, 0.0, p)
 
-MODEL = Model(-1.0, (0.8, 0.2, 0.1, 0.3, 0.1, 0.1, 0.0))
+
+MODEL = Model(-4.057, (0.239, 0.0, 0.078, 0.187, 0.464, 0.153, 2.375))
 
 CHANCE = 1e-4
 """The odds of contact for somebody of whom nothing is known: a few tens among a city's people."""
@@ -221,8 +266,7 @@ def rank(
     """
     e = evidence(visits, meetings)
     log_odds = model.log_odds(e.features)
-    probability = 1 / (1 + np.exp(-log_odds))
-    probability = np.where(np.exp(e.features[:, 3]) * CONTACT_MINUTES < CONTACT_MINUTES / 2, 0.0, probability)
+    probability = model.probability(e)
     order = np.lexsort((e.subject, -e.expected_minutes, -probability, e.index))
     _, begin, group = np.unique(e.index[order], return_index=True, return_inverse=True)
     position = np.arange(len(order)) - begin[group] + 1
@@ -233,7 +277,7 @@ def rank(
     last = np.cumsum(size)
     rows = np.repeat(e.first[:-1][order] - (last - size), size) + np.arange(int(last[-1]) if len(last) else 0)
     raised = np.repeat(np.maximum(log_odds[order] - np.log(CHANCE), 0.0), size)
-    behind = _take(meetings, rows, raised * e.share[rows])
+    behind = _take(meetings, rows, raised * e.part[rows])
     top = _likeliest(behind, last - size, last)
     x, y = _middle(visits, behind.mine[top], behind.theirs[top])
     pairs = Pairs(

@@ -1,8 +1,8 @@
 """Stays of phones that are known by their serving cells.
 
 A phone that rests keeps its serving cell for half an hour at a time, and each cell errs its own way: the errors of its
-reports repeat instead of averaging out. So only a report of each new cell, and of each half hour, is taken for news; and
-a stay's centre is never much surer than one report.
+reports repeat instead of averaging out. So only a report of each new cell, and of each half hour, is taken for news,
+and a stay's centre is never much surer than one report.
 """
 
 from dataclasses import replace
@@ -23,7 +23,7 @@ REPEATED = 0.85
 
 
 def find(points: Points, cell: Ints) -> Stays:
-    """Return the stays in n phone reports, sorted by subject, time; ``cell`` (n,) are ids of serving cells, -1 for none.
+    """Return the stays in n phone reports, sorted by subject, time; ``cell`` (n,) are ids of cells, -1: unknown.
 
     As `stays.find`, with honest radii; ``first``, ``last`` refer to the points as given.
     """

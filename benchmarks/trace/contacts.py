@@ -1,0 +1,290 @@
+"""Contacts: recall at 50 reported people per true contact, calibration and speed, on a test city whose truth is known.
+
+``python -m benchmarks.trace.contacts`` prints the figures; with ``fit``, the model's weights from the training seeds.
+Training takes people of even numbers and cell layout A, scoring people of odd numbers, other weeks and seeds, and
+layout B too.
+"""
+
+import json
+import resource
+import sys
+import time
+from dataclasses import dataclass, replace
+from datetime import date
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from hanmaru.city import days as city_days
+from hanmaru.trace import synth
+from hanmaru.trace.domain import Bools, Floats, Ints, Points, Stays, Visits
+from hanmaru.trace.engine import anchors as anchor
+from hanmaru.trace.engine import copresence, exposure, hotspots, serving
+from hanmaru.trace.engine.anchors import Anchors
+from hanmaru.trace.engine.exposure import CONTACT_MINUTES, FEATURES, PER_CONTACT, Evidence, Model
+from hanmaru.trace.synth.world import World
+
+KINDS = ("cells", "cells + cards", "cells + cards + QR")
+TRAINING = ((1, "2026-03-05"), (2, "2026-04-02"))
+HELD_OUT = ((11, "A", "2026-05-14"), (12, "B", "2026-05-21"))
+EDGES = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0)
+LONG_S = 3 * 3600
+"""Longer stays are at home or work here, which a payment or a check-in of a visitor does not name."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Scene:
+    """A world with index ``cases``; ``visits`` by kind of evidence, the ``index`` and ``subject`` (c,) of true contacts
+    and which are ``observable``: both carry a phone, and were seen for half of their time together or more.
+    """
+
+    cases: Ints
+    visits: dict[str, Visits]
+    index: Ints
+    subject: Ints
+    observable: Bools
+    seconds: float
+
+
+def scene(seed: int, layout: str, start: str, people: int, days: int, cases: int, odd: bool) -> Scene:
+    """Return a world's visits as phones, cards and check-ins show them, beside the truth."""
+    world = synth.city(people=people, days=days, start=start, seed=seed, layout=layout)
+    rng = np.random.default_rng(seed)
+    pool = world.people[world.phones.owned[world.people] & (world.people % 2 == odd)]
+    chosen = np.sort(rng.choice(pool, min(cases, len(pool)), replace=False))
+    began = time.perf_counter()
+    stays, points = _stays(world)
+    seconds = time.perf_counter() - began
+    cells = _visits(stays)
+    visits = {KINDS[0]: cells}
+    known = np.where(stays.end_s - stays.start_s > LONG_S, 0.9, 0.1)
+    cards = _cards(world)
+    visits[KINDS[1]] = _fused(stays, points, known, cards)
+    visits[KINDS[2]] = _fused(stays, points, known, _joined(cards, _checkins(world)))
+    index, subject, observable = _truth(world, chosen, cells)
+    return Scene(chosen, visits, index, subject, observable, seconds)
+
+
+def _stays(world: World) -> tuple[Stays, Points]:
+    """Return everybody's stays from their phones' events, and the events."""
+    found: list[Stays] = []
+    events: list[Points] = []
+    before = 0
+    for people in np.array_split(world.people, max(1, len(world.people) // 2000)):
+        seen = [world.events(day, people) for day in range(world.n_days)]
+        columns = [
+            np.concatenate([getattr(s, name) for s in seen])
+            for name in ("subject", "time_s", "x_m", "y_m", "radius_m", "cell")
+        ]
+        order = np.lexsort((columns[1], columns[0]))
+        subject, at, x, y, radius, cell = (column[order] for column in columns)
+        points = Points(subject, at, x, y, radius)
+        some = serving.find(points, cell.astype(np.int64))
+        found.append(replace(some, first=some.first + before, last=some.last + before))
+        events.append(points)
+        before += len(points)
+    return (
+        Stays(*(np.concatenate([getattr(s, name) for s in found]) for name in Stays.__slots__)),
+        Points(*(np.concatenate([getattr(p, name) for p in events]) for name in Points.__slots__)),
+    )
+
+
+def _visits(stays: Stays, place: Ints | None = None) -> Visits:
+    none = np.full(len(stays), -1) if place is None else place
+    return Visits(stays.subject, stays.start_s, stays.end_s, stays.x_m, stays.y_m, stays.radius_m, none)
+
+
+def _cards(world: World) -> Anchors:
+    """Return payments in person, as the record states them, at the address on file (transit taps left out)."""
+    paid = [world.paid(day) for day in range(world.n_days)]
+    subject, at, merchant, transit, channel = (
+        np.concatenate([getattr(p, name) for p in paid])
+        for name in ("subject", "time_s", "merchant", "transit", "channel")
+    )
+    shops = world.shops
+    xy = world.city.land.plane.xy(shops.lonlat)
+    kept = ~transit & (channel != 1)
+    return _anchors(subject[kept], at[kept], xy[merchant[kept]], shops.place[merchant[kept]], 0.02, 2400, 300)
+
+
+def _checkins(world: World) -> Anchors:
+    seen = [world.checked_in(day) for day in range(world.n_days)]
+    subject, at, place = (np.concatenate([getattr(s, n) for s in seen]) for n in ("subject", "time_s", "place"))
+    return _anchors(subject, at, world.city.places.xy[place], place, 0.002, 120, 3000)
+
+
+def _anchors(subject: Ints, at: Ints, xy: Floats, place: Ints, wrong: float, before_s: int, after_s: int) -> Anchors:
+    n = len(subject)
+    return Anchors(
+        subject, at, at, xy[:, 0].copy(), xy[:, 1].copy(), np.full(n, 20.0), place, np.full(n, wrong), np.zeros(n),
+        np.full(n, before_s), np.full(n, after_s), np.full(n, 300),
+    )  # fmt: skip
+
+
+def _joined(a: Anchors, b: Anchors) -> Anchors:
+    return Anchors(*(np.concatenate((getattr(a, name), getattr(b, name))) for name in Anchors.__slots__))
+
+
+def _fused(stays: Stays, points: Points, known: Floats, anchors: Anchors) -> Visits:
+    """Return stays with the anchors that are likelier than not the subject's own."""
+    there = np.isin(anchors.subject, stays.subject)
+    anchors = anchors.take(np.flatnonzero(there))
+    anchors = anchors.take(np.lexsort((anchors.start_s, anchors.subject)))
+    held, late, _ = anchor.judge(anchors, points)
+    sound = np.flatnonzero((held >= 0.5) & (late < 0.5))
+    anchors, held = anchors.take(sound), held[sound]
+    low, high = anchor.spans(anchors, points)
+    fused = anchor.fuse(stays, anchors, held, low, high, known, np.full(len(anchors), LONG_S))
+    order = np.lexsort((fused.stays.start_s, fused.stays.subject))
+    visits = _visits(fused.stays, fused.place)
+    return Visits(*(getattr(visits, name)[order] for name in Visits.__slots__))
+
+
+def _truth(world: World, cases: Ints, visits: Visits) -> tuple[Ints, Ints, Bools]:
+    """Return the true contacts (index, subject) of cases and which are observable."""
+    met = world.encounters
+    a, b = np.append(met.a, met.b), np.append(met.b, met.a)
+    start, end = np.tile(met.start_s, 2), np.tile(met.end_s, 2)
+    mine = np.isin(a, cases)
+    a, b, start, end = a[mine], b[mine], start[mine], end[mine]
+    key, pair = np.unique(a * 1_000_000 + b, return_inverse=True)
+    total = np.bincount(pair, end - start)
+    middle = (start + end) // 2
+    seen = _covered(visits, a, middle) & _covered(visits, b, middle)
+    observed = np.bincount(pair, (end - start) * seen)
+    contact = total >= 60 * CONTACT_MINUTES
+    return (key // 1_000_000)[contact], (key % 1_000_000)[contact], (observed >= total / 2)[contact]
+
+
+def _covered(visits: Visits, subject: Ints, at: Ints) -> Bools:
+    """Return whether each subject was on some visit at an instant."""
+    key = (visits.subject << 34) + visits.start_s
+    before = np.searchsorted(key, (subject << 34) + at, side="right") - 1
+    return (before >= 0) & (visits.subject[before] == subject) & (visits.end_s[before] >= at)
+
+
+def known(scene: Scene, evidence: Evidence) -> Bools:
+    """Return which pairs of evidence are true contacts."""
+    truth = scene.index * 1_000_000 + scene.subject
+    return np.isin(evidence.index * 1_000_000 + evidence.subject, truth)
+
+
+def evidence(scene: Scene, kind: str) -> Evidence:
+    """Return the evidence of all of a scene's cases."""
+    visits = scene.visits[kind]
+    parts = [
+        exposure.evidence(visits, copresence.meetings(visits, some))
+        for some in np.array_split(scene.cases, max(1, len(scene.cases) // 20))
+    ]
+    names = ("index", "subject", "features", "minutes", "expected_minutes")
+    columns = {name: np.concatenate([getattr(p, name) for p in parts]) for name in names}
+    return Evidence(first=np.zeros(0, np.int64), part=np.zeros(0), **columns)
+
+
+def score(scene: Scene, kind: str, model: Model) -> dict[str, Any]:
+    """Return recall and calibration of a scene with one kind of evidence."""
+    found = evidence(scene, kind)
+    true = known(scene, found)
+    p = model.probability(found)
+    pairs = scene.index * 1_000_000 + scene.subject
+    seen = np.isin(found.index * 1_000_000 + found.subject, pairs[scene.observable])
+    hits = observed = listed = 0
+    recalls: dict[str, float] = {}
+    for per in (10, 20, PER_CONTACT):
+        hits = observed = listed = 0
+        for case in scene.cases.tolist():
+            rows = np.flatnonzero(found.index == case)
+            room = int(per * np.count_nonzero(scene.index == case))
+            top = rows[np.lexsort((found.subject[rows], -found.expected_minutes[rows], -p[rows]))][:room]
+            hits, observed, listed = hits + int(true[top].sum()), observed + int(seen[top].sum()), listed + len(top)
+        recalls[f"at_{per:.0f}_per_contact"] = round(observed / max(1, int(scene.observable.sum())), 3)
+    bins: list[dict[str, float]] = []
+    gap = 0.0
+    for low, high in pairwise(EDGES):
+        some = (p >= low) & (p < high if high < 1 else p <= high)
+        if some.any():
+            bins.append(
+                {"from": low, "pairs": int(some.sum()), "said": float(p[some].mean()), "true": float(true[some].mean())}
+            )
+            gap += float(some.mean()) * abs(bins[-1]["said"] - bins[-1]["true"])
+    return {
+        "true_contacts": len(scene.index),
+        "observable": int(scene.observable.sum()),
+        "reported": listed,
+        "recall_all": round(hits / max(1, len(scene.index)), 3),
+        "recall_observable": recalls,
+        "brier": round(float(((p - true) ** 2).mean()), 6),
+        "brier_of_prevalence": round(float(true.mean() * (1 - true.mean())), 6),
+        "ece": round(gap, 6),
+        "expected_contacts": round(float(p.sum()), 1),
+        "calibration": [{k: round(v, 4) for k, v in row.items()} for row in bins],
+    }
+
+
+def fit(quick: bool = False) -> Model:
+    """Return the model fitted on the training seeds with all kinds of evidence: logistic, no weight below 0."""
+    from scipy.optimize import minimize
+
+    x: list[Floats] = []
+    y: list[Bools] = []
+    for seed, start in TRAINING:
+        trained = scene(seed, "A", start, *((4000, 2, 100) if quick else (16_000, 4, 250)), odd=False)
+        for kind in KINDS:
+            found = evidence(trained, kind)
+            x.append(found.features[found.minutes >= CONTACT_MINUTES / 2])
+            y.append(known(trained, found)[found.minutes >= CONTACT_MINUTES / 2])
+    features, true = np.concatenate(x), np.concatenate(y).astype(float)
+    mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-9
+    z = (features - mean) / spread
+
+    def loss(b: Floats) -> tuple[float, Floats]:
+        t = b[0] + z @ b[1:]
+        off = 1 / (1 + np.exp(-t)) - true
+        value = np.logaddexp(0, t).sum() - (true * t).sum() + 0.5 * (b[1:] ** 2).sum()
+        return float(value), np.append(off.sum(), z.T @ off + b[1:])
+
+    bounds = [(None, None)] + [(0.0, None)] * len(FEATURES)
+    best = minimize(loss, np.zeros(len(FEATURES) + 1), jac=True, method="L-BFGS-B", bounds=bounds).x
+    weights = best[1:] / spread
+    return Model(round(float(best[0] - weights @ mean), 3), tuple(round(w, 3) for w in weights.tolist()))
+
+
+def speed(quick: bool) -> dict[str, float]:
+    """Return seconds for ten cases against everybody's visits of a day, and for hotspots of 60 cases among them."""
+    world = synth.city(people=20_000 if quick else 400_000, days=1, start="2026-05-14", seed=11)
+    days = city_days.make(world.city, date(2026, 5, 14), 1, world.people)
+    rng = np.random.default_rng(3)
+    xy = world.city.places.xy[days.place] + rng.normal(0, 65.0, (len(days), 2))
+    none = np.full(len(days), -1)
+    visits = Visits(days.person, days.start_s, days.end_s, xy[:, 0].copy(), xy[:, 1].copy(), none + 99.0, none)
+    cases = rng.choice(world.people, 60, replace=False)
+    exposure.contacts(visits, cases[:1])
+    weight = np.zeros(len(world.city.population))
+    weight[cases] = 1.0
+    hotspots.find(visits, weight, draws=2)
+    took: dict[str, list[float]] = {"contacts_of_10_cases_s": [], "hotspots_of_60_cases_s": []}
+    for _ in range(3):
+        began = time.perf_counter()
+        exposure.contacts(visits, cases[:10])
+        took["contacts_of_10_cases_s"].append(time.perf_counter() - began)
+        began = time.perf_counter()
+        hotspots.find(visits, weight)
+        took["hotspots_of_60_cases_s"].append(time.perf_counter() - began)
+    return {"visits": len(visits)} | {name: round(min(seconds), 3) for name, seconds in took.items()}
+
+
+def run(quick: bool) -> dict[str, Any]:
+    """Return the figures on held-out people, weeks and seeds, in layouts A and B; ``quick`` takes a small sample."""
+    size = (3000, 2, 40) if quick else (16_000, 4, 250)
+    out: dict[str, Any] = {"name": "contacts", "people": size[0], "days": size[1], "cases": size[2]}
+    for seed, layout, start in HELD_OUT:
+        held_out = scene(seed, layout, start, *size, odd=True)
+        out[f"layout {layout}"] = {kind: score(held_out, kind, exposure.MODEL) for kind in KINDS}
+    out["speed"] = speed(quick)
+    out["peak_gb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2)
+    return out
+
+
+if __name__ == "__main__":
+    print(fit() if sys.argv[1:] == ["fit"] else json.dumps(run("quick" in sys.argv), indent=1))
