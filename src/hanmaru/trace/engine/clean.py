@@ -46,8 +46,9 @@ def clean(points: Points, cell: Ints | None = None) -> Cleaned:
     """
     flags = np.zeros(len(points), np.int64)
     cells = np.full(len(points), -1, np.int64) if cell is None else cell
-    radius = np.nan_to_num(points.radius_m, nan=0.0)
-    _flag(points.subject, points.time_s, points.x_m, points.y_m, radius, cells, flags)
+    subject, t, cells = (np.require(a, np.int64, ["C", "W"]) for a in (points.subject, points.time_s, cells))
+    x, y = (np.require(a, np.float64, ["C", "W"]) for a in (points.x_m, points.y_m))
+    _flag(subject, t, x, y, np.nan_to_num(points.radius_m, nan=0.0), cells, flags)
     row = np.flatnonzero(flags & DROPPED == 0)
     kept = (getattr(points, name)[row] for name in Points.__slots__)
     return Cleaned(Points(*kept), row, flags)

@@ -14,7 +14,7 @@ from math import hypot, log, sqrt
 import numba
 import numpy as np
 
-from hanmaru.trace.domain import Floats, Points, Stays
+from hanmaru.trace.domain import Floats, Ints, Points, Stays
 
 R68 = 1.5096
 """Radius that holds 68 % of a round Gaussian error, in standard deviations per axis: sqrt(-2 ln 0.32)."""
@@ -50,30 +50,9 @@ def find(points: Points, *, min_minutes: float = 15.0, habits: Habits | None = N
     which is estimated too. ``radius_m`` of a stay holds 68 % of the error of its centre. Subjects do not influence
     each other.
     """
-    heads = np.flatnonzero(np.r_[True, points.subject[1:] != points.subject[:-1]][: len(points)])
-    bounds = np.r_[heads, len(points)].astype(np.int64)
-    shortest_s = max(60.0 * min_minutes, 1.0)
-    tails = bounds[1:] - 1
-    room = np.minimum(np.diff(bounds), (points.time_s[tails] - points.time_s[heads]) / shortest_s + 1).astype(np.int64)
-    rows = np.r_[0, np.cumsum(room)].astype(np.int64)
-    found = np.empty((rows[-1], WIDTH))
-    counts = np.zeros(len(heads), np.int64)
-    _find(
-        bounds,
-        points.time_s,
-        points.x_m,
-        points.y_m,
-        points.radius_m,
-        astuple(habits or Habits()),
-        shortest_s,
-        rows,
-        found,
-        counts,
-    )
-    taken = np.arange(rows[-1]) - np.repeat(rows[:-1], room) < np.repeat(counts, room)
-    kept = found[taken]
+    subject, kept = rows(points, 60.0 * min_minutes, habits or Habits())
     return Stays(
-        subject=np.repeat(points.subject[heads], counts),
+        subject=subject,
         start_s=np.rint(kept[:, START]).astype(np.int64),
         end_s=np.rint(kept[:, END]).astype(np.int64),
         x_m=kept[:, X].copy(),
@@ -83,6 +62,24 @@ def find(points: Points, *, min_minutes: float = 15.0, habits: Habits | None = N
         first=kept[:, FIRST].astype(np.int64),
         last=kept[:, LAST].astype(np.int64),
     )
+
+
+def rows(points: Points, shortest_s: float, habits: Habits) -> tuple[Ints, Floats]:
+    """Return s stays of at least ``shortest_s`` as the kernel has them: their subjects (s,) and columns (s, WIDTH)."""
+    heads = np.flatnonzero(np.r_[True, points.subject[1:] != points.subject[:-1]][: len(points)])
+    bounds = np.r_[heads, len(points)].astype(np.int64)
+    shortest_s = max(shortest_s, 1.0)
+    lasted = points.time_s[bounds[1:] - 1] - points.time_s[heads]
+    room = np.minimum(np.diff(bounds), lasted / shortest_s + 1).astype(np.int64)
+    offsets = np.r_[0, np.cumsum(room)].astype(np.int64)
+    found = np.empty((offsets[-1], WIDTH))
+    counts = np.zeros(len(heads), np.int64)
+    t = np.require(points.time_s, np.int64, ["C", "W"])  # other layouts would have the kernel compiled again
+    columns = (points.x_m, points.y_m, points.radius_m)
+    x, y, radius = (np.require(column, np.float64, ["C", "W"]) for column in columns)
+    _find(bounds, t, x, y, radius, astuple(habits), shortest_s, offsets, found, counts)
+    taken = np.arange(offsets[-1]) - np.repeat(offsets[:-1], room) < np.repeat(counts, room)
+    return np.repeat(points.subject[heads], counts), found[taken]
 
 
 def features(kept: Floats) -> Floats:
@@ -109,16 +106,16 @@ WEIGHTS = np.array([-1.328, -0.322, 0.898, -0.912, 0.827, 0.424, -0.173, -0.55])
 
 def confidence(kept: Floats) -> Floats:
     """Return the probability that a true stay overlaps each found one by half of their union, (s,)."""
-    return 1.0 / (1.0 + np.exp(-features(kept) @ WEIGHTS))
+    return 1.0 / (1.0 + np.exp(-(features(kept) * WEIGHTS).sum(axis=1)))  # not @: its rounding depends on s
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _log1p(x):
     """log(1 + x), by Padé's approximant where that is within 1 %."""
     return x * (6.0 + x) / (6.0 + 4.0 * x) if x < 1.0 else log(1.0 + x)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _thin(t, x, y, radius, ax, ay, var, at, until):
     """Merge points within half a minute into atoms; their errors are partly the same. Return how many atoms."""
     m = -1
@@ -142,7 +139,7 @@ def _thin(t, x, y, radius, ax, ay, var, at, until):
     return m + 1
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _fifth(ratios, n):
     """Return the variance of a unit of which the lowest fifth of squared differences is what ``ratios`` (n,) have.
 
@@ -151,7 +148,7 @@ def _fifth(ratios, n):
     return np.partition(ratios[:n], n // 5)[n // 5] / 0.4463
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _scale(m, t, ax, ay, var, at, known):
     """Return what to multiply ``var`` by so that atoms of one stay look like independent errors.
 
@@ -194,7 +191,7 @@ def _scale(m, t, ax, ay, var, at, known):
     return 0.93 * scale + lasting * (LASTING * (1.0 if known else 2.0 * scale) - scale)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _segment(m, t, ax, ay, var, at, until, habits, came, moved):
     """Find the likeliest sequence of stays: of atoms came[q] to moved[q], both included, from the row it returns."""
     stay_s, move_s, speed, outlier, _ = habits
@@ -285,7 +282,7 @@ def _segment(m, t, ax, ay, var, at, until, habits, came, moved):
     return row
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _centre(first, last, ax, ay, var, outlier):
     """Return the robust mean of atoms first to last: x, y, its variance, and the mean squared misfit."""
     half = (last - first) // 2
@@ -308,7 +305,7 @@ def _centre(first, last, ax, ay, var, outlier):
     return cx, cy, 1.0 / weight, misfit / (last + 1 - first)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _trip(lo, hi, x0, y0, x1, y1, first, last, t, ax, ay, var, at, until):
     """Return when a trip between two places began and ended, within lo and hi: atoms first to last are under way.
 
@@ -338,7 +335,7 @@ def _trip(lo, hi, x0, y0, x1, y1, first, last, t, ax, ay, var, at, until):
     return began, max(min(began + lasted, hi), float(t[until[last]]))
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _subject(t, x, y, radius, habits, shortest_s, offset, found):
     """Find the stays of one subject; write the long ones to found, return how many."""
     outlier, extent = habits[3], habits[4]
@@ -401,8 +398,10 @@ def _subject(t, x, y, radius, habits, shortest_s, offset, found):
     return count
 
 
-@numba.njit(cache=True, parallel=True, nogil=True)
-def _find(bounds, t, x, y, radius, habits, shortest_s, rows, found, counts):
+@numba.njit(cache=True, parallel=True, nogil=True, error_model="numpy")
+def _find(bounds, t, x, y, radius, habits, shortest_s, offsets, found, counts):
     for s in numba.prange(len(bounds) - 1):
         a, b = bounds[s], bounds[s + 1]
-        counts[s] = _subject(t[a:b], x[a:b], y[a:b], radius[a:b], habits, shortest_s, a, found[rows[s] : rows[s + 1]])
+        counts[s] = _subject(
+            t[a:b], x[a:b], y[a:b], radius[a:b], habits, shortest_s, a, found[offsets[s] : offsets[s + 1]]
+        )
