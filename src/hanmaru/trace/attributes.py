@@ -287,7 +287,7 @@ def _when(text: str, where: str, hour: int) -> int | None:
     if moment.tzinfo is None:
         if moment.time() != time():
             raise TraceError(f"{where}: {shown} has no zone; write it as 2020-05-01T09:00:00+09:00 or …Z")
-        moment = moment.replace(tzinfo=UTC) + timedelta(hours=hour)
+        return (moment.replace(tzinfo=UTC) - tables.EPOCH) // timedelta(seconds=1) + hour * 3600
     return (moment - tables.EPOCH) // timedelta(seconds=1)
 
 
