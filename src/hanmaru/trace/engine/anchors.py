@@ -4,6 +4,10 @@ An anchor says that a subject was at a place at an instant. It may be wrong: som
 a late posting. `judge` weighs that by where the phone was; `spans` says for how long around the instant the phone
 allows it; `fuse` cuts stays at anchors, gives whole stays to them, and makes stays where the phone shows none.
 """
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportMissingParameterType=false, reportUntypedFunctionDecorator=false
+# pyright: reportMissingTypeStubs=false
+# Numba and SciPy bring no types; the kernels' arrays are described where they are made.
 
 import math
 from dataclasses import dataclass

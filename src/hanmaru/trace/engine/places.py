@@ -8,6 +8,10 @@ Bayes' rule, for a stay observed at *z* with standard deviation σ per axis, tha
 within reach, spread evenly over that circle, and a dwell time of either a home's or an errand's length, so that the
 probabilities of a stay sum to 1. What weighs how much is the caller's table (`evidence.catalogue`).
 """
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportMissingParameterType=false, reportUntypedFunctionDecorator=false
+# pyright: reportMissingTypeStubs=false
+# Numba and SciPy bring no types; the kernels' arrays are described where they are made.
 
 import math
 from dataclasses import dataclass
@@ -33,9 +37,9 @@ class Catalogue:
     """p places: ``x_m``, ``y_m``, ``radius_m``, ``kind`` (an index into the rows of the tables below), ``owner`` (p,).
 
     A place with an ``owner`` (a subject; else -1) is a candidate of that subject alone: a home, a workplace; its weight
-    counts against all others around together. ``weight`` (k,) says how often a place of a kind is stayed at, ``open`` (k, 24) the share of that by local hour at
-    which a stay begins, relative to the mean; ``dwell_min`` (k,) and ``spread`` (k,) are the median and the standard
-    deviation of the logarithm of dwell times.
+    counts against all others around together. ``weight`` (k,) says how often a place of a kind is stayed at, ``open``
+    (k, 24) the share of that by local hour at which a stay begins, relative to the mean; ``dwell_min`` (k,) and
+    ``spread`` (k,) are the median and the standard deviation of the logarithm of dwell times.
     """
 
     x_m: Floats

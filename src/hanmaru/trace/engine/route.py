@@ -5,6 +5,10 @@ share *a* of an interval of *T* seconds the variance per axis is ``q T a (1 - a)
 al. 2007, Analyzing animal movements using Brownian bridges, Ecology 88: 2354-2363). A Kalman filter and the
 Rauch-Tung-Striebel smoother (1965) do this for a whole move at once, each observation with its error.
 """
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportMissingParameterType=false, reportUntypedFunctionDecorator=false
+# pyright: reportMissingTypeStubs=false
+# Numba and SciPy bring no types; the kernels' arrays are described where they are made.
 
 import math
 from dataclasses import dataclass
@@ -18,6 +22,7 @@ from hanmaru.trace.engine.places import R68
 DIFFUSION = 300.0
 """Diffusion of a move where too little was observed to fit it, m²/s: half way through six minutes between two phone
 events, 164 m per axis: a walk, or a ride that leaves the straight line by a few streets."""
+SPREAD = 5.0
 _LEAST, _MOST = 10.0, 30_000.0
 STEP_S = 60
 """Path vertices are at most this far apart in time, in moves of up to `VERTICES` of them."""
@@ -55,15 +60,15 @@ def between(
     ``seen`` are n observations on the way, sorted: seconds, x, y, radius, (n,) each; those during stays are passed
     over. Two stays that touch have no move between them.
     """
-    time_s, seen_x, seen_y, seen_r = seen
+    seen_s, seen_x, seen_y, seen_r = seen
     spans = [(i, int(end_s[i]), int(start_s[i + 1])) for i in range(len(start_s) - 1) if start_s[i + 1] > end_s[i]]
     knots: list[tuple[Ints, Floats, Floats, Floats]] = []
     for i, left, right in spans:
-        a, b = np.searchsorted(time_s, [left + 1, right])
+        a, b = np.searchsorted(seen_s, [left + 1, right])
         r = np.concatenate(([radius_m[i]], seen_r[a:b], [radius_m[i + 1]]))
         knots.append(
             (
-                np.concatenate(([left], time_s[a:b], [right])),
+                np.concatenate(([left], seen_s[a:b], [right])),
                 np.concatenate(([x_m[i]], seen_x[a:b], [x_m[i + 1]])),
                 np.concatenate(([y_m[i]], seen_y[a:b], [y_m[i + 1]])),
                 (np.maximum(r, 1.0) / R68) ** 2,
@@ -73,27 +78,25 @@ def between(
     paths = [_path(*knot, q) for knot in knots]
     last = np.cumsum([len(path[0]) for path in paths], dtype=np.int64) if paths else np.zeros(0, np.int64)
 
-    def joined(part: int, dtype: type) -> Floats:
-        return np.concatenate([path[part] for path in paths]) if paths else np.zeros(0, dtype)
-
+    none = np.zeros(0)
     return Moves(
         start_s=np.array([left for _, left, _ in spans], np.int64),
         end_s=np.array([right for _, _, right in spans], np.int64),
         gap=np.array([int(np.diff(t).max()) > GAP_S for t, *_ in knots], np.bool_),
         first=np.concatenate(([0], last[:-1])).astype(np.int64) if paths else last,
         last=last,
-        time_s=joined(0, np.int64).astype(np.int64),
-        x_m=joined(1, np.float64),
-        y_m=joined(2, np.float64),
-        radius_m=joined(3, np.float64),
+        time_s=np.concatenate([np.zeros(0, np.int64), *(path[0] for path in paths)]),
+        x_m=np.concatenate([none, *(path[1] for path in paths)]),
+        y_m=np.concatenate([none, *(path[2] for path in paths)]),
+        radius_m=np.concatenate([none, *(path[3] for path in paths)]),
     )
 
 
 def diffusion(knots: list[tuple[Ints, Floats, Floats, Floats]]) -> float:
     """Return the diffusion, m²/s, under which leaving out each observation of the moves is best made good (Horne).
 
-    A knot is (seconds, x, y, variance per axis) of a move. `DIFFUSION` counts as five observations (a prior), so that
-    few leave it nearly as it is.
+    A knot is (seconds, x, y, variance per axis) of a move. The prior is log-normal about `DIFFUSION`, within a factor
+    of `SPREAD`, so that few observations leave it nearly as it is.
     """
     off: list[Floats] = []
     grows: list[Floats] = []
@@ -112,7 +115,9 @@ def diffusion(knots: list[tuple[Ints, Floats, Floats, Floats]]) -> float:
     squared, grow, error = np.concatenate(off), np.concatenate(grows), np.concatenate(known)
     tried = np.geomspace(_LEAST, _MOST, 60)
     variance = tried[:, None] * grow + error
-    loss = (np.log(variance) + squared / (2 * variance)).sum(axis=1) + 5 * np.log(tried / DIFFUSION) ** 2
+    loss = (np.log(variance) + squared / (2 * variance)).sum(axis=1) + 0.5 * (
+        np.log(tried / DIFFUSION) / math.log(SPREAD)
+    ) ** 2
     return float(tried[int(np.argmin(loss))])
 
 

@@ -5,12 +5,16 @@ sector (azimuth clockwise from north, opening angle, range). The probability is 
 over the sector's area where the distribution is wide, over the distribution's quantiles where it is narrow.
 Walls are not known to it: a camera that a building hides is on the list too.
 """
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportMissingParameterType=false, reportUntypedFunctionDecorator=false
+# pyright: reportMissingTypeStubs=false
+# Numba and SciPy bring no types; the kernels' arrays are described where they are made.
 
 import math
 
 import numpy as np
 from numba import njit
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from hanmaru.trace.domain import Floats, Ints
 from hanmaru.trace.engine.places import R68, REACH
@@ -37,7 +41,7 @@ def views(
     if not len(x_m) or not len(camera_x_m):
         return none, none, np.zeros(0)
     sigma = np.maximum(radius_m, 1.0) / R68
-    tree = cKDTree(np.column_stack((camera_x_m, camera_y_m)))
+    tree = KDTree(np.column_stack((camera_x_m, camera_y_m)))
     near = tree.query_ball_point(np.column_stack((x_m, y_m)), REACH * sigma + float(range_m.max()), return_sorted=True)
     counts = np.array([len(each) for each in near], np.int64)
     if not counts.sum():

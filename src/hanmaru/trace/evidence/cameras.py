@@ -1,6 +1,6 @@
 """Cameras, and the retrieval list: which of them could have seen the subject, and at which minutes."""
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# pyright: reportMissingTypeStubs=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportMissingTypeStubs=false
 # PyArrow brings no types.
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """A case's folder as an investigator has it: `case.toml` and tables, as docs/reference/trace-files.md has them."""
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# pyright: reportMissingTypeStubs=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportMissingTypeStubs=false
 # PyArrow brings no types.
 
 import tomllib

@@ -4,7 +4,7 @@ Weights, dwell times and hours are round figures by judgement, not fitted to any
 that the position leaves open, and an exact anchor outweighs them by orders of magnitude.
 """
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# pyright: reportMissingTypeStubs=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportMissingTypeStubs=false
 # PyArrow brings no types.
 
 import math
@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from hanmaru.trace import tables
 from hanmaru.trace.domain import Floats, Ints
@@ -200,7 +200,7 @@ def _merchants(
     if merchants is None:
         return at, frozenset(), names
     listed = len(found)
-    tree = cKDTree(np.column_stack(plane.xy(np.array([p.lon for p in found]), np.array([p.lat for p in found]))))
+    tree = KDTree(np.column_stack(plane.xy(np.array([p.lon for p in found]), np.array([p.lat for p in found]))))
     for id_, name, kind, lat, lon, on in zip(
         merchants["merchant_id"].to_pylist(),
         _text(merchants, "name"),

@@ -1,6 +1,6 @@
 """GPS fixes of the subject's own phone or watch: points beside the phone's, with their own accuracy."""
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# pyright: reportMissingTypeStubs=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportMissingTypeStubs=false
 # PyArrow brings no types.
 
 from typing import Final

@@ -1,6 +1,6 @@
 """What an investigation works on: facts of the case, reference tables, and the evidence that was approved."""
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# pyright: reportMissingTypeStubs=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportMissingTypeStubs=false
 # PyArrow brings no types.
 
 from collections.abc import Mapping

@@ -1,8 +1,9 @@
 """An investigation's results as files: tables, GeoJSON, the document, reports. Test data says so in each."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -10,6 +11,9 @@ import numpy as np
 from hanmaru.platform import disk
 from hanmaru.trace import tables
 from hanmaru.trace.domain import TraceError
+
+Row = dict[str, Any]
+Take = Callable[[Row], Any]
 
 
 def write(out: Path, results: Mapping[str, Any]) -> list[Path]:
@@ -24,36 +28,26 @@ def write(out: Path, results: Mapping[str, Any]) -> list[Path]:
         raise TraceError(f"{out} cannot be made: {error.strerror}") from None
     test = bool(results["test_data"])
     me = results["subject"]
-    stays = results["stays"]
-    _table(
-        out / "stays.csv",
-        stays,
-        {
-            "subject": lambda s: me,
-            "start": _time("start"),
-            "end": _time("end"),
-            **_plain("lat", "lon", "radius_m", "confidence"),
-            "place_id": lambda s: s["places"][0]["id"] if s["places"] else None,
-            "place": lambda s: s["places"][0]["name"] if s["places"] else None,
-            "probability": lambda s: s["places"][0]["probability"] if s["places"] else None,
-            "evidence": lambda s: " ".join(s["evidence"][:20]),
-        },
-        test,
-    )
-    _table(
-        out / "contacts.csv",
-        results["contacts"],
-        {
-            "index": lambda c: me,
-            **_plain("subject", "probability", "minutes"),
-            "start": _time("start"),
-            "end": _time("end"),
-            **_plain("lat", "lon", "rank"),
-            "place": lambda c: c["place"]["name"] if c["place"] else None,
-            "reasons": lambda c: " ".join(dict.fromkeys(r["kind"] for r in c["reasons"])),
-        },
-        test,
-    )
+    same: Mapping[str, Take] = {"start": _time("start"), "end": _time("end")}
+    at_stays: Mapping[str, Take] = {
+        "subject": lambda s: me,
+        **same,
+        **_plain("lat", "lon", "radius_m", "confidence"),
+        "place_id": lambda s: s["places"][0]["id"] if s["places"] else None,
+        "place": lambda s: s["places"][0]["name"] if s["places"] else None,
+        "probability": lambda s: s["places"][0]["probability"] if s["places"] else None,
+        "evidence": lambda s: " ".join(s["evidence"][:20]),
+    }
+    _table(out / "stays.csv", results["stays"], at_stays, test)
+    of_contacts: Mapping[str, Take] = {
+        "index": lambda c: me,
+        **_plain("subject", "probability", "minutes"),
+        **same,
+        **_plain("lat", "lon", "rank"),
+        "place": lambda c: c["place"]["name"] if c["place"] else None,
+        "reasons": lambda c: " ".join(dict.fromkeys(str(r["kind"]) for r in c["reasons"])),
+    }
+    _table(out / "contacts.csv", results["contacts"], of_contacts, test)
     windows = [{**camera, **window} for camera in results["cameras"] for window in camera["windows"]]
     windows.sort(key=lambda w: (-w["probability"], w["start"]))
     retrieval(out / "cameras.csv", windows, test)
@@ -64,11 +58,10 @@ def write(out: Path, results: Mapping[str, Any]) -> list[Path]:
     return [out / name for name in names]
 
 
-def retrieval(out: Path, windows: list[dict[str, Any]], test: bool) -> None:
+def retrieval(out: Path, windows: list[Row], test: bool) -> None:
     """Write the list of footage to ask for: a row for each camera and window, the likeliest first."""
-    columns = {
-        "camera_id": lambda w: w["camera_id"],
-        **_plain("lat", "lon"),
+    columns: Mapping[str, Take] = {
+        **_plain("camera_id", "lat", "lon"),
         "start": _time("start"),
         "end": _time("end"),
         **_plain("probability"),
@@ -90,25 +83,28 @@ def reports(out: Path, case: dict[str, Any], results: dict[str, Any]) -> list[Pa
     return made
 
 
-def _table(path: Path, rows: list[dict[str, Any]], columns: Mapping[str, Any], test: bool) -> None:
-    made = {name: _column([take(row) for row in rows], name) for name, take in columns.items()}
+def _table(path: Path, rows: list[Row], columns: Mapping[str, Take], test: bool) -> None:
+    made = {name: _column(name, [take(row) for row in rows]) for name, take in columns.items()}
     if test:
         made["test_data"] = ["true"] * len(rows)
     tables.write(path, made)
 
 
-def _column(values: list[Any], name: str) -> Any:
-    if name in ("start", "end"):
-        return tables.times(np.array(values, "datetime64[s]").astype(np.int64))
-    return values
+def _column(name: str, values: list[Any]) -> Any:
+    if name not in ("start", "end"):
+        return values
+    return cast(Any, tables).times(np.array(values, "datetime64[s]").astype(np.int64))
 
 
-def _plain(*names: str) -> dict[str, Any]:
-    return {name: (lambda row, name=name: row[name]) for name in names}
+def _plain(*names: str) -> dict[str, Take]:
+    return {name: itemgetter(name) for name in names}
 
 
-def _time(name: str) -> Any:
-    return lambda row: row[name].removesuffix("Z")
+def _time(name: str) -> Take:
+    def take(row: Row) -> str:
+        return str(row[name]).removesuffix("Z")
+
+    return take
 
 
 def _line(move: dict[str, Any]) -> dict[str, Any]:

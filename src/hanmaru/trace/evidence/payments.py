@@ -4,7 +4,7 @@ Orders online say nothing of where somebody was. A terminal that was offline pos
 posting's; whether it is, and whether somebody else paid, the phone decides (`engine.anchors.judge`).
 """
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# pyright: reportMissingTypeStubs=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportMissingTypeStubs=false
 # PyArrow brings no types.
 
 from typing import Final

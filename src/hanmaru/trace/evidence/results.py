@@ -104,10 +104,10 @@ class Behind:
 
     def during(self, start_s: int, end_s: int, most: int = BEHIND) -> list[str]:
         """Return phone rows between two instants, thinned evenly."""
-        a, b = np.searchsorted(self._times, [start_s, end_s + 1])
+        a, b = (int(i) for i in np.searchsorted(self._times, [start_s, end_s + 1]))
         if b - a <= most:
             return self._ids[a:b]
-        return [self._ids[i] for i in np.linspace(a, b - 1, most).astype(int).tolist()]
+        return [self._ids[i] for i in range(a, b, -(-(b - a) // most))]
 
     def stay(self, stay: int) -> list[str]:
         """Return the rows behind a fused stay: its anchors, then phone rows."""

@@ -1,6 +1,6 @@
 """What was approved, applied to tables: rows of others, of another time or of another kind are refused and counted."""
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# pyright: reportMissingTypeStubs=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportMissingTypeStubs=false
 # PyArrow brings no types.
 
 from collections import Counter

@@ -1,6 +1,6 @@
 """Reviewed camera footage: a reviewer saw the subject in a camera's field of view."""
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# pyright: reportMissingTypeStubs=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportMissingTypeStubs=false
 # PyArrow brings no types.
 
 from typing import Final

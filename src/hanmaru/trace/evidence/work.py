@@ -2,7 +2,7 @@
 closely. `investigate` tells in words what this finds.
 """
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# pyright: reportMissingTypeStubs=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportMissingTypeStubs=false
 # PyArrow brings no types.
 
 from collections import Counter
@@ -205,17 +205,19 @@ def _cleaned(parts: list[Located]) -> tuple[Points, Ints, list[Ints]]:
     """Return the points of all sources that say where somebody was, sorted by subject, time, the serving cell of each
     (-1: none), and the flags of each source's rows.
     """
-    none = np.zeros(0, np.int64)
-    sizes = [len(part.row) for part in parts]
-    columns = [np.concatenate([none, *(getattr(part.points, name) for part in parts)]) for name in Points.__slots__]
+    none, real = np.zeros(0, np.int64), np.zeros(0)
+    points = Points(
+        np.concatenate([none, *(part.points.subject for part in parts)]),
+        np.concatenate([none, *(part.points.time_s for part in parts)]),
+        np.concatenate([real, *(part.points.x_m for part in parts)]),
+        np.concatenate([real, *(part.points.y_m for part in parts)]),
+        np.concatenate([real, *(part.points.radius_m for part in parts)]),
+    )
     cell = np.concatenate([none, *(part.cell for part in parts)])
+    order = np.lexsort((points.time_s, points.subject)) if len(parts) > 1 else np.arange(len(cell))
     if len(parts) > 1:
-        order = np.lexsort((columns[1], columns[0]))
-        columns, cell = [column[order] for column in columns], cell[order]
-    else:
-        order = np.arange(len(cell))
-    subject, time_s, x, y, radius = columns
-    points = Points(subject.astype(np.int64), time_s.astype(np.int64), x, y, radius)
+        points, cell = Points(*(getattr(points, name)[order] for name in Points.__slots__)), cell[order]
+    sizes = [len(part.row) for part in parts]
     cleaned = clean.clean(points, cell)
     flags = np.empty(len(order), np.int64)
     flags[order] = cleaned.flags
