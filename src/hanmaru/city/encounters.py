@@ -101,8 +101,9 @@ def make(city: City, days: Days, people: Ints | None = None) -> Encounters:
     at = _presence(city, Days(days.person[rows], days.place[rows], days.start_s[rows], days.end_s[rows]))
     known, process, processes = facts(city), _process(city), np.array([astuple(p) for p in _PROCESSES])
     parts: list[Ints] = []
-    for sort, key in enumerate(_keys(city, at)):
-        bucket = at.place * (int(key.max(initial=0)) + 1) + key
+    visit = _numbered(at.place, at.day)
+    for sort, key in enumerate(_keys(city, at, visit)):
+        bucket = _numbered(visit, key)
         kept = np.flatnonzero(key >= 0)
         kept = kept[np.lexsort((at.start[kept], bucket[kept]))]
         kept = kept[_shared(bucket[kept])]
@@ -133,7 +134,7 @@ def _presence(city: City, days: Days) -> "Presence":
 
     person, spot, start, end = days.person, days.place, days.start_s, days.end_s
     pieces: list[tuple[Ints, ...]] = []
-    while len(start):
+    while len(start) or not pieces:
         clock = local(city.profile.tz, start.astype(np.float64))
         midnight = start - np.rint(clock.hour * 3600).astype(np.int64)
         following = midnight + 86400
@@ -153,11 +154,16 @@ def _home(city: City, spot: Ints) -> Bools:
     return (city.places.kind[spot] == place.APARTMENT) | (city.places.kind[spot] == place.HOUSE)
 
 
-def _keys(city: City, at: "Presence") -> tuple[Ints, ...]:
+def _numbered(a: Ints, b: Ints) -> Ints:
+    """Return a number for each pair of numbers, the second of which are from -1."""
+    low = int(b.min(initial=0))
+    return a * (int(b.max(initial=0)) - low + 1) + b - low
+
+
+def _keys(city: City, at: "Presence", visit: Ints) -> tuple[Ints, ...]:
     """Return for each sort of relation, as `meeting` numbers them, what those so related share, -1 for nothing."""
     belong, home = habits(city)[0], _home(city, at.place)
     elsewhere = city.places.kind[at.place] == place.ELSEWHERE
-    visit = at.place * (int(at.day.max(initial=0)) + 1) + at.day
     _, which = np.unique(visit, return_inverse=True)
     parts = np.ceil(np.bincount(which, (at.end - at.start) / 3600)[which] / PART_H)
     part = np.floor(uniform(city.profile.seed, channel("parts"), at.person, at.place, at.day) * parts).astype(np.int64)
@@ -173,5 +179,8 @@ def _keys(city: City, at: "Presence") -> tuple[Ints, ...]:
 
 def _shared(bucket: Ints) -> Bools:
     """Return which of sorted numbers occur more than once."""
-    same = np.append(False, bucket[1:] == bucket[:-1])
-    return same | np.append(same[1:], False)
+    same = bucket[1:] == bucket[:-1]
+    out = np.zeros(len(bucket), np.bool_)
+    out[1:] |= same
+    out[:-1] |= same
+    return out

@@ -2,35 +2,39 @@
 
 Each infected person has an infectivity from a gamma distribution, so that few infect many (Lloyd-Smith et al. 2005,
 doi:10.1038/nature04153), and is infectious around his onset. The hazard for whom he meets is proportional to
-infectivity, to the time density of infectiousness and to the minutes together; its constant is set so that a case who
-is not isolated infects `Disease.reproduction` others on average. From the report on a case infects nobody: he isolates,
-though the city's `days` do not know it.
+infectivity, to the time density of infectiousness and to the minutes together. Its constant and the gamma's shape are
+solved for so that cases who are not isolated infect `Disease.reproduction` others on average with a dispersion of
+`Disease.dispersion`, which contacts that differ from person to person are a part of. From the report on a case infects
+nobody: he isolates, though the city's `days` do not know it.
 """
 # pyright: reportMissingTypeStubs=false
 # SciPy brings no types.
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 import numpy as np
 
 from hanmaru.city import days as city_days
 from hanmaru.city import encounters as city_encounters
 from hanmaru.city.build import City
+from hanmaru.city.days import Days
 from hanmaru.city.encounters import Encounters
 from hanmaru.city.noise import Bools, Floats, Ints, channel, gaussian, uniform
 from hanmaru.trace.domain import TraceError
 
 DAY_S = 86400
 NEVER = -1
-_CALIBRATION_PEOPLE = 2000
+_CALIBRATION_PEOPLE = 1500
 
 
 @dataclass(frozen=True, slots=True)
 class Disease:
     """How a disease goes. Incubation is log-normal (median, 95th percentile, days); infectiousness is a gamma density
-    (``shape``, ``scale_days``) that begins ``lead_days`` before onset; individual infectivity is gamma of shape
-    ``dispersion``; a share of cases is ``reported``, a gamma time (shape 2) after onset.
+    (``shape``, ``scale_days``) that begins ``lead_days`` before onset; cases infect ``reproduction`` others, negative
+    binomial of shape ``dispersion``; a share of cases is ``reported``, a gamma time (shape 2) after onset.
     """
 
     incubation_days: tuple[float, float]
@@ -90,20 +94,21 @@ def make(
         raise TraceError(f"{days} days with {imported} imported infections of {len(who)} people: ask for at least one")
     salt = city.profile.seed * 1_000_003 + seed
     n = len(city.population)
-    course = _Course(disease, salt, n)
+    lives = _week(city)
+    constant, shape = _calibrate(city, lives, first_day, who, disease, salt)
+    course = _Course(disease, salt, infectivity(shape, uniform(salt, channel("infectivity"), np.arange(n))))
     outside = np.ones(n, np.bool_)
     outside[who] = False
     first = _midnight(city, first_day)
     seeds = np.sort(who[np.argsort(uniform(salt, channel("imported"), who), kind="stable")[:imported]])
     when = first - (uniform(salt, channel("when"), seeds) * disease.incubation_days[0] * DAY_S).astype(np.int64)
     course.infect(seeds, np.full(imported, -1), when, np.full(imported, -1))
-    constant = _constant(city, first_day, who, disease, salt)
     for d in range(days):
         today = first_day + timedelta(d)
         active = course.active(_midnight(city, today), _midnight(city, today + timedelta(1)))
         if not len(active):
             continue
-        met = city_encounters.make(city, city_days.make(city, today, 1), active)
+        met = city_encounters.make(city, lives(today), active)
         course.spread(met, constant, outside)
     return course.infections()
 
@@ -111,13 +116,13 @@ def make(
 class _Course:
     """The course of the disease in everybody, as columns over the whole population."""
 
-    def __init__(self, disease: Disease, salt: int, n: int) -> None:
-        """Begin with nobody infected."""
-        self.disease, self.salt = disease, salt
+    def __init__(self, disease: Disease, salt: int, infective: Floats) -> None:
+        """Begin with nobody infected; ``infective`` (people,) is individual infectivity."""
+        n = len(infective)
+        self.disease, self.salt, self.infectivity = disease, salt, infective
         self.time = np.full(n, np.iinfo(np.int64).max)
         self.onset, self.reported = np.full(n, NEVER), np.full(n, NEVER)
         self.infector, self.place = np.full(n, -1), np.full(n, -1)
-        self.infectivity = infectivity(disease, salt, np.arange(n))
 
     def infect(self, who: Ints, by: Ints, when: Ints, where: Ints) -> None:
         """Record infections and draw their onset and report."""
@@ -166,11 +171,11 @@ class _Course:
         return Infections(who, *(c[who] for c in columns))
 
 
-def infectivity(disease: Disease, salt: int, who: Ints) -> Floats:
-    """Return people's individual infectivity, gamma of mean 1."""
+def infectivity(shape: float, u: Floats) -> Floats:
+    """Return individual infectivity, gamma of mean 1, at quantiles."""
     from scipy.special import gammaincinv
 
-    return gammaincinv(disease.dispersion, uniform(salt, channel("infectivity"), who)) / disease.dispersion
+    return gammaincinv(shape, u) / shape
 
 
 def density(disease: Disease, days: Floats) -> Floats:
@@ -189,41 +194,68 @@ def _reach(disease: Disease) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _constant(city: City, day: date, who: Ints, disease: Disease, salt: int) -> float:
-    """Return the hazard a minute at infectivity and density 1 that gives the disease's reproduction number.
+def _calibrate(
+    city: City, lives: Callable[[date], Days], first: date, who: Ints, disease: Disease, salt: int
+) -> tuple[float, float]:
+    """Return the hazard a minute at infectivity and density 1, and the shape of infectivity, that give the disease's
+    reproduction number and dispersion.
 
-    Solved for on what a sample does on the first day: household members meet again on each day of the infectious time,
-    others count as new each day. Nobody is isolated or immune.
+    Solved for on whom a sample meets in a week, with the infectious time beginning on any of its days. Nobody is
+    isolated or immune. Raises TraceError where people meet too few.
     """
     sample = np.sort(who[np.argsort(uniform(salt, channel("sample"), who), kind="stable")[:_CALIBRATION_PEOPLE]])
-    met = city_encounters.make(city, city_days.make(city, day, 1), sample)
-    inside = np.zeros(len(city.population), np.bool_)
-    inside[who] = True
-    source, goal = np.append(met.a, met.b), np.append(met.b, met.a)
-    minutes = np.tile((met.end_s - met.start_s) / 60, 2)
-    kept = np.isin(source, sample) & inside[goal]
-    pair, back = np.unique(source[kept] * len(inside) + goal[kept], return_inverse=True)
-    together = np.bincount(back, minutes[kept])
-    source, goal = pair // len(inside), pair % len(inside)
-    family = city.population.household[source] == city.population.household[goal]
-    strength = infectivity(disease, salt, source) * together
+    inside = np.isin(np.arange(len(city.population)), who)
     low, high = _reach(disease)
     daily = density(disease, np.arange(low, high) + 0.5)
+    weight = np.bincount(np.arange(len(daily)) % 7, daily, minlength=7)
+    begins = (uniform(salt, channel("begins"), sample) * 7).astype(np.int64)
+    pairs: list[Ints] = []
+    exposures: list[Floats] = []
+    for d in range(7):
+        met = city_encounters.make(city, lives(first + timedelta(d)), sample)
+        source, goal = np.append(met.a, met.b), np.append(met.b, met.a)
+        kept = np.isin(source, sample) & inside[goal]
+        case = np.searchsorted(sample, source[kept])
+        pairs.append(case * len(inside) + goal[kept])
+        exposures.append(np.tile((met.end_s - met.start_s) / 60, 2)[kept] * weight[(d - begins[case]) % 7])
+    pair, back = np.unique(np.concatenate(pairs), return_inverse=True)
+    exposure, case = np.bincount(back, np.concatenate(exposures)), pair // len(inside)
+    # Quantiles in random order: every sample has the whole distribution.
+    quantile = (np.argsort(uniform(salt, channel("quantile"), sample)) + 0.5) / len(sample)
 
-    def offspring(constant: float) -> float:
-        at_home = -np.expm1(-constant * strength[family] * daily.sum()).sum()
-        others = sum(float(-np.expm1(-constant * strength[~family] * w).sum()) for w in daily)
-        return float(at_home + others) / len(sample)
+    def outcome(constant: float, infective: Floats) -> tuple[float, float]:
+        """Return the mean number of others that cases infect, and its variance."""
+        p = -np.expm1(-constant * infective[case] * exposure)
+        mean = np.bincount(case, p, minlength=len(sample))
+        return float(mean.mean()), float(mean.var() + (p * (1 - p)).sum() / len(sample))
 
-    small, large = 1e-9, 1.0
-    while offspring(large) < disease.reproduction:
-        large *= 4
-        if large > 1e9:
+    def solve(infective: Floats) -> float:
+        small, large = 1e-9, 1e6
+        for _ in range(40):
+            middle = (small * large) ** 0.5
+            small, large = (middle, large) if outcome(middle, infective)[0] < disease.reproduction else (small, middle)
+        if large > 1e5:
             raise TraceError("these people meet too few others for an epidemic; take more people")
-    for _ in range(60):
-        middle = (small * large) ** 0.5
-        small, large = (middle, large) if offspring(middle) < disease.reproduction else (small, middle)
-    return large
+        return large
+
+    few, many = 0.05, 20.0
+    for _ in range(10):
+        shape = (few * many) ** 0.5
+        infective = infectivity(shape, quantile)
+        mean, variance = outcome(solve(infective), infective)
+        even = variance - mean < mean**2 / disease.dispersion  # more even than the disease: infectivity varies more
+        few, many = (few, shape) if even else (shape, many)
+    return solve(infectivity(few, quantile)), few
+
+
+def _week(city: City) -> Callable[[date], Days]:
+    """Return how everybody's days are made; those of a week are kept."""
+
+    @lru_cache(maxsize=7)
+    def lives(day: date) -> Days:
+        return city_days.make(city, day, 1)
+
+    return lives
 
 
 def _midnight(city: City, day: date) -> int:
