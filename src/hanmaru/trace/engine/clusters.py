@@ -16,7 +16,7 @@ TOGETHER = 0.5
 @dataclass(frozen=True, eq=False, slots=True)
 class Cluster:
     """The ``cases`` (m,) of a cluster, each with the ``membership`` (m,) that it was infected within the cluster or
-    began it, and the ``probability`` that the average two of its cases are of one chain.
+    began it, and the ``probability`` that two of its cases, on average, are both of its main chain.
     """
 
     cases: Ints
@@ -41,17 +41,22 @@ def clusters(n: int, links: Links, *, together: float = TOGETHER, seed: int = 0)
     a, b = links.infectee[known], links.infector[known]
     strong = links.probability[known] >= 0.02
     a, b = a[strong], b[strong]
-    shared = (chain[:, a] == chain[:, b]).mean(axis=0) if len(a) else np.zeros(0)
-    near = shared >= together
+    shared = np.zeros(len(a))
+    for tree in chain:
+        shared += tree[a] == tree[b]
+    near = shared >= together * TREES
     graph = coo_array((np.ones(int(near.sum())), (a[near], b[near])), shape=(n, n))
     count, label = connected_components(graph, directed=False)
     order = np.argsort(label, kind="stable")
     made: list[Cluster] = []
     for cases in np.split(order, np.searchsorted(label[order], np.arange(1, count))):
+        if len(cases) == 1:
+            made.append(Cluster(cases.astype(np.int64), np.ones(1), 1.0))
+            continue
         mine = chain[:, cases]
         inside = mine == np.array([np.bincount(row).argmax() for row in mine])[:, None]
         size = inside.sum(axis=1)
-        pairs = float(np.mean((size - 1) / (len(cases) - 1))) if len(cases) > 1 else 1.0
+        pairs = float(np.mean(size * (size - 1)) / (len(cases) * (len(cases) - 1)))
         made.append(Cluster(cases.astype(np.int64), inside.mean(axis=0), pairs))
     return sorted(made, key=lambda cluster: (-len(cluster.cases), int(cluster.cases[0])))
 

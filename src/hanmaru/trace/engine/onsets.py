@@ -126,21 +126,23 @@ Steps = tuple[int, Floats]
 
 def _gamma(moments: tuple[float, float]) -> Steps:
     """Return a gamma distribution, cut where 1 in 1,000 is left."""
-    from scipy import stats
+    from scipy.special import gammainc, gammaincinv
 
     mean, sd = moments
-    law = stats.gamma((mean / sd) ** 2, scale=sd * sd / mean)
-    edges = np.arange(0, math.ceil(float(law.ppf(0.999)) / STEP_DAYS) + 2) - 0.5
-    return 0, _whole(np.diff(law.cdf(edges * STEP_DAYS)))
+    shape, scale = (mean / sd) ** 2, sd * sd / mean
+    last = math.ceil(float(gammaincinv(shape, 0.999)) * scale / STEP_DAYS)
+    edges = np.maximum(np.arange(last + 2) - 0.5, 0)
+    return 0, _whole(np.diff(gammainc(shape, edges * STEP_DAYS / scale)))
 
 
 def _normal(moments: tuple[float, float]) -> Steps:
-    from scipy import stats
+    """Return a normal distribution, cut at three standard deviations."""
+    from scipy.special import ndtr
 
     mean, sd = moments
     first, last = math.floor((mean - 3 * sd) / STEP_DAYS), math.ceil((mean + 3 * sd) / STEP_DAYS)
     edges = np.arange(first, last + 2) - 0.5
-    return first, _whole(np.diff(stats.norm(mean, sd).cdf(edges * STEP_DAYS)))
+    return first, _whole(np.diff(ndtr((edges * STEP_DAYS - mean) / sd)))
 
 
 def _whole(part: Floats) -> Floats:
