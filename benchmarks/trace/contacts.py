@@ -229,7 +229,7 @@ def fit(quick: bool = False) -> Model:
     x: list[Floats] = []
     y: list[Bools] = []
     for seed, start in TRAINING:
-        trained = scene(seed, "A", start, *((4000, 2, 100) if quick else (16_000, 4, 250)), odd=False)
+        trained = scene(seed, "A", start, *((4000, 2, 100) if quick else (8_000, 4, 200)), odd=False)
         for kind in KINDS:
             found = evidence(trained, kind)
             x.append(found.features[found.minutes >= CONTACT_MINUTES / 2])
@@ -276,7 +276,7 @@ def speed(quick: bool) -> dict[str, float]:
 
 def run(quick: bool) -> dict[str, Any]:
     """Return the figures on held-out people, weeks and seeds, in layouts A and B; ``quick`` takes a small sample."""
-    size = (3000, 2, 40) if quick else (16_000, 4, 250)
+    size = (3000, 2, 40) if quick else (8_000, 4, 200)
     out: dict[str, Any] = {"name": "contacts", "people": size[0], "days": size[1], "cases": size[2]}
     for seed, layout, start in HELD_OUT:
         held_out = scene(seed, layout, start, *size, odd=True)

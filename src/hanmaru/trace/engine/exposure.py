@@ -29,6 +29,8 @@ Korea is 0.36), and which part of their error is not the same for both. It alone
 TOGETHER_S, SURPRISE_S, APART = 300.0, 600, 0.05
 """Who come, or go, together are seen to within some 5 minutes, as events are that far apart; `APART` is what remains of
 the likelihood where they do not."""
+UNSEEN = 0.05
+"""People at a place whom no evidence shows, so that who alone is seen near a case is not taken for its only company."""
 LEAST = 1e-6
 
 FEATURES = ("share", "best", "second", "minutes", "company", "arrivals", "places")
@@ -75,13 +77,13 @@ def evidence(visits: Visits, meetings: Meetings) -> Evidence:
     likely_here = np.where(same, 1.0, likely[group])
     weighed = m.minutes * likely_here
     weight = _sums(group, weighed, groups)
-    crowd = _sums(where, weight, len(hours))
-    share = weight / np.maximum(crowd[where], 1e-300)
+    crowd = _sums(where, weight, len(hours)) + UNSEEN * 60 * np.maximum(hours, 1 / 60)
+    share = weight / crowd[where]
     company, arrivals = _synchrony(v, m, weighed)
     best, second = _best_two(share, owner, pairs)
     minutes = _sums(pair, m.minutes, pairs)
     overlap = _sums(group, m.minutes, groups)
-    part = weighed * (hours**0.5 / np.maximum(crowd, 1e-300))[places]
+    part = weighed * (hours**0.5 / crowd)[places]
     features = np.stack(
         (
             np.log(_sums(owner, share * hours[where] ** 0.5, pairs) + LEAST),
@@ -155,7 +157,8 @@ def _synchrony(visits: Visits, meetings: Meetings, weighed: Floats) -> tuple[Flo
         near = apart <= SURPRISE_S
         rate = (np.bincount(mine, near, size) + 1.0) / (everybody + 2.0)
         surprise -= np.where(near, np.log(rate)[mine], 0.0)
-    return joint / np.maximum(np.bincount(mine, joint, size), 1e-300)[mine], surprise
+    alone = UNSEEN * (visits.end_s[mine] - visits.start_s[mine]) / 60
+    return joint / (np.bincount(mine, joint, size)[mine] + alone), surprise
 
 
 def _best_two(share: Floats, owner: Ints, pairs: int) -> tuple[Floats, Floats]:
@@ -247,7 +250,9 @@ class Model:
         return np.where(evidence.minutes < CONTACT_MINUTES / 2, 0.0, p)
 
 
-MODEL = Model(-4.057, (0.239, 0.0, 0.078, 0.187, 0.464, 0.153, 2.375))
+MODEL = Model(-3.836, (0.404, 0.046, 0.058, 0.213, 0.335, 0.172, 1.443))
+"""Weights of `FEATURES`, fitted by ``python -m benchmarks.trace.contacts fit``: test city, layout A, seeds 1 and 2, people
+of even numbers, with phones alone, with cards, and with QR check-ins."""
 
 CHANCE = 1e-4
 """The odds of contact for somebody of whom nothing is known: a few tens among a city's people."""
