@@ -251,8 +251,8 @@ class Model:
 
 
 MODEL = Model(-3.836, (0.404, 0.046, 0.058, 0.213, 0.335, 0.172, 1.443))
-"""Weights of `FEATURES`, fitted by ``python -m benchmarks.trace.contacts fit``: test city, layout A, seeds 1 and 2, people
-of even numbers, with phones alone, with cards, and with QR check-ins."""
+"""Weights of `FEATURES`, fitted by ``python -m benchmarks.trace.contacts fit``: test city, layout A, seeds 1 and 2,
+people of even numbers, with phones alone, with cards, and with QR check-ins."""
 
 CHANCE = 1e-4
 """The odds of contact for somebody of whom nothing is known: a few tens among a city's people."""
