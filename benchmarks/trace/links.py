@@ -1,6 +1,6 @@
 """Who infected whom in real outbreaks with known infectors, beside what onsets alone tell, in the same run.
 
-No parameter was fitted on these outbreaks. The files are made as a user would make them: onset and attributes; what
+Parameters are published or round, not optimised on these outbreaks (docs/explanation/trace-links.md). The files are made as a user would make them: onset and attributes; what
 states an infector is only scored against. DS4C may be measured with, no more (CC BY-NC-SA).
 """
 
