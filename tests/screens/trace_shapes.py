@@ -142,8 +142,8 @@ def chain(cases: int = 24) -> dict[str, Any]:
     """Return a chain: each case's likeliest source is an earlier one, a second source is less likely."""
     listed = [
         {
-            "id": f"k{n}", "label": f"2026-{n + 1:03d}", "cluster": f"g{n % 3}" if n % 8 else None, "status": "following",
-            "onset": at(START + timedelta(days=n * 0.7))[:10],
+            "id": f"k{n}", "label": f"2026-{n + 1:03d}", "cluster": f"g{n % 3}" if n % 8 else None,
+            "status": "following", "onset": at(START + timedelta(days=n * 0.7))[:10],
         }
         for n in range(cases)
     ]  # fmt: skip

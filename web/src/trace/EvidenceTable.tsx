@@ -53,11 +53,11 @@ export function EvidenceTable({ course }: { course: Course }): JSX.Element {
 
   function keys(event: KeyboardEvent): void {
     const page = Math.max(1, Math.floor(height / ROW_PX) - 1);
-    const step = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -rows.length, End: rows.length }[event.key];
-    if (step === undefined || rows.length === 0) return;
+    const from = chosen < 0 ? now : chosen; // where nothing is picked, the shown instant is where one is
+    const next = { ArrowDown: chosen < 0 ? from : from + 1, ArrowUp: from - 1, PageDown: from + page, PageUp: from - page, Home: 0, End: rows.length - 1 }[event.key];
+    if (next === undefined || rows.length === 0) return;
     event.preventDefault();
     course.playing.value = false;
-    const next = chosen < 0 ? Math.max(0, now) : chosen + step;
     course.pick(rows[Math.max(0, Math.min(rows.length - 1, next))]!.id);
   }
   const first = Math.max(0, Math.floor(top / ROW_PX) - MARGIN);

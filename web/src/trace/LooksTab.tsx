@@ -9,6 +9,7 @@ import { Icon } from "../ui/Icon";
 import { download, useAsked } from "./data";
 import { Answer } from "./parts";
 import type { Look } from "./types";
+import { word } from "./words";
 
 /** Who looked at the case, when, and what for. This look is recorded, too. */
 export function LooksTab({ id }: { id: string }): JSX.Element {
@@ -21,7 +22,7 @@ export function LooksTab({ id }: { id: string }): JSX.Element {
         label={t("trace.looks")} empty={t("search.none")} head={[t("audit.at"), t("audit.who"), t("audit.action"), t("audit.purpose"), t("audit.decision")]}
         rows={looks.map((look, index) => ({
           key: `${look.at}/${index}`,
-          cells: [exact(look.at), look.who, <span key="what" className="long"><code>{look.action}</code></span>, look.purpose ? <span key="purpose" className="long">{look.purpose}</span> : "–", <Chip key="decision" tone={look.decision === "deny" ? "bad" : "good"}>{t(look.decision === "deny" ? "audit.deny" : "audit.allow")}</Chip>],
+          cells: [exact(look.at), look.who, <span key="what" className="long">{word("action", look.action)}</span>, look.purpose ? <span key="purpose" className="long">{look.purpose}</span> : "–", <Chip key="decision" tone={look.decision === "deny" ? "bad" : "good"}>{t(look.decision === "deny" ? "audit.deny" : "audit.allow")}</Chip>],
         }))}
       />
     </Section>

@@ -42,7 +42,7 @@ export function PurposeDialog({ scope, change = false, close, leave }: { scope: 
     <ModalOverlay className="overlay" isOpen isDismissable={change} onOpenChange={(open) => !open && leave()}>
       <Modal className="modal">
         <Dialog>
-          <Heading slot="title">{t("trace.purpose.title")}</Heading>
+          <Heading slot="title" level={change ? 2 : 1}>{t("trace.purpose.title")}</Heading>
           <Form className="dialog-body" onSubmit={(event) => submit(event as FormEvent<HTMLFormElement>)}>
             <p className="help">{t("trace.purpose.help")}</p>
             <div className="suggestions" role="group" aria-label={t("trace.purpose.suggested")}>
