@@ -1,7 +1,8 @@
 """Who infected whom in real outbreaks with known infectors, beside what onsets alone tell, in the same run.
 
-Parameters are published or round, not optimised on these outbreaks (docs/explanation/trace-links.md). The files are made as a user would make them: onset and attributes; what
-states an infector is only scored against. DS4C may be measured with, no more (CC BY-NC-SA).
+Parameters are published or round, not optimised on these outbreaks (docs/explanation/trace-links.md). The files are
+made as a user would make them: onset and attributes; what states an infector is only scored against. DS4C may be
+measured with, no more (CC BY-NC-SA).
 """
 
 import csv
