@@ -36,7 +36,6 @@ def test_a_move_leads_from_stay_to_stay_and_is_vaguest_half_way() -> None:
     middle = int(np.argmax(moves.radius_m))
     assert abs(moves.time_s[middle] - 2000) <= route.STEP_S
     assert moves.radius_m[middle] == pytest.approx(R68 * np.sqrt(route.DIFFUSION * 2000 / 4), rel=0.05)
-    assert moves.gap[0]
 
 
 def test_an_observation_on_the_way_makes_the_route_surer() -> None:
@@ -45,7 +44,18 @@ def test_an_observation_on_the_way_makes_the_route_surer() -> None:
     assert with_it.radius_m.max() < 0.8 * without.radius_m.max()
     at = int(np.flatnonzero(with_it.time_s == 2000)[0])
     assert with_it.x_m[at] == pytest.approx(700, abs=60)
-    assert not with_it.gap[0]
+
+
+def test_a_silence_of_hours_is_a_gap_wherever_it_touches() -> None:
+    seen = np.array([0, 3000, 12000, 13000])
+    assert not route.silent(seen, 0, 3000)
+    assert route.silent(seen, 2000, 4000)
+    assert route.silent(seen, 5000, 6000)
+    assert route.silent(seen, 11000, 13000)
+    assert not route.silent(seen, 12000, 15000)
+    assert route.silent(seen, 12500, 30000)
+    assert route.silent(NONE[0], 0, 9000)
+    assert between(end=9000).gap[0]
 
 
 def test_no_stays_no_moves() -> None:

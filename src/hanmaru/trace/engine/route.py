@@ -27,14 +27,15 @@ _LEAST, _MOST = 10.0, 30_000.0
 STEP_S = 60
 """Path vertices are at most this far apart in time, in moves of up to `VERTICES` of them."""
 VERTICES = 240
-GAP_S = 1800
-"""A move with no observation for longer than this is marked as a gap: 8 times the mean interval of phone events."""
+GAP_S = 7200
+"""A silence longer than this is a gap: an idle phone that is on reports every 54 minutes (3GPP TS 24.008, timer T3412,
+default), so that two reports are missing."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Moves:
-    """m moves: ``start_s``, ``end_s`` (m,), ``gap`` (m,) where `GAP_S` went unobserved; their paths are the vertices
-    ``first`` to ``last`` (m,; half open) of ``time_s``, ``x_m``, ``y_m``, ``radius_m`` (v,).
+    """m moves: ``start_s``, ``end_s`` (m,), ``gap`` (m,) where a silence (`silent`) touches them; their paths are the
+    vertices ``first`` to ``last`` (m,; half open) of ``time_s``, ``x_m``, ``y_m``, ``radius_m`` (v,).
     """
 
     start_s: Ints
@@ -82,7 +83,7 @@ def between(
     return Moves(
         start_s=np.array([left for _, left, _ in spans], np.int64),
         end_s=np.array([right for _, _, right in spans], np.int64),
-        gap=np.array([int(np.diff(t).max()) > GAP_S for t, *_ in knots], np.bool_),
+        gap=np.array([silent(seen_s, left, right) for _, left, right in spans], np.bool_),
         first=np.concatenate(([0], last[:-1])).astype(np.int64) if paths else last,
         last=last,
         time_s=np.concatenate([np.zeros(0, np.int64), *(path[0] for path in paths)]),
@@ -90,6 +91,17 @@ def between(
         y_m=np.concatenate([none, *(path[2] for path in paths)]),
         radius_m=np.concatenate([none, *(path[3] for path in paths)]),
     )
+
+
+def silent(seen_s: Ints, start_s: int, end_s: int) -> bool:
+    """Return whether nothing was observed for longer than `GAP_S` on end, part of it from ``start_s`` to ``end_s``.
+
+    ``seen_s`` (n,) are all observations of the person, sorted.
+    """
+    a, b = int(np.searchsorted(seen_s, start_s, side="right")), int(np.searchsorted(seen_s, end_s))
+    around = np.concatenate((seen_s[max(a - 1, 0) : a] if a else [start_s], seen_s[a:b], seen_s[b : b + 1]))
+    around = around if b < len(seen_s) else np.append(around, end_s)
+    return bool(len(around) > 1 and np.diff(around).max() > GAP_S)
 
 
 def diffusion(knots: list[tuple[Ints, Floats, Floats, Floats]]) -> float:

@@ -179,6 +179,7 @@ def _stays(found: Found, behind: Behind) -> list[dict[str, Any]]:
     visits, lonlat = found.visits, found.plane.lonlat
     out: list[dict[str, Any]] = []
     lon, lat = lonlat(visits.x_m[found.mine], visits.y_m[found.mine])
+    seen_s = np.sort(np.concatenate([np.zeros(0, np.int64), *(where.points.time_s for _, where, _ in found.own)]))
     for i, s in enumerate(found.mine.tolist()):
         likely = zip(found.placed.place[i].tolist(), found.placed.probability[i].tolist(), strict=True)
         out.append(
@@ -194,6 +195,7 @@ def _stays(found: Found, behind: Behind) -> list[dict[str, Any]]:
                     {**_place(found, p), "probability": round(w, 4)} for p, w in likely if p >= 0 and w >= 0.005
                 ],
                 "unknown": round(float(found.placed.unknown[i]), 4),
+                "gap": route.silent(seen_s, int(visits.start_s[s]), int(visits.end_s[s])),
                 "evidence": behind.stay(s),
             }
         )
