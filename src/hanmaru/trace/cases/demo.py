@@ -48,7 +48,8 @@ async def demo(context: Context[HubClient]) -> None:
     await asyncio.sleep(AFTER_S)
     folder = here.folder / "demo"
     if not await asyncio.to_thread((folder / "made.json").exists):
-        await _make(folder, str(context.city["id"]), _today(here).isoformat())
+        if status := await _make(folder, str(context.city["id"]), _today(here).isoformat()):
+            return log.error("demo records could not be made: there are no demo cases", status=status)
         reference = here.folder / "reference"
         if not await asyncio.to_thread(reference.exists):
             await asyncio.to_thread((folder / "reference").rename, reference)
@@ -170,14 +171,13 @@ def _today(room: Room) -> date:
     return datetime.fromtimestamp(now(), room.zone).date()
 
 
-async def _make(folder: Path, profile: str, last: str) -> None:
-    """Make the records in a process of its own, of low priority; it ends with this task."""
+async def _make(folder: Path, profile: str, last: str) -> int:
+    """Make the records in a process of its own, of low priority, which ends with this task; return its status."""
     module = "hanmaru.trace.cases.demo_records"
     arguments = [sys.executable, "-m", module, str(folder), profile, str(SAMPLE), str(DAYS), last]
     process = await asyncio.create_subprocess_exec(*arguments, preexec_fn=lambda: os.nice(10))
     try:
-        if status := await process.wait():
-            raise RuntimeError(f"demo records could not be made (status {status})")
+        return await process.wait()
     finally:
         if process.returncode is None:
             process.kill()

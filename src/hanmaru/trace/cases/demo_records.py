@@ -27,12 +27,13 @@ def make(folder: Path, profile: str, sample: int, days: int, last: date) -> None
 
     from hanmaru.city import places as place
     from hanmaru.trace import synth
-    from hanmaru.trace.synth import files, records, truth, write
+    from hanmaru.trace.synth import files, records, truth
 
     world = synth.city(sample, days, last - timedelta(days - 1), 1, "A", profile)
     reference = folder / "reference"
     reference.mkdir(parents=True, exist_ok=True)
-    write.reference(world, reference)
+    for name, table in records.reference(world).items():
+        files.csv(reference / f"{name}.csv", table)
     city, visits = world.city, world.days
     homes = (place.HOUSE, place.APARTMENT)
     away = ~np.isin(city.places.kind[visits.place], homes) & np.isin(visits.place, world.inside)
