@@ -161,6 +161,10 @@ async def test_a_contact_becomes_a_case_that_is_linked_to_the_first(city: City) 
     await city.json(KIM, f"/cases/{case}/contacts/{contact}/decision", {"verdict": "accepted", "reason": "동거인"})
     shown = await city.json(KIM, f"/cases/{case}")
     assert shown["contacts"] == {"total": 1, "undecided": 0, "accepted": 1}
+    await city.json(KIM, f"/cases/{case}/contacts/{contact}/decision", {"verdict": "undecided"})
+    taken_back = await city.json(KIM, f"/cases/{case}")
+    assert taken_back["contacts"] == {"total": 1, "undecided": 1, "accepted": 0}
+    assert taken_back["named_contacts"][0]["decision"] is None
     assert shown["named_contacts"][0]["decision"]["by"] == "kim"
     made = await city.json(KIM, f"/cases/{case}/contacts/{contact}/convert", {})
     assert (made["person"]["name"], made["disease"]) == ("남궁민준", "covid-19")

@@ -43,7 +43,10 @@ CASE: dict[str, Any] = {
 
 
 ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
-TOKEN = re.compile(rb"/(f\d+) [\d.]+ Tf|<([0-9A-Fa-f]+)>|\(((?:\\.|[^\\()])*)\)", re.DOTALL)
+INNER = rb"\\.|[^\\()]"
+for _ in range(3):  # brackets that are balanced need no backslash
+    INNER = rb"\\.|[^\\()]|\((?:" + INNER + rb")*\)"
+TOKEN = re.compile(rb"/(f\d+) [\d.]+ Tf|<([0-9A-Fa-f]+)>|\(((?:" + INNER + rb")*)\)", re.DOTALL)
 
 
 def text_of(report: bytes) -> str:

@@ -33,8 +33,8 @@ def routes(room: Room) -> list[BaseRoute]:
         return answer(await findings.decided(room, row, desk_of(room, request)))
 
     async def decide(request: Request) -> Response:
-        """Accept or dismiss a contact."""
-        verdict = await read(request, Verdict, '{"verdict": "accepted" or "dismissed", "reason": …}')
+        """Accept or dismiss a contact, or take back what was decided."""
+        verdict = await read(request, Verdict, '{"verdict": "accepted", "dismissed" or "undecided", "reason": …}')
         row = await existing(room, request.path_params["id"])
         desk = desk_of(room, request)
         return answer(await findings.decide(room, row, desk, request.path_params["cid"], verdict))

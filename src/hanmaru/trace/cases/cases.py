@@ -257,7 +257,7 @@ async def contacts(desk: Desk, case: str) -> list[dict[str, Any]]:
     found = await desk.get_many([(case, CONTACT, id) for id in ids[:MOST_SHOWN]])
     decisions = await desk.get_many([(case, DECISION, id) for id in ids[:MOST_SHOWN]])
     return [
-        {"id": id, **(one or {}), "decision": decision}
+        {"id": id, **(one or {}), "decision": decision if findings.decides(decision) else None}
         for id, one, decision in zip(ids[:MOST_SHOWN], found, decisions, strict=True)
     ]
 

@@ -59,7 +59,7 @@ async def decided(room: Room, row: CaseRow, desk: Desk) -> Results:
     results = await read(room, row, desk)
     if results is None:
         raise not_found("This case has no results yet; investigate it first.")
-    decisions = {one["subject"]: one for one in await documents(desk, row.id, DECISION)}
+    decisions = {one["subject"]: one for one in await documents(desk, row.id, DECISION) if decides(one)}
     for contact in results.get("contacts", ()):
         contact["decision"] = decisions.get(contact["subject"])
     return results
@@ -82,6 +82,11 @@ async def decide(room: Room, row: CaseRow, desk: Desk, id: str, verdict: Verdict
     await desk.put(row.id, DECISION, id, decision)
     await count(room, row.id, desk)
     return decision
+
+
+def decides(document: dict[str, Any] | None) -> bool:
+    """Return whether a decision is in force, not taken back."""
+    return document is not None and document["verdict"] != "undecided"
 
 
 async def documents(desk: Desk, subject: str, kind: str) -> list[dict[str, Any]]:
@@ -146,7 +151,7 @@ async def count(room: Room, case: str, desk: Desk) -> None:
         for id, one in zip(await desk.list(case, DECISION), await documents(desk, case, DECISION), strict=True)
     ]
     taken = {id for id, one in decisions if one["verdict"] == "accepted"} & found
-    open_ = found - {id for id, _ in decisions}
+    open_ = found - {id for id, one in decisions if decides(one)}
     await asyncio.to_thread(
         lambda: room.book.change_case(
             case, "system:trace", now(), "", total=len(found), accepted=len(taken), undecided=len(open_)

@@ -111,9 +111,9 @@ class NewContact(_Fact, frozen=True):
 
 
 class Verdict(_Fact, frozen=True):
-    """What somebody decides of a contact that was found."""
+    """What somebody decides of a contact that was found; ``undecided`` takes an earlier decision back."""
 
-    verdict: Literal["accepted", "dismissed"]
+    verdict: Literal["accepted", "dismissed", "undecided"]
     reason: Line = ""
 
 
