@@ -16,7 +16,7 @@ from hanmaru.trace import synth, tables
 from hanmaru.trace.cli import app
 from hanmaru.trace.domain import TraceError
 from hanmaru.trace.evidence import casedir
-from hanmaru.trace.synth import cameras, cells, checkins, near, paths, payments, phones, presence
+from hanmaru.trace.synth import cameras, cells, checkins, near, paths, payments, phones, presence, statements
 from hanmaru.trace.synth.paths import Moves
 from hanmaru.trace.synth.phones import Events
 from hanmaru.trace.synth.world import World
@@ -317,6 +317,22 @@ def test_a_cell_presence_request_finds_who_was_around(world: World, seen: Events
     assert found / total > 0.85
 
 
+def test_a_case_remembers_most_of_its_visits(world: World) -> None:
+    days, start, end = world.days, world.midnight(0), world.midnight(2)
+    told = right = visits = 0
+    for person in world.people[::10].tolist():
+        said = statements.make(world.city, days, person, start, end, world.seed)
+        mine = days.person == person
+        for a, b, where in zip(said.start_s.tolist(), said.end_s.tolist(), said.place.tolist(), strict=True):
+            overlap = np.minimum(days.end_s[mine], b) - np.maximum(days.start_s[mine], a)
+            right += days.place[mine][overlap.argmax()] == where
+            told += 1
+        out = (days.place[mine] != world.city.population.home[person]) & np.isin(days.place[mine], world.inside)
+        visits += (out & (days.end_s[mine] - days.start_s[mine] >= 1200)).sum()
+    assert told / visits == pytest.approx(statements.REMEMBERED, abs=0.06)
+    assert 0.7 < right / told <= 1 - statements.MIXED_UP / 2
+
+
 def test_the_sample_is_dense_and_of_whole_households(world: World) -> None:
     p = world.city.population
     assert len(world.people) <= 3000 * 1.01
@@ -433,6 +449,8 @@ def test_a_case_folder_is_what_an_investigation_reads(written: tuple[Path, dict[
         cells_of = set(inputs.reference["cells"]["cell_id"].to_pylist())
         assert set(inputs.others["phone"]["cell_id"].to_pylist()) <= cells_of
         met = {e["b"] if e["a"] == facts.subject else e["a"] for e in truth if facts.subject in (e["a"], e["b"])}
+        scanned = {r for t in (inputs.own, inputs.others) for r in t["checkins"]["place_id"].to_pylist()}
+        assert scanned <= set(inputs.reference["places"]["place_id"].to_pylist())
         present += len(met & set(inputs.others["phone"]["subject"].to_pylist()))
     assert present > 4
 

@@ -3,6 +3,7 @@
 # pyright: reportUnknownParameterType=false, reportMissingTypeStubs=false
 # PyArrow brings no types.
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -110,6 +111,7 @@ class Cases:
         days = [d for d in range(w.n_days) if w.midnight(d) < end and w.midnight(d + 1) > start]
         used: list[Ints] = []
         bought: list[Ints] = []
+        scanned: list[Ints] = []
         rows = 0
         for who, folder in ((own, out), (others, out / "others")):
             named = [own]
@@ -125,20 +127,19 @@ class Cases:
             spent = _joined([_during(p, who, start, end) for p in paid])
             bought.append(spent.merchant)
             files.csv(folder / "cards.csv", records.cards(spent, shop_ids))
-            files.csv(
-                folder / "checkins.csv",
-                records.checkins(_joined([_during(s, who, start, end) for s in seen]), spot_ids),
-            )
+            arrived = _joined([_during(s, who, start, end) for s in seen])
+            scanned.append(arrived.place)
+            files.csv(folder / "checkins.csv", records.checkins(arrived, spot_ids))
             fixes = _joined([_during(f, who, start, end) for f in fixed])
             if len(fixes.subject):
                 files.csv(folder / "gps.csv", records.gps(w, fixes))
         told = statements.make(w.city, w.days, case.person, start, end, w.seed)
         files.csv(out / "statements.csv", records.statements(w, told, spot_ids, self.reference["places"]["name"]))
-        self._reference(out, case, np.unique(np.concatenate(used)), np.unique(np.concatenate(bought)))
+        self._reference(out, case, *(np.unique(np.concatenate(c)) for c in (used, bought, scanned)))
         return rows
 
-    def _reference(self, out: Path, case: Case, cells: Ints, merchants: Ints) -> None:
-        """Write the tables of where things are: cells and merchants that occur, places and cameras on the way."""
+    def _reference(self, out: Path, case: Case, cells: Ints, merchants: Ints, scanned: Ints) -> None:
+        """Write where things are: cells, merchants and codes that occur, places and cameras around the case."""
         w = self.world
         spots = w.days.place[slice(*np.searchsorted(w.days.person, (case.person, case.person + 1)))]
         around = w.city.places.xy[np.unique(spots)]
@@ -151,7 +152,7 @@ class Cases:
 
         files.csv(out / "cells.csv", files.rows(self.reference["cells"], cells))
         files.csv(out / "merchants.csv", files.rows(self.reference["merchants"], merchants))
-        inside = np.flatnonzero(near(w.city.places.xy)[w.inside])
+        inside = np.flatnonzero(near(w.city.places.xy)[w.inside] | np.isin(w.inside, scanned))
         files.csv(out / "places.csv", files.rows(self.reference["places"], inside))
         files.csv(out / "cameras.csv", files.rows(self.reference["cameras"], np.flatnonzero(near(w.cameras.xy))))
 
@@ -182,6 +183,7 @@ def _toml(w: World, case: Case, start: int, end: int) -> str:
         f'subject = "P{case.person:06d}"',
         f"onset = {_iso(case.onset_s)}",
         f"confirmed = {_iso(case.confirmed_s)}",
+        f"symptoms = {json.dumps(case.symptoms)}",
         f'timezone = "{w.city.profile.zone}"',
         f"period = {{ start = {_iso(start)}, end = {_iso(end)} }}",
         f"home = {{ lat = {lat:.6f}, lon = {lon:.6f} }}",

@@ -175,6 +175,7 @@ def cases(world: World, some: Sequence[Case]) -> Columns:
         "disease": [c.disease for c in some],
         "onset": times(np.array([c.onset_s for c in some], np.int64)),
         "confirmed": times(np.array([c.confirmed_s for c in some], np.int64)),
+        "symptoms": [" ".join(c.symptoms) for c in some],
         "age": p.age[who],
         "sex": coded(p.male[who].astype(np.int32), ("female", "male")),
         "district": coded(p.district[who], dongs),
