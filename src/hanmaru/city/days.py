@@ -7,9 +7,10 @@ together) and the day, so that a life is the same whoever else is asked for.
 
 Sources. Venues: one returns to a favourite of rank k with probability ~ k^-1.2 (Song et al. 2010,
 doi:10.1038/nphys1760); favourites are drawn from the venues around home or work with probability ~ rank^-0.84 (Noulas
-et al. 2012, doi:10.1371/journal.pone.0037027). Hours of work, school and meals and how often people go out are assumed,
-so that a person makes 2 to 3 trips a day, as travel surveys find. Nobody works at night, schools, clinics and hospitals
-have no staff (the population has no such jobs), and no day is a holiday but Saturday and Sunday.
+et al. 2012, doi:10.1371/journal.pone.0037027). More than half of the pupils have private lessons (57 % of those of
+elementary schools, National Travel Survey 2010, Ministry of Land, Korea). Other hours and how often people go out are
+assumed, so that a person makes 2 to 3 trips a day, as travel surveys find. Nobody works at night, schools, clinics and
+hospitals have no staff (the population has no such jobs), and no day is a holiday but Saturday and Sunday.
 """
 
 from collections.abc import Iterator

@@ -34,7 +34,8 @@ _CALIBRATION_PEOPLE = 1500
 class Disease:
     """How a disease goes. Incubation is log-normal (median, 95th percentile, days); infectiousness is a gamma density
     (``shape``, ``scale_days``) that begins ``lead_days`` before onset; cases infect ``reproduction`` others, negative
-    binomial of shape ``dispersion``; a share of cases is ``reported``, a gamma time (shape 2) after onset.
+    binomial of shape ``dispersion``; a share of cases is ``reported``, a gamma time after onset
+    (``report_days``: shape, scale).
     """
 
     incubation_days: tuple[float, float]
@@ -44,14 +45,14 @@ class Disease:
     reproduction: float
     dispersion: float
     reported: float
-    report_days: float
+    report_days: tuple[float, float]
 
 
-COVID_19 = Disease((5.1, 10.1), 20.516508, 1 / 1.592124, 12.272481, 2.5, 0.43, 0.8, 4.6)
+COVID_19 = Disease((5.1, 10.1), 20.516508, 1 / 1.592124, 12.272481, 2.5, 0.43, 0.8, (2.1, 2.6))
 """COVID-19 of 2020. Incubation: Lauer et al. 2020 (doi:10.7326/M20-0504). Infectiousness: He et al. 2020 as corrected
 (doi:10.1038/s41591-020-1016-z), 44 % before onset. Reproduction: 2 to 3 of early studies. Dispersion: 0.43, Adam et al.
-2020, Hong Kong (doi:10.1038/s41591-020-1092-0). Onset to isolation: 4.6 days, Bi et al. 2020, Shenzhen
-(doi:10.1016/S1473-3099(20)30287-5). The reported share is assumed."""
+2020, Hong Kong (doi:10.1038/s41591-020-1092-0). Onset to confirmation: mean 5.5 days, Bi et al. 2020, Shenzhen, those
+found by symptoms (doi:10.1016/S1473-3099(20)30287-5). The reported share is assumed."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -131,7 +132,8 @@ class _Course:
         median, p95 = self.disease.incubation_days
         sigma = np.log(p95 / median) / 1.644854
         incubation = median * np.exp(sigma * gaussian(self.salt, channel("incubation"), who))
-        delay = gammaincinv(2.0, uniform(self.salt, channel("delay"), who)) / 2 * self.disease.report_days
+        form, scale = self.disease.report_days
+        delay = gammaincinv(form, uniform(self.salt, channel("delay"), who)) * scale
         self.time[who], self.infector[who], self.place[who] = when, by, where
         self.onset[who] = when + (incubation * DAY_S).astype(np.int64)
         known = uniform(self.salt, channel("reported"), who) < self.disease.reported
