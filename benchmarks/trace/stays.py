@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 
 from benchmarks.trace.agents import Setting, f1, matches, simulate
@@ -88,13 +87,11 @@ def _speed(quick: bool) -> dict[str, float]:
     )
     stays.find(points)
     out: dict[str, float] = {"points": len(many)}
-    threads = numba.get_num_threads()
-    for used in sorted({1, threads}):
-        numba.set_num_threads(used)
+    for used in sorted({1, os.cpu_count() or 1}):
         best, cpu = np.inf, np.inf
         for _ in range(5):
             wall, spent = time.perf_counter(), time.process_time()
-            stays.find(many)
+            stays.rows(many, 900.0, stays.Habits(), used)
             best, cpu = min(best, time.perf_counter() - wall), min(cpu, time.process_time() - spent)
         out[f"{used} threads"] = round(len(many) / best)
         out[f"{used} threads, per second of processor time"] = round(len(many) / cpu)

@@ -8,6 +8,9 @@ departure and arrival between the points by the speed of travel. Costs are negat
 # pyright: reportUnknownParameterType=false, reportMissingParameterType=false, reportUntypedFunctionDecorator=false
 # Numba brings no types; the kernels' arrays are described where they are made.
 
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from math import hypot, log, sqrt
 
@@ -25,9 +28,12 @@ ATOM_S = 30
 SAMPLE = 512
 LASTING = 5.0
 """What errors that last multiply the variance of a report by; fitted on the test city (layout A, seed 7)."""
+ALONE = 100_000
+"""Fewer points are not shared out among threads."""
 NEVER = 1e300
 START, END, X, Y, VARIANCE, FIRST, LAST, ATOMS, BEFORE, AFTER, APART, PAUSE, MISFIT, SIGMA, WIDTH = range(15)
-"""Columns of what the kernel finds: see `_write`."""
+"""Columns of what the kernel finds: times, centre and its variance, range of points, how many atoms; seconds without
+points before and after; deviations from the nearest neighbouring place; longest pause; mean misfit and deviation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +73,11 @@ def find(points: Points, *, min_minutes: float = 15.0, habits: Habits | None = N
     )
 
 
-def rows(points: Points, shortest_s: float, habits: Habits) -> tuple[Ints, Floats]:
-    """Return s stays of at least ``shortest_s`` as the kernel has them: their subjects (s,) and columns (s, WIDTH)."""
+def rows(points: Points, shortest_s: float, habits: Habits, workers: int | None = None) -> tuple[Ints, Floats]:
+    """Return s stays of at least ``shortest_s`` as the kernel has them: their subjects (s,) and columns (s, WIDTH).
+
+    Many points are shared out among ``workers`` threads, by default one for each processor.
+    """
     heads = np.flatnonzero(np.r_[True, points.subject[1:] != points.subject[:-1]][: len(points)])
     bounds = np.r_[heads, len(points)].astype(np.int64)
     shortest_s = max(shortest_s, 1.0)
@@ -80,7 +89,18 @@ def rows(points: Points, shortest_s: float, habits: Habits) -> tuple[Ints, Float
     t = np.require(points.time_s, np.int64, ["C", "W"])  # other layouts would have the kernel compiled again
     columns = (points.x_m, points.y_m, points.radius_m)
     x, y, radius = (np.require(column, np.float64, ["C", "W"]) for column in columns)
-    _find(bounds, t, x, y, radius, astuple(habits), shortest_s, offsets, found, counts)
+    threads = workers or (1 if len(points) < ALONE else len(os.sched_getaffinity(0)))
+    cuts = np.searchsorted(bounds, np.linspace(0, len(points), 8 * threads + 1 if threads > 1 else 2))
+
+    def work(part: int) -> None:
+        first, last = int(cuts[part]), int(cuts[part + 1])
+        _find(first, last, bounds, t, x, y, radius, astuple(habits), shortest_s, offsets, found, counts)
+
+    if threads == 1:
+        work(0)
+    else:  # not Numba's own threads: they survive neither a fork nor, everywhere, calls from several threads
+        with ThreadPoolExecutor(threads) as pool:
+            deque(pool.map(work, range(len(cuts) - 1)), maxlen=0)
     taken = np.arange(offsets[-1]) - np.repeat(offsets[:-1], room) < np.repeat(counts, room)
     return np.repeat(points.subject[heads], counts), found[taken]
 
@@ -403,10 +423,9 @@ def _subject(t, x, y, radius, habits, shortest_s, offset, found):
     return count
 
 
-@numba.njit(cache=True, parallel=True, nogil=True, error_model="numpy")
-def _find(bounds, t, x, y, radius, habits, shortest_s, offsets, found, counts):
-    for s in numba.prange(len(bounds) - 1):
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _find(first, last, bounds, t, x, y, radius, habits, shortest_s, offsets, found, counts):
+    for s in range(first, last):
         a, b = bounds[s], bounds[s + 1]
-        counts[s] = _subject(
-            t[a:b], x[a:b], y[a:b], radius[a:b], habits, shortest_s, a, found[offsets[s] : offsets[s + 1]]
-        )
+        rows = found[offsets[s] : offsets[s + 1]]
+        counts[s] = _subject(t[a:b], x[a:b], y[a:b], radius[a:b], habits, shortest_s, a, rows)
