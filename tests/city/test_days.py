@@ -108,6 +108,20 @@ def test_households_go_out_together(sejong: City) -> None:
     assert (count[back][with_family] > 1).mean() > 0.4
 
 
+def test_small_children_do_not_go_out_alone(sejong: City) -> None:
+    """Who is under 3 goes where somebody grown of the household is."""
+    visits, people = whole(WEDNESDAY), sejong.population
+    out = visits.place != people.home[visits.person]
+    small = np.flatnonzero(out & (people.age[visits.person] < 3))
+    grown = np.flatnonzero(out & (people.age[visits.person] >= 20))
+    together = np.isin(
+        people.household[visits.person[small]] * len(sejong.places.kind) + visits.place[small],
+        people.household[visits.person[grown]] * len(sejong.places.kind) + visits.place[grown],
+    )
+    assert len(small) > 500
+    assert together.mean() > 0.85
+
+
 def test_one_returns_to_favourites_and_explores(hanbit: City) -> None:
     """By visits, a person's venues fall off about as k^-1.2 (Song et al. 2010): the first is far the likeliest."""
     some = np.flatnonzero(hanbit.population.age > 25)[::40]

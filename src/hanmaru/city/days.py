@@ -25,7 +25,7 @@ from hanmaru.city import circles, venues
 from hanmaru.city.build import City
 from hanmaru.city.circles import Circles
 from hanmaru.city.noise import Ints
-from hanmaru.city.population import NONE
+from hanmaru.city.population import NONE, Population
 from hanmaru.city.venues import Venues
 
 if TYPE_CHECKING:
@@ -69,8 +69,20 @@ def facts(city: City) -> "Facts":
     for name in ("unit", "table", "neighbours", "friends"):
         rows[name] = getattr(belong, name)
     rows["kind"] = np.where(people.work == NONE, NONE, city.places.kind[people.work])
+    rows["carer"] = _carers(people)
+    rows["carer_kind"] = np.where(rows["carer"] == NONE, NONE, rows["kind"][rows["carer"]])
     homes = belong.neighbours_homes, belong.friends_homes, people.household_home
     return Facts(rows, *homes, city.places.xy, where.cell, where.near, where.count)
+
+
+def _carers(people: Population) -> Ints:
+    """Return for each child under 12 an adult of the household, rather one who stays at home, else ``NONE``."""
+    adults = np.flatnonzero(people.age >= 20)
+    adults = adults[np.lexsort((people.work[adults] != NONE, people.household[adults]))]
+    households, first = np.unique(people.household[adults], return_index=True)
+    carer = np.full(len(people.household_home), NONE)
+    carer[households] = adults[first]
+    return np.where(people.age < 12, carer[people.household], NONE)
 
 
 def make(city: City, first_day: date, days: int, people: Ints | None = None) -> Days:

@@ -33,9 +33,11 @@ PERSON_TYPE = np.dtype(
         (name, np.int64)
         for name in ("age", "household", "home", "work", "kind", "unit", "table", "neighbours", "friends")
     ]
+    + [(name, np.int64) for name in ("carer", "carer_kind")]
 )
-"""What a plan needs to know of a person; ``kind`` is the work's or school's kind of place, -1 for none."""
-
+"""What a plan needs to know of a person; ``kind`` is the work's or school's kind of place, -1 for none; children under
+12 have a ``carer``, with whom they go out, and that one's kind of work.
+"""
 
 Person = dict[str, int]
 """A row of `PERSON_TYPE` as a kernel sees it."""
@@ -183,7 +185,7 @@ def _works(kind: int, i: int, day: int, weekend: bool, u: float) -> bool:
 def _by_day(
     i: int,
     day: int,
-    out: bool,
+    busy: bool,
     joins: bool,
     u: Floats,
     house: Floats,
@@ -195,7 +197,7 @@ def _by_day(
     age, home, family = me["age"], me["home"], me["household"]
     weekend = (day + 6) % 7 >= 5  # days are proleptic Gregorian ordinals
     k = 0
-    if out:
+    if busy:
         return k
     if (day + 6) % 7 == 6 and faith < 0.17 and house[0] < 0.8 and joins:
         k = _add(plan, k, 11.0, 12.4, CHOOSE, HOUSE, family, 0, CHURCH, home)
@@ -244,7 +246,7 @@ def _afternoon(i: int, day: int, k: int, out: bool, u: Floats, weekly: Floats, m
     free = plan.hours[k - 1, 1] if k else DAY_START_H
     if (kind in (ELEMENTARY, MIDDLE, HIGH)) and weekday < 5:
         start = (15.4 if kind == ELEMENTARY else 17.3 if kind == MIDDLE else 18.6) + 0.5 * weekly[1]
-        if age >= 7 and weekly[0] < 0.55:
+        if out and age >= 7 and weekly[0] < 0.55:
             k = _add(plan, k, start, start + (1.6 if kind == ELEMENTARY else 2.7), CHOOSE, PERSON, i, 0, ACADEMY, home)
         elif out and age >= 7 and u[10] < 0.25:
             k = _add(plan, k, free + 0.2, free + 1.2, CHOOSE, PERSON, i, day, PARK, home)
@@ -261,6 +263,7 @@ def _with_friends(
 ) -> int:
     """Plan an evening with a circle of friends: a meal, coffee or a member's home, and for grown-ups a bar after."""
     weekday, age = (day + 6) % 7, me["age"]
+    age -= age % 6  # the circle's, so that all its members agree
     if u[0] >= (0.17 if weekday >= 4 else 0.07) or goes > 0.7:
         return k
     size = 0
@@ -268,12 +271,12 @@ def _with_friends(
         size += 1
     around = homes[int(u[1] * size)]
     start, v = 18.7 + 1.0 * u[2], u[3]
-    if age < 20 or age >= 65:
-        start -= 2.5 if weekday >= 5 or age >= 65 else 0.0
-    use = RESTAURANT if v < 0.65 and age >= 20 else CAFE if v < 0.85 else RETAIL
+    if age < 18 or age >= 66:
+        start -= 2.5 if weekday >= 5 or age >= 66 else 0.0
+    use = RESTAURANT if v < 0.65 and age >= 18 else CAFE if v < 0.85 else RETAIL
     k = _add(plan, k, start, start + 1.3 + 0.9 * u[4], around if v < 0.15 else CHOOSE, who, circle, day, use, around)
-    if age >= 20 and age < 60 and u[5] < 0.45:
-        until = 22.7 + (2.5 if (weekday == 4 or weekday == 5) and age < 40 else 0.4) * u[6]
+    if 18 <= age < 60 and u[5] < 0.45:
+        until = 22.7 + (2.5 if weekday in (4, 5) and age < 42 else 0.4) * u[6]
         k = _add(plan, k, start + 2.3, until, CHOOSE, who, circle, day, BAR, around)
     return k
 
@@ -317,8 +320,12 @@ def _plan(i: int, day: int, seed: int, me: Person, near_homes: Ints, far_homes: 
     _fill(faith[:1], seed, HOUSE, family, 0)
     age = me["age"]
     out = _works(kind, i, day, (day + 6) % 7 >= 5, u[0])
-    joins = u[1] < (1.0 if age < 12 else 0.5 if age < 19 else 0.85)
-    k = _by_day(i, day, out, joins, u, house, faith[0], me, plan)
+    joins, busy = u[1] < (0.5 if age < 19 else 0.85), out
+    if me["carer"] >= 0:
+        start = stream(seed, PERSON, me["carer"], day)
+        joins = draw(start, 1) < 0.85
+        busy |= _works(me["carer_kind"], me["carer"], day, (day + 6) % 7 >= 5, draw(start, 0))
+    k = _by_day(i, day, busy, joins, u, house, faith[0], me, plan)
     if out:
         k = _at_work(i, day, k, habit, u, table, unit, me, plan)
     k = _afternoon(i, day, k, out, u, weekly, me, plan)
