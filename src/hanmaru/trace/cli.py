@@ -161,7 +161,7 @@ def investigate(
     ],
     authority: Annotated[
         Path | None,
-        typer.Option(help="Public key of approvals (PEM).  [default: trace/authority.pem in the data folder]"),
+        typer.Option(help="Public key of approvals (PEM).  [default: services/trace/authority.pem in the data folder]"),
     ] = None,
     data: Data = None,
     test_data: Annotated[

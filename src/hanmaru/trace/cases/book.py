@@ -359,16 +359,14 @@ class Book:
                 _note(db, request.case, id, at, who, f"request.{to}")
             return _request(db, id)
 
-    def escalate(self, id: str, n: int, at: float) -> bool:
-        """Note that a step is overdue and who hears of it; False when that was done, or it is not waited for."""
+    def escalate(self, id: str, n: int, at: float) -> None:
+        """Note that a step is overdue and who hears of it; nothing when that was done, or it is not waited for."""
         with self._db.write() as db:
             request = _request(db, id)
-            if (step := request.step) is None or step.n != n or step.escalated_to:
-                return False
-            to = step.rule.escalates_to
-            db.execute("UPDATE step SET escalated_to = ? WHERE request = ? AND n = ?", (to, id, n))
-            _note(db, request.case, id, at, "system:trace", "request.escalated")
-            return True
+            if (step := request.step) is not None and step.n == n and not step.escalated_to:
+                to = step.rule.escalates_to
+                db.execute("UPDATE step SET escalated_to = ? WHERE request = ? AND n = ?", (to, id, n))
+                _note(db, request.case, id, at, "system:trace", "request.escalated")
 
     def keep_under(self, id: str, data: str) -> str:
         """Note the pseudonym that a request's answers lie under, if there is none yet; return the one that counts."""

@@ -210,6 +210,8 @@ async def decide(
     await room.require(caller, step.rule.permission, what, [request.case], purpose_of(id), where, detail)
     state: Literal["approved", "refused"] = "approved" if verdict == "approve" else "refused"
     decided = await asyncio.to_thread(room.book.decide, id, step.n, caller.name, state, reason, now())
+    if decided.state == "approved":
+        await authority.public_pem(room)  # where evidence is investigated away from the hub, the key is looked for
     await wake(room, id)
     return decided
 
@@ -281,22 +283,22 @@ async def tend(room: Room, id: str) -> float:
             due.append(expiry)
     if (step := request.step) is not None and step.due is not None:
         if step.due <= at and not step.escalated_to:
-            if await asyncio.to_thread(room.book.escalate, id, step.n, at):
-                await escalated(room, request, f"step/{step.n}", step.rule.role, step.rule.escalates_to)
+            await escalated(room, request, f"step/{step.n}", step.rule.role, step.rule.escalates_to)
+            await asyncio.to_thread(room.book.escalate, id, step.n, at)
         elif step.due > at:
             due.append(step.due)
     if request.notify_due is not None and request.notified_at is None and request.notify_escalated_to is None:
         if request.notify_due <= at:
             to = room.country.notify_escalates_to
+            await escalated(room, request, "notice", request.asked_by, to)
             await asyncio.to_thread(
                 lambda: room.book.change_request(
                     id, "system:trace", at, "request.notice-overdue", notify_escalated_to=to
                 )
             )
-            await escalated(room, request, "notice", request.asked_by, to)
         else:
             due.append(request.notify_due)
-    if request.state in HELD and request.data is not None:
+    if request.state in HELD and (request.data is not None or request.state in OPEN):
         ends = at if request.state == "withdrawn" else (request.destroy_on or at)
         if ends <= at:
             await destroy_data(room, request, "its date has come")

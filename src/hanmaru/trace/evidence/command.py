@@ -17,7 +17,7 @@ from hanmaru.trace.evidence.investigate import investigate
 from hanmaru.trace.evidence.scope import Grant
 
 APPROVALS = "approval*.jwt"
-AUTHORITY = "trace/authority.pem"
+AUTHORITY = "services/trace/authority.pem"
 """The public key of approvals, in the data folder."""
 
 
