@@ -57,6 +57,7 @@ function TheCase({ id, tab: wanted }: { id: string; tab: string }): JSX.Element 
   const found = useAsked<Results>(id, asked.data && !running ? `${path}/results` : null);
   const { data: diseases } = useAsked<Disease[]>(id, "/diseases");
   const course = useCourse(found.data);
+  const [failure, setFailure] = useState<unknown>();
   const one = asked.data;
   useTitle(one?.label ?? t("trace.case"));
   if (!one) return <div className="sheet-page"><Answer asked={asked} scope={id} /></div>;
@@ -74,7 +75,7 @@ function TheCase({ id, tab: wanted }: { id: string; tab: string }): JSX.Element 
           <p><To path="/trace">{t("trace.board")}</To></p>
           <h1>{one.label}{one.person?.name && <span className="person"> {one.person.name}</span>}</h1>
           <p className="chips">
-            <Chip>{diseaseName(diseases, one.disease)}</Chip><Chip tone={one.status === "closed" || one.status === "destroyed" ? undefined : "good"}>{word("status", one.status)}</Chip>
+            <Chip>{diseaseName(diseases, one.disease)}</Chip>{(one.status === "closed" || !shell.may("trace.investigate")) && <Chip>{word("status", one.status)}</Chip>}
             {found.data?.test_data && <Chip tone="warn">{t("trace.testData")}</Chip>}
           </p>
         </div>
@@ -87,6 +88,13 @@ function TheCase({ id, tab: wanted }: { id: string; tab: string }): JSX.Element 
         <div className="case-actions">
           <Purpose scope={id} />
           {shell.may("trace.investigate") && one.status !== "closed" && one.status !== "destroyed" && <Investigate id={id} path={path} run={run.data} running={running} changed={changed} />}
+          {shell.may("trace.investigate") && one.status !== "closed" && one.status !== "destroyed" && (
+            <label className="field inline"><span>{t("trace.status")}</span>
+              <select value={one.status} onChange={(event) => void ask(id, path, "PATCH", { status: event.target.value }).then(changed, setFailure)}>
+                {(["new", "investigating", "following"] as const).map((status) => <option key={status} value={status}>{word("status", status)}</option>)}
+              </select>
+            </label>
+          )}
           {shell.may("trace.investigate") && one.status !== "closed" && one.status !== "destroyed" && (
             <FormDialog open={t("trace.close")} title={t("trace.closeTitle", { name: one.label })} help={t("trace.closeHelp")} submit={t("trace.close")} fields={[{ name: "outcome", label: t("trace.outcome") }]} done={changed}
               run={async (data) => void (await ask(id, `${path}/close`, "POST", { outcome: String(data.get("outcome")) }))} />
@@ -104,7 +112,7 @@ function TheCase({ id, tab: wanted }: { id: string; tab: string }): JSX.Element 
         </section>
       )}
       <div className="case-side">
-        {asked.problem && <p role="alert" className="problem">{asked.problem}</p>}
+        {(asked.problem || failure !== undefined) && <p role="alert" className="problem">{asked.problem || reason(failure)}</p>}
         <Tabs className="case-tabs" selectedKey={tab} onSelectionChange={(key) => go(String(key))}>
           <TabList aria-label={t("trace.parts")}>
             {TABS.map((name) => <Tab key={name} id={name}>{word("tab", name)}{counts[name] ? <small>{number(counts[name])}</small> : null}</Tab>)}

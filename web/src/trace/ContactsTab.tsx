@@ -1,6 +1,6 @@
 import { useState, type JSX } from "react";
 import { Button } from "react-aria-components";
-import { age, number } from "../format";
+import { age, instantOf, number } from "../format";
 import { t } from "../i18n";
 import { Chip, Choice, FormDialog, type FieldOf } from "../office/parts";
 import { reason as said } from "../problems";
@@ -150,7 +150,7 @@ export function StatementForm({ id, changed }: { id: string; changed: () => Prom
     <FormDialog open={t("trace.statement.add")} title={t("trace.statement.add")} help={t("trace.statement.help")} submit={t("office.save")} done={changed}
       fields={[{ name: "start", label: t("trace.from"), type: "datetime-local" }, { name: "end", label: t("trace.to"), type: "datetime-local" }, { name: "lat", label: t("trace.latitude") }, { name: "lon", label: t("trace.longitude") }]}
       run={async (data) => {
-        const at = (name: string): string => new Date(String(data.get(name))).toISOString();
+        const at = (name: string): string | undefined => instantOf(String(data.get(name))); // the city's time, wherever the viewer is
         await ask(id, `/cases/${encodeURIComponent(id)}/statements`, "POST", { start: at("start"), end: at("end"), lat: Number(data.get("lat")), lon: Number(data.get("lon")), text: String(data.get("text") ?? ""), certainty: String(data.get("certainty")) });
       }}>
       <Choice name="certainty" label={t("trace.certainty")} options={[["sure", word("certainty", "sure")], ["unsure", word("certainty", "unsure")]]} />

@@ -6,7 +6,7 @@ import { useValue } from "../state";
 import { swatch } from "../ui/swatch";
 import { KIND_COLOUR, KINDS, lastBy, type Course, type Row } from "./course";
 import type { EvidenceKind } from "./types";
-import { word } from "./words";
+import { span, word } from "./words";
 
 const ROW_PX = 52;
 const MARGIN = 6;
@@ -96,7 +96,18 @@ export function EvidenceTable({ course }: { course: Course }): JSX.Element {
           })}
         </div>
       </div>
+      {chosen >= 0 && <Picked row={rows[chosen]!} />}
     </section>
+  );
+}
+
+/** The picked row in words: what it says, and what is wrong with it. */
+function Picked({ row }: { row: Row }): JSX.Element {
+  return (
+    <div className="picked" role="status">
+      <p><b>{row.label || word("kind", row.kind)}</b> <span>{span(row)}{row.radius_m !== null && ` · ${t("trace.within", { metres: number(Math.round(row.radius_m)) })}`}</span></p>
+      <p>{!row.used && <b>{t("trace.unused")}: </b>}{why(row)}{row.flags.filter((flag) => flag !== row.why).map((flag) => ` ${hasMessage(`trace.why.${flag}`) ? t(`trace.why.${flag}`) : word("flag", flag)}`)}</p>
+    </div>
   );
 }
 

@@ -39,6 +39,8 @@ export function NewCase(): JSX.Element {
   const [onset, setOnset] = useState("");
   const [failure, setFailure] = useState<unknown>();
   const [busy, setBusy] = useState(false);
+  /** The case that was made, where somebody of the same name or number has one already. */
+  const [also, setAlso] = useState<{ id: string; label: string; others: { id: string; label: string }[] }>();
   const purpose = usePurpose(LISTS) ?? "";
   useTitle(t("trace.new.title"));
   const chosen = disease || diseases?.[0]?.id || "";
@@ -52,7 +54,7 @@ export function NewCase(): JSX.Element {
     setFailure(undefined);
     try {
       const codes = given.getAll("symptom").map(String);
-      const made = await ask<Case>(LISTS, "/cases", "POST", {
+      const made = await ask<Case & { duplicates: { case: string; exact: string[]; sounds: string[] }[] }>(LISTS, "/cases", "POST", {
         disease: chosen,
         person: { name: value("name"), birth_date: value("birth_date"), sex: value("sex"), phone: value("phone") ?? "", address: value("address") ?? "" },
         symptoms: codes.map((code) => ({ code, onset: value("onset") })),
@@ -61,13 +63,24 @@ export function NewCase(): JSX.Element {
         notes: value("notes") ?? "",
       });
       setPurpose(made.id, purpose);
-      shell.go(`/trace/cases/${encodeURIComponent(made.id)}/requests`);
+      if (made.duplicates.length === 0) return shell.go(`/trace/cases/${encodeURIComponent(made.id)}/requests`);
+      const labels = new Map((await ask<{ cases: CaseCard[] }>(LISTS, "/cases?limit=500")).cases.map((one) => [one.id, one.label]));
+      setAlso({ id: made.id, label: made.label, others: made.duplicates.map((one) => ({ id: one.case, label: labels.get(one.case) ?? one.case })) });
     } catch (error) {
       setFailure(error);
       setBusy(false);
     }
   }
 
+  if (also) {
+    return (
+      <div className="sheet-page">
+        <h1>{also.label}</h1>
+        <p className="notice" role="alert">{t("trace.new.same")} {also.others.map((one) => <To key={one.id} path={`/trace/cases/${encodeURIComponent(one.id)}`}>{one.label}</To>)}</p>
+        <p><To path={`/trace/cases/${encodeURIComponent(also.id)}/requests`} className="button primary">{t("trace.new.goOn", { label: also.label })}</To></p>
+      </div>
+    );
+  }
   return (
     <div className="sheet-page">
       <header className="page-head"><div><p><To path="/trace">{t("trace.board")}</To></p><h1>{t("trace.new.title")}</h1></div></header>

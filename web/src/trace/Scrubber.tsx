@@ -53,7 +53,7 @@ export function Scrubber({ course }: { course: Course }): JSX.Element {
     const step = { ArrowLeft: -5 * MINUTE_MS, ArrowDown: -5 * MINUTE_MS, ArrowRight: 5 * MINUTE_MS, ArrowUp: 5 * MINUTE_MS, PageDown: -HOUR_MS, PageUp: HOUR_MS }[event.key];
     if (step === undefined) return;
     event.preventDefault();
-    course.goTo(Math.max(course.view.value[0], Math.min(course.view.value[1], course.at.value + step)));
+    course.scrub(course.at.value + step);
   }
 
   const part = course.partAt(at);
@@ -65,12 +65,12 @@ export function Scrubber({ course }: { course: Course }): JSX.Element {
     const day = days[Math.max(0, Math.min(days.length - 1, index + way))];
     if (day === undefined) return;
     course.showDay(day);
-    course.at.value = Math.max(course.from, Math.min(course.to, day + (at - today)));
+    course.scrub(day + (at - today));
   };
   return (
     <div className="scrubber">
       <div className="scrub-tools">
-        <Button className="icon-button" aria-label={t(playing ? "trace.pause" : "trace.play")} onPress={() => { if (!playing && at >= to) course.at.value = from; course.playing.value = !playing; }}><Icon node={playing ? Pause : Play} /></Button>
+        <Button className="icon-button" aria-label={t(playing ? "trace.pause" : "trace.play")} onPress={() => { if (!playing) course.scrub(at >= to ? from : at); course.playing.value = !playing; }}><Icon node={playing ? Pause : Play} /></Button>
         <p className="scrub-now"><b>{exact(at, false)}</b> <span>{where}</span></p>
         <div className="scrub-days">
           <Button className="icon-button quiet" aria-label={t("trace.dayBefore")} isDisabled={today <= days[0]!} onPress={() => next(-1)}><Icon node={ChevronLeft} /></Button>
@@ -90,7 +90,7 @@ export function Scrubber({ course }: { course: Course }): JSX.Element {
         </svg>
         <input
           type="range" min={from} max={to} step={MINUTE_MS} value={at} aria-label={t("trace.time")} aria-valuetext={`${exact(at, false)}, ${where}`}
-          onChange={(event) => { course.playing.value = false; course.at.value = Number(event.target.value); }} onKeyDown={keys}
+          onChange={(event) => course.scrub(Number(event.target.value))} onKeyDown={keys}
         />
       </div>
     </div>

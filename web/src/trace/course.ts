@@ -72,6 +72,14 @@ export class Course {
     this.at.value = clipped;
   }
 
+  /** Moves time by hand: no row is picked any more, and the table follows the instant. */
+  scrub(at: number): void {
+    this.playing.value = false;
+    this.picked.value = null;
+    const [from, to] = this.view.value;
+    this.at.value = Math.max(from, Math.min(to, at));
+  }
+
   pick(id: string): void {
     const row = this.#rowOf.get(id);
     this.picked.value = id;

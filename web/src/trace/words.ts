@@ -1,4 +1,4 @@
-import { dateTime, exact, number } from "../format";
+import { dateTime, exact, now, number } from "../format";
 import { hasMessage, language, t, text } from "../i18n";
 import type { Text } from "../types";
 import type { Country, Disease, Period } from "./types";
@@ -62,6 +62,6 @@ export function percent(share: number): string {
 
 /** How late something is, in words. */
 export function late(due: string): string {
-  const hours = Math.max(1, Math.round((Date.now() - Date.parse(due)) / 3_600_000));
+  const hours = Math.max(1, Math.round((now() - Date.parse(due)) / 3_600_000));
   return hours < 48 ? t("trace.lateHours", { count: hours }) : t("trace.lateDays", { count: Math.round(hours / 24) });
 }
