@@ -67,10 +67,11 @@ def test_the_retrieval_list_names_the_camera_before_the_restaurant_not_the_one_b
 
 
 def test_a_reviewed_sighting_comes_back_and_sharpens_the_route() -> None:
-    sighting = f"camera_id,time,end,certainty,reviewer\nk-road,{town.iso(18.25)},{town.iso(18.26)},sure,officer\n"
     before = work.work_out(town.inputs())
+    at = int(before.moves.start_s[1] + before.moves.end_s[1]) // 2
+    hour = (at - town.MIDNIGHT) / town.HOUR
+    sighting = f"camera_id,time,end,certainty,reviewer\nk-road,{town.iso(hour)},{town.iso(hour + 0.01)},sure,officer\n"
     after = work.work_out(town.inputs(sightings=sighting))
-    at = town.at(18.255)
 
     def radius(found: work.Found) -> float:
         v, m = found.visits, found.moves

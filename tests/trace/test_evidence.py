@@ -70,7 +70,9 @@ def test_payments_online_say_nothing_and_unknown_merchants_are_counted() -> None
 
 
 def test_a_transit_tap_is_an_instant_on_the_way() -> None:
-    rows = f"subject,time,merchant_id,kind\nP1,{town.iso(8.2)},m-grocer,transit\n"
+    moves = work.work_out(town.inputs()).moves
+    hour = (int(moves.start_s[0] + moves.end_s[0]) // 2 - town.MIDNIGHT) / town.HOUR
+    rows = f"subject,time,merchant_id,kind\nP1,{town.iso(hour)},m-grocer,transit\n"
     _, transit, _ = payments.read(town.table("cards", rows), codes(1), register())
     assert (transit.kinds, transit.before_s[0], transit.after_s[0]) == (("transit",), 0, 0)
     found = investigate(town.inputs(cards=rows))

@@ -7,7 +7,6 @@ that the position leaves open, and an exact anchor outweighs them by orders of m
 # pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportMissingTypeStubs=false
 # PyArrow brings no types.
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -195,38 +194,34 @@ def _merchants(
 ) -> tuple[dict[str, int], frozenset[str], dict[str, str]]:
     """Add merchants that are no place yet; return their numbers, who sells online, and all names."""
     at: dict[str, int] = {}
-    names: dict[str, str] = {}
-    online: set[str] = set()
     if merchants is None:
-        return at, frozenset(), names
-    listed = len(found)
-    tree = KDTree(np.column_stack(plane.xy(np.array([p.lon for p in found]), np.array([p.lat for p in found]))))
-    for id_, name, kind, lat, lon, on in zip(
-        merchants["merchant_id"].to_pylist(),
-        _text(merchants, "name"),
-        _text(merchants, "category"),
-        merchants["lat"].to_pylist(),
-        merchants["lon"].to_pylist(),
-        merchants["online"].to_pylist(),
-        strict=True,
-    ):
-        names[id_] = name or id_
-        if on:
-            online.add(id_)
-        if on or lat is None or lon is None:
-            continue
-        x, y = plane.xy(np.array([lon]), np.array([lat]))
-        near = sorted(tree.query_ball_point((x[0], y[0]), SAME_M)) if listed else []
-        near.sort(key=lambda i: math.hypot(*(tree.data[i] - (x[0], y[0]))))
-        same = [i for i in near if found[i].id == id_ or (name and found[i].name == name)]
-        same = same or [i for i in near if kind and found[i].kind == kind]
-        if same:
-            at[id_] = same[0]
+        return at, frozenset(), {}
+    listed = KDTree(np.column_stack(_xy(plane, [p.lon for p in found], [p.lat for p in found]))) if found else None
+    x, y = plane.xy(tables.floats(merchants, "lon"), tables.floats(merchants, "lat"))
+    sells = np.nan_to_num(tables.floats(merchants, "online")) == 0
+    some = np.flatnonzero(np.isfinite(x) & np.isfinite(y) & sells)
+    spots = np.column_stack((x, y))[some]
+    near = listed.query_ball_point(spots, SAME_M) if listed is not None and len(some) else [[] for _ in some]
+    ids: list[str] = merchants["merchant_id"].to_pylist()
+    named, kinds = _text(merchants, "name"), _text(merchants, "category")
+    lat, lon = merchants["lat"].to_pylist(), merchants["lon"].to_pylist()
+    names = {id_: name or id_ for id_, name in zip(ids, named, strict=True)}
+    online = {ids[i] for i in np.flatnonzero(~sells).tolist()}
+    for m, around, spot in zip(some.tolist(), near, spots, strict=True):
+        id_, name, kind = ids[m], named[m], kinds[m]
+        same = [p for p in around if found[p].id == id_ or (name and found[p].name == name)]
+        same = same or [p for p in around if kind and found[p].kind == kind]
+        if same and listed is not None:
+            at[id_] = min(same, key=lambda p: float(np.hypot(*(listed.data[p] - spot))))
             continue
         at[id_] = len(found)
-        found.append(Place(f"merchant:{id_}", name or id_, kind, lat, lon))
+        found.append(Place(f"merchant:{id_}", name or id_, kind, lat[m], lon[m]))
         radius.append(RADIUS_M)
     return at, frozenset(online), names
+
+
+def _xy(plane: Plane, lon: list[float], lat: list[float]) -> tuple[Floats, Floats]:
+    return plane.xy(np.array(lon), np.array(lat))
 
 
 def _text(table: pa.Table, column: str) -> list[str]:

@@ -27,7 +27,8 @@ PHONE_ROWS: Final = 20_000
 BEHIND: Final = 50
 """Most rows named behind one result."""
 NIGHT_H: Final = 4
-"""Hours together at the case's home from which somebody may belong to the household, if they weigh anything."""
+LIVES_THERE: Final = 0.3
+"""Somebody who is at the case's home for four hours, and as probably as this a contact, may be of the household."""
 WHY: Final = {
     PING_PONG: "ping-pong",
     LOAD_SHARING: "load-sharing",
@@ -251,7 +252,7 @@ def _contacts(found: Found, behind: Behind) -> list[dict[str, Any]]:
                 "lon": round(float(lon[i]), 6),
                 "rank": int(pairs.rank[i]),
                 "place": _place(found, place) if place >= 0 else None,
-                "reasons": _reasons(found, behind, theirs, a, b),
+                "reasons": _reasons(found, behind, theirs, a, b, float(pairs.probability[i]) >= LIVES_THERE),
             }
         )
     return out
@@ -266,12 +267,14 @@ def _their_kinds(found: Found) -> dict[int, list[str]]:
     return out
 
 
-def _reasons(found: Found, behind: Behind, theirs: dict[int, list[str]], a: int, b: int) -> list[dict[str, Any]]:
+def _reasons(
+    found: Found, behind: Behind, theirs: dict[int, list[str]], a: int, b: int, sure: bool
+) -> list[dict[str, Any]]:
     """Return why a pair is listed: its meetings by kind, the weightiest first."""
     meetings = found.meetings
     groups: dict[str, list[int]] = {}
     for j in range(a, b):
-        groups.setdefault(_kind(found, behind, theirs, j), []).append(j)
+        groups.setdefault(_kind(found, behind, theirs, j, sure), []).append(j)
     days = {int(meetings.start_s[j]) // 86400 for j in range(a, b)}
     out = [_reason(found, behind, theirs, kind, group) for kind, group in groups.items()]
     if len(days) > 1:
@@ -302,7 +305,7 @@ def _first(behind: Behind, stays: Iterable[int]) -> Iterable[str]:
         yield from behind.stay(stay)[:10]
 
 
-def _kind(found: Found, behind: Behind, theirs: dict[int, list[str]], j: int) -> str:
+def _kind(found: Found, behind: Behind, theirs: dict[int, list[str]], j: int, sure: bool) -> str:
     """Return what kind of evidence says that two were together."""
     mine, other = int(found.meetings.mine[j]), int(found.meetings.theirs[j])
     kinds = [kind for kind, _ in behind.kinds(mine)] + theirs.get(other, [])
@@ -310,7 +313,7 @@ def _kind(found: Found, behind: Behind, theirs: dict[int, list[str]], j: int) ->
         if kind in kinds:
             return kind
     hours = (int(found.meetings.end_s[j]) - int(found.meetings.start_s[j])) / 3600
-    if found.at_home[mine] and hours >= NIGHT_H and found.meetings.weight[j] >= 0.5:
+    if sure and found.at_home[mine] and hours >= NIGHT_H:
         return "household"
     place = int(found.visits.place[mine])
     return "same_place" if place >= 0 and place == int(found.visits.place[other]) else "same_cell"

@@ -17,8 +17,7 @@ import pyarrow as pa
 
 from hanmaru.trace import tables
 from hanmaru.trace.domain import Bools, Floats, Ints, Meetings, Pairs, Points, Stays, TraceError, Visits
-from hanmaru.trace.engine import anchors, clean, exposure, hotspots, places, route
-from hanmaru.trace.engine import stays as stay
+from hanmaru.trace.engine import anchors, clean, exposure, hotspots, places, route, serving
 from hanmaru.trace.engine.anchors import Anchors, Fused
 from hanmaru.trace.engine.places import Placed
 from hanmaru.trace.engine.plane import Plane
@@ -37,13 +36,6 @@ SURE: Final = 0.9
 """From this probability on a stay's likeliest place is taken for its place."""
 HOLDS: Final = 0.5
 """Anchors that are less probably the subject's are flagged and not used."""
-SHARED: Final = 0.7
-"""The error that all phone events at one spot have in common, as a share of one event's: a phone that stays hears the
-same few cells, so that many events tell little more than one. Fitted on the test city's layout A, seed 1: with it the
-radius of stays holds 67 % of their errors, without 7 %."""
-EXTENT: Final = 1.5
-"""How far a phone that stays seems to stray, per axis, as a share of one event's error, for the same reason; on the
-same city the stays' F1 is 0.82 with it, 0.59 with what positions of independent errors would need."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -225,14 +217,9 @@ def _cleaned(parts: list[Located]) -> tuple[Points, Ints, list[Ints]]:
 
 
 def _stays(points: Points, cell: Ints) -> Stays:
-    """Return everybody's stays, their radius with what all events at a spot have in common."""
-    by_cell = cell >= 0
-    usual = float(np.median(points.radius_m)) if len(points) else 0.0
-    wander = max(EXTENT * usual, 20.0) if by_cell.mean() > 0.5 else 20.0
-    found = stay.find(points, habits=stay.Habits(extent_m=wander))
-    total = np.append(0.0, np.cumsum(points.radius_m * by_cell))
-    mean = (total[found.last] - total[found.first]) / np.maximum(found.last - found.first, 1)
-    return replace(found, radius_m=np.hypot(found.radius_m, SHARED * mean))
+    """Return everybody's stays; each fix that no cell served is news of its own."""
+    fixes = cell < 0
+    return serving.find(points, np.where(fixes, int(cell.max(initial=0)) + 1 + np.arange(len(cell)), cell))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
