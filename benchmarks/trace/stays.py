@@ -19,6 +19,7 @@ from benchmarks.trace.agents import Setting, f1, matches, simulate
 from hanmaru.trace import tables
 from hanmaru.trace.domain import Floats, Points, Stays
 from hanmaru.trace.engine import sliding, stays
+from hanmaru.trace.engine.confidence import features
 from hanmaru.trace.engine.plane import Plane
 
 SETTINGS = {
@@ -181,7 +182,7 @@ def fit() -> Floats:
     hits: list[Floats] = []
     for name, setting in SETTINGS.items():
         points, truth, _ = simulate(FITTED_SEED, 60, 1 if "GPS" in name else 5, setting)
-        rows.append(stays.features(stays.rows(points, 900.0, stays.Habits())[1]))
+        rows.append(features(stays.rows(points, 900.0, stays.Habits())[1]))
         hits.append(matches(truth, stays.find(points))[0].astype(np.float64))
     x, y = np.concatenate(rows), np.concatenate(hits)
     weights = np.zeros(x.shape[1])

@@ -18,6 +18,24 @@ import numba
 import numpy as np
 
 from hanmaru.trace.domain import Floats, Ints, Points, Stays
+from hanmaru.trace.engine.confidence import (
+    AFTER,
+    APART,
+    ATOMS,
+    BEFORE,
+    END,
+    FIRST,
+    LAST,
+    MISFIT,
+    PAUSE,
+    SIGMA,
+    START,
+    VARIANCE,
+    WIDTH,
+    X,
+    Y,
+    confidence,
+)
 
 R68 = 1.5096
 """Radius that holds 68 % of a round Gaussian error, in standard deviations per axis: sqrt(-2 ln 0.32)."""
@@ -31,9 +49,6 @@ LASTING = 5.0
 ALONE = 100_000
 """Fewer points are not shared out among threads."""
 NEVER = 1e300
-START, END, X, Y, VARIANCE, FIRST, LAST, ATOMS, BEFORE, AFTER, APART, PAUSE, MISFIT, SIGMA, WIDTH = range(15)
-"""Columns of what the kernel finds: times, centre and its variance, range of points, how many atoms; seconds without
-points before and after; deviations from the nearest neighbouring place; longest pause; mean misfit and deviation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,33 +118,6 @@ def rows(points: Points, shortest_s: float, habits: Habits, workers: int | None 
             deque(pool.map(work, range(len(cuts) - 1)), maxlen=0)
     taken = np.arange(offsets[-1]) - np.repeat(offsets[:-1], room) < np.repeat(counts, room)
     return np.repeat(points.subject[heads], counts), found[taken]
-
-
-def features(kept: Floats) -> Floats:
-    """Return what a stay's confidence rests on, (s, f), from what the kernel found, (s, WIDTH)."""
-    long_s = np.maximum(kept[:, END] - kept[:, START], 1.0)
-    vague = (kept[:, BEFORE] + kept[:, AFTER]) / long_s
-    return np.column_stack(
-        [
-            np.ones(len(kept)),
-            np.log(long_s / 900.0),
-            np.log(kept[:, ATOMS]),
-            np.log1p(vague),
-            np.log1p(kept[:, APART]),
-            kept[:, PAUSE] / long_s,
-            np.log(kept[:, MISFIT] + 0.1),
-            np.log(kept[:, SIGMA] / 100.0),
-        ]
-    )
-
-
-WEIGHTS = np.array([-1.328, -0.322, 0.898, -0.912, 0.827, 0.424, -0.173, -0.55])
-"""Logistic weights of `features`, fitted by `benchmarks.trace.stays` on seeds that are not scored."""
-
-
-def confidence(kept: Floats) -> Floats:
-    """Return the probability that a true stay overlaps each found one by half of their union, (s,)."""
-    return 1.0 / (1.0 + np.exp(-(features(kept) * WEIGHTS).sum(axis=1)))  # not @: its rounding depends on s
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
