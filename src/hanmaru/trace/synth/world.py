@@ -24,9 +24,9 @@ from hanmaru.trace.synth.payments import Merchants, Payments
 from hanmaru.trace.synth.phones import Events, Phones
 from hanmaru.trace.synth.spots import Spots
 
-IMPORTED, RUN_UP_DAYS = 30, 10
-"""Infections from outside the city with which the epidemic begins, so that at the latest ten days after it cases are
-reported: as many days before the first as a world is shorter than that."""
+IMPORTED, PEOPLE_AN_IMPORTED, RUN_UP_DAYS = 30, 4000, 10
+"""Infections from outside the city with which the epidemic begins, more where there are more people to a case; and how
+many days a world and what lies before it have at least, so that cases are reported on its days."""
 NEIGHBOURS = 0.6
 """The share of a sample that lives in one neighbourhood; the others work or learn together with them."""
 
@@ -105,7 +105,7 @@ class World:
             self.first_day - timedelta(before),
             before + self.n_days,
             self.people,
-            imported=min(IMPORTED, len(self.people)),
+            imported=min(max(IMPORTED, len(self.people) // PEOPLE_AN_IMPORTED), len(self.people)),
             seed=self.seed,
         )
 
