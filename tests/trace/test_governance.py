@@ -15,6 +15,7 @@ from hanmaru.backup.take import take
 from hanmaru.config import Settings
 from hanmaru.platform.audit.verify import verify
 from hanmaru.platform.policy import Caller, cases, walk
+from hanmaru.platform.problems import Problem
 from hanmaru.platform.vault import backup
 from hanmaru.platform.vault.keys import Keys
 from hanmaru.trace.cases import findings, requests
@@ -326,6 +327,23 @@ async def test_a_destruction_that_was_interrupted_is_finished_by_the_sweep(city:
     assert [bool(city.locks.vaults.keys.versions("trace", subject)) for subject in apart] == [True] * 3
     await sweep_once(city.context)
     assert [bool(city.locks.vaults.keys.versions("trace", subject)) for subject in apart] == [False] * 3
+
+
+async def test_what_was_written_and_never_came_into_the_book_is_destroyed(city: City) -> None:
+    case, _ = await with_everything(city)
+    await asyncio.to_thread(city.room.book.destroy_case, case, "oh", datetime.now(UTC).timestamp())
+    before = left_subjects(city)
+    with pytest.raises(Problem, match="The case is destroyed"):  # it was while its investigation ran
+        await findings.keep(city.room, case, {"contacts": []})
+    (orphan,) = left_subjects(city) - before
+    await asyncio.to_thread(city.room.book.doom, orphan, 0.0)  # its quarter of an hour is over
+    await sweep_once(city.context)
+    assert not city.locks.vaults.keys.versions("trace", orphan)
+    assert city.room.book.doomed(datetime.now(UTC).timestamp() + 1e6) == []
+
+
+def left_subjects(city: City) -> set[str]:
+    return {*city.locks.vaults.room("trace").store.subjects("results", "", 1_000)}
 
 
 def _records(left: Any) -> Any:

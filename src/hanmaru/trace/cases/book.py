@@ -50,7 +50,7 @@ CREATE TABLE IF NOT EXISTS event(
   seq INTEGER PRIMARY KEY AUTOINCREMENT, of_case TEXT NOT NULL, request TEXT, at REAL NOT NULL, who TEXT NOT NULL,
   what TEXT NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS event_case ON event(of_case, seq);
-CREATE TABLE IF NOT EXISTS doomed(subject TEXT PRIMARY KEY) STRICT;
+CREATE TABLE IF NOT EXISTS doomed(subject TEXT PRIMARY KEY, at REAL NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS once(name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 """
 
@@ -171,6 +171,7 @@ class Book:
         """Note a new case under its pseudonym; its label is the year and a number."""
         with self._db.write() as db:
             (last,) = db.execute("SELECT coalesce(max(seq), 0) FROM cases").fetchone()
+            db.execute("DELETE FROM doomed WHERE subject = ?", (id,))
             db.execute(
                 "INSERT INTO cases(id, label, disease, status, opened_at, opened_by) VALUES(?, ?, ?, 'new', ?, ?)",
                 (id, f"{year}-{last + 1:04}", disease, at, who),
@@ -229,7 +230,8 @@ class Book:
             if case.status == "destroyed":
                 raise Problem(409, "Not in this state", "The case is destroyed.")
             if case.results is not None:
-                db.execute("INSERT OR IGNORE INTO doomed VALUES(?)", (case.results,))
+                db.execute("INSERT OR REPLACE INTO doomed VALUES(?, ?)", (case.results, at))
+            db.execute("DELETE FROM doomed WHERE subject = ?", (results,))
             _set(db, "cases", id, {"results": results})
             if what:
                 _note(db, id, None, at, "system:trace", what)
@@ -240,18 +242,23 @@ class Book:
         with self._db.write() as db:
             case = _case(db, id)
             apart = db.execute("SELECT data FROM request WHERE of_case = ? AND data IS NOT NULL", (id,)).fetchall()
-            doomed = [(id,), *([(case.results,)] if case.results else ()), *apart]
-            db.executemany("INSERT OR IGNORE INTO doomed VALUES(?)", doomed)
+            doomed = [id, *([case.results] if case.results else ()), *(data for (data,) in apart)]
+            db.executemany("INSERT OR REPLACE INTO doomed VALUES(?, ?)", [(subject, at) for subject in doomed])
             db.execute("UPDATE request SET state = 'destroyed', data = NULL WHERE of_case = ?", (id,))
             if case.status != "destroyed":
                 _set(db, "cases", id, {"status": "destroyed", "results": None, "run_state": None, "destroy_on": at})
                 _note(db, id, None, at, who, "destroyed")
             return _case(db, id)
 
-    def doomed(self) -> list[str]:
-        """Return the pseudonyms that are to be destroyed and may not be yet."""
+    def doom(self, subject: str, at: float) -> None:
+        """Have a pseudonym destroyed at a time, unless `open_case` or `found` takes it over before."""
+        with self._db.write() as db:
+            db.execute("INSERT OR REPLACE INTO doomed VALUES(?, ?)", (subject, at))
+
+    def doomed(self, at: float) -> list[str]:
+        """Return the pseudonyms that are to be destroyed by now and may not be yet."""
         with self._db.read() as db:
-            return [subject for (subject,) in db.execute("SELECT subject FROM doomed")]
+            return [subject for (subject,) in db.execute("SELECT subject FROM doomed WHERE at <= ?", (at,))]
 
     def gone(self, subject: str) -> None:
         """Note that a pseudonym is destroyed."""

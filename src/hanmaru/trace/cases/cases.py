@@ -40,6 +40,7 @@ async def open_case(room: Room, desk: Desk, new: NewCase, link: Mapping[str, str
     if new.disease not in room.profiles:
         raise invalid_request(f"There is no profile {new.disease!r}; the diseases are {', '.join(room.profiles)}.")
     case = await desk.open_subject(CASE)
+    await asyncio.to_thread(room.book.doom, case, now() + findings.UNFINISHED_S)
     clinical = Clinical(new.symptoms, new.onset, new.lab)
     records = [(case, PERSON, PERSON, plain(new.person)), (case, CLINICAL, CLINICAL, plain(clinical))]
     if new.notes:

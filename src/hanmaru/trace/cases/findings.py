@@ -21,6 +21,8 @@ from hanmaru.trace.cases.records import CONTACT, DECISION, Verdict
 from hanmaru.trace.cases.room import Room, instant, now
 
 RESULTS = "results"
+UNFINISHED_S = 900.0
+"""What is written and not in the book after so long was interrupted; the sweep destroys it."""
 PURPOSE = "results of an investigation"
 Results = dict[str, Any]
 
@@ -31,6 +33,7 @@ async def keep(room: Room, case: str, results: Results, what: str = "investigate
     for contact in results.get("contacts", ()):
         contact["id"] = contact_id(contact["subject"])
     subject = await desk.open_subject(RESULTS)
+    await asyncio.to_thread(room.book.doom, subject, now() + UNFINISHED_S)
     await desk.put_blob(subject, RESULTS, RESULTS, _parts(msgspec.json.encode(results)))
     row = await asyncio.to_thread(room.book.case, case)
     shared = [
@@ -161,7 +164,7 @@ async def count(room: Room, case: str, desk: Desk) -> None:
 
 async def destroy_doomed(room: Room, reason: str) -> None:
     """Destroy what is doomed in the book, and what an interruption left of it."""
-    for subject in await asyncio.to_thread(room.book.doomed):
+    for subject in await asyncio.to_thread(room.book.doomed, now()):
         await room.own_desk(PURPOSE).destroy(subject, reason)
         await asyncio.to_thread(room.book.gone, subject)
 
