@@ -217,6 +217,7 @@ def test_the_command_needs_an_approval_and_marks_test_data(tmp_path: Path, monke
         ({"case_toml": None}, "no case.toml"),
         ({"case_toml": 'id = "x"'}, "period"),
         ({"case_toml": 'id = "x"\nperiod = { start = 2026-03-02T00:00:00, end = 2026-03-03 }'}, "with a zone"),
+        ({"case_toml": 'id = "x"\nperiod = { start = 2026-03-02, end = 2026-03-03 }'}, "with a zone"),
         ({"case_toml": "id = "}, "case.toml"),
         ({"phone_csv": "subject,time\n"}, None),
         ({"phone_csv": "who,when\nP1,now\n"}, "lacks the column subject"),

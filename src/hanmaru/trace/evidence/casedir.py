@@ -6,7 +6,7 @@
 import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -113,8 +113,6 @@ def _instant(value: object, where: str) -> int:
             raise TraceError(f"{where} is no time; write it as 2020-05-01T00:00:00+09:00") from None
     if isinstance(value, datetime) and value.tzinfo is not None:
         return int(value.timestamp())
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return int(datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp())
     raise TraceError(f"{where} is a time with a zone, such as 2020-05-01T00:00:00+09:00")
 
 
