@@ -16,10 +16,10 @@ from hanmaru.platform.policy import Caller, GuardedRoute, caller_of, purpose_of
 from hanmaru.platform.problems import Problem, invalid_request, not_found
 from hanmaru.trace.api.common import body_of, desk_of, number
 from hanmaru.trace.cases import authority, requests
-from hanmaru.trace.cases.book import OPEN, RequestRow, State
 from hanmaru.trace.cases.cases import existing
 from hanmaru.trace.cases.records import CONTACT, PERSON, Scope
 from hanmaru.trace.cases.room import Room, now
+from hanmaru.trace.cases.rows import OPEN, RequestRow, State
 
 MOST_PAGE = 200
 

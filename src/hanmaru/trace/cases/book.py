@@ -16,14 +16,7 @@ import msgspec
 from hanmaru.platform.problems import Problem, not_found
 from hanmaru.platform.vault.database import Database
 from hanmaru.trace.cases.country import StepRule
-
-Status = Literal["new", "investigating", "following", "closed", "destroyed"]
-State = Literal["asked", "approved", "answering", "answered", "refused", "withdrawn", "expired", "destroyed"]
-OPEN: tuple[State, ...] = ("approved", "answering", "answered")
-"""States in which answers may come."""
-HELD: tuple[State, ...] = ("answering", "answered", "withdrawn", "expired")
-"""States in which there may be data that is to be destroyed at its date."""
-ENDED: tuple[State, ...] = ("refused", "withdrawn", "expired", "destroyed")
+from hanmaru.trace.cases.rows import OPEN, AnswerRow, CaseRow, Event, RequestRow, State, Status, StepRow, require_other
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS cases(
@@ -53,105 +46,6 @@ CREATE INDEX IF NOT EXISTS event_case ON event(of_case, seq);
 CREATE TABLE IF NOT EXISTS doomed(subject TEXT PRIMARY KEY, at REAL NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS once(name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 """
-
-
-class Run(msgspec.Struct, frozen=True):
-    """How a case's investigation stands: ``progress`` from 0 to 1."""
-
-    state: str | None = None
-    progress: float | None = None
-    stage: str | None = None
-    at: float | None = None
-
-
-class CaseRow(msgspec.Struct, frozen=True):
-    """A case as the book has it; times are Unix seconds. ``results`` is the pseudonym that the results lie under."""
-
-    seq: int
-    id: str
-    label: str
-    disease: str
-    status: Status
-    opened_at: float
-    opened_by: str
-    closed_at: float | None
-    destroy_on: float | None
-    results: str | None
-    run: int
-    run_state: str | None
-    run_stage: str | None
-    run_progress: float | None
-    run_at: float | None
-    total: int
-    accepted: int
-    undecided: int
-
-
-class StepRow(msgspec.Struct, frozen=True):
-    """An approval of a request: waiting, approved or refused."""
-
-    n: int
-    rule: StepRule
-    state: Literal["waiting", "approved", "refused"]
-    since: float | None
-    due: float | None
-    who: str | None
-    at: float | None
-    reason: str | None
-    escalated_to: str | None
-
-
-class AnswerRow(msgspec.Struct, frozen=True):
-    """What came of one answer: how many rows, how many were kept, why the others were not."""
-
-    id: str
-    kind: str
-    provider: str
-    at: float
-    rows: int
-    accepted: int
-    refused: Mapping[str, int]
-
-
-class RequestRow(msgspec.Struct, frozen=True):
-    """A request as the book has it; times are Unix seconds. ``data`` is the pseudonym that its answers lie under."""
-
-    seq: int
-    id: str
-    case: str
-    kinds: Sequence[str]
-    state: State
-    asked_by: str
-    asked_at: float
-    approved_at: float | None
-    expires: float | None
-    destroy_on: float | None
-    notify_days: float
-    retention_days: float
-    valid_days: float
-    notify_due: float | None
-    notified_at: float | None
-    notified_by: str | None
-    notify_escalated_to: str | None
-    data: str | None
-    reason: str | None
-    steps: Sequence[StepRow] = ()
-    answers: Sequence[AnswerRow] = ()
-
-    @property
-    def step(self) -> StepRow | None:
-        """The step that is waited for, if any."""
-        waiting = (step for step in self.steps if step.state == "waiting")
-        return next(waiting, None) if self.state == "asked" else None
-
-
-class Event(msgspec.Struct, frozen=True):
-    """A line of a case's log."""
-
-    at: float
-    who: str
-    what: str
-    request: str | None
 
 
 class Book:
@@ -425,14 +319,6 @@ class Book:
 def new_id() -> str:
     """Return an id that nobody guesses."""
     return base64.b32encode(os.urandom(10)).decode().lower()
-
-
-def require_other(request: RequestRow, who: str) -> None:
-    """Raise Problem 403 for who asked for a request or decided an earlier step of it."""
-    if who == request.asked_by:
-        raise Problem(403, "Not permitted", "Somebody else has to approve your request.")
-    if any(step.who == who for step in request.steps):
-        raise Problem(403, "Not permitted", "Somebody else has to approve this step: you decided an earlier one.")
 
 
 def _json(value: object) -> str:

@@ -12,7 +12,7 @@ from hanmaru.platform.policy import Caller
 from hanmaru.platform.problems import Problem, invalid_request, not_found
 from hanmaru.platform.vault import Desk
 from hanmaru.trace.cases import findings
-from hanmaru.trace.cases.book import CaseRow, RequestRow, new_id
+from hanmaru.trace.cases.book import new_id
 from hanmaru.trace.cases.profiles import Window
 from hanmaru.trace.cases.records import (
     CLINICAL,
@@ -29,6 +29,7 @@ from hanmaru.trace.cases.records import (
 )
 from hanmaru.trace.cases.requests import shown_step
 from hanmaru.trace.cases.room import Room, now
+from hanmaru.trace.cases.rows import CaseRow, RequestRow
 
 CASE = "case"
 WORKFLOW = "case"

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hanmaru.platform.vault import Desk
-from hanmaru.trace.cases.book import CaseRow
 from hanmaru.trace.cases.records import CLINICAL, LINK, Clinical
 from hanmaru.trace.cases.room import Room
+from hanmaru.trace.cases.rows import CaseRow
 
 if TYPE_CHECKING:
     from hanmaru.trace.engine.weights import Encounters

@@ -21,10 +21,10 @@ from hanmaru.platform.policy import Caller
 from hanmaru.platform.problems import Problem
 from hanmaru.platform.services import Context
 from hanmaru.trace.cases import cases, intake, investigation, requests
-from hanmaru.trace.cases.book import CaseRow, RequestRow
 from hanmaru.trace.cases.demo_records import PEOPLE
 from hanmaru.trace.cases.records import Area, Lab, NewCase, Period, Person, Point, Scope, Symptom
 from hanmaru.trace.cases.room import Room, now, room
+from hanmaru.trace.cases.rows import CaseRow, RequestRow
 
 log = structlog.get_logger()
 

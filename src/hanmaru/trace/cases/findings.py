@@ -16,9 +16,9 @@ import msgspec
 from hanmaru.platform.problems import not_found
 from hanmaru.platform.vault import Desk
 from hanmaru.trace.cases import chain, hotspots
-from hanmaru.trace.cases.book import CaseRow
 from hanmaru.trace.cases.records import CONTACT, DECISION, Verdict
 from hanmaru.trace.cases.room import Room, instant, now
+from hanmaru.trace.cases.rows import CaseRow
 
 RESULTS = "results"
 UNFINISHED_S = 900.0

@@ -17,9 +17,9 @@ from hanmaru.hub.client import HubClient
 from hanmaru.platform.problems import Problem
 from hanmaru.platform.services import Context
 from hanmaru.trace.cases import intake
-from hanmaru.trace.cases.book import OPEN
 from hanmaru.trace.cases.requests import all_requests
 from hanmaru.trace.cases.room import Room, room
+from hanmaru.trace.cases.rows import OPEN
 
 log = structlog.get_logger()
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 from hanmaru.platform.policy import Caller
 from hanmaru.platform.problems import Problem, invalid_request
 from hanmaru.platform.vault import lake
-from hanmaru.trace.cases.book import OPEN, AnswerRow, RequestRow
 from hanmaru.trace.cases.records import Area, Scope
 from hanmaru.trace.cases.requests import answerable, purpose_of, scope_of, tend, visible, wake
 from hanmaru.trace.cases.room import Room, now
+from hanmaru.trace.cases.rows import OPEN, AnswerRow, RequestRow
 from hanmaru.trace.domain import TraceError
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ import msgspec
 from hanmaru.platform.policy import Caller
 from hanmaru.platform.vault import Desk, lake
 from hanmaru.trace.cases import findings, requests
-from hanmaru.trace.cases.book import CaseRow, RequestRow
 from hanmaru.trace.cases.records import PERSON, SIGHTING, STATEMENT, Person, Scope, Sighting, Statement
 from hanmaru.trace.cases.room import Room, now
+from hanmaru.trace.cases.rows import CaseRow, RequestRow
 from hanmaru.trace.cases.work import Run
 from hanmaru.trace.domain import TraceError
 

@@ -15,9 +15,10 @@ from hanmaru.platform.policy import Caller, refusal
 from hanmaru.platform.problems import Problem, invalid_request, not_found
 from hanmaru.trace.cases import authority
 from hanmaru.trace.cases.approval import Approval, sign
-from hanmaru.trace.cases.book import HELD, OPEN, RequestRow, State, StepRow, new_id, require_other
+from hanmaru.trace.cases.book import new_id
 from hanmaru.trace.cases.records import REQUEST, Scope, plain
 from hanmaru.trace.cases.room import Room, instant, now
+from hanmaru.trace.cases.rows import HELD, OPEN, RequestRow, State, StepRow, require_other
 
 log = structlog.get_logger()
 
@@ -118,9 +119,9 @@ def sees(room: Room, caller: Caller, request: RequestRow) -> bool:
 
 
 def may_watch(room: Room, caller: Caller) -> bool:
-    """Return whether a caller sees all requests: investigators, and privacy officers."""
+    """Return whether a caller sees all requests: who sees cases, and who may destroy them."""
     policy = room.context.trust.policy
-    return policy.allows(caller, "trace.read") or "privacy" in caller.roles
+    return policy.allows(caller, "trace.read") or policy.allows(caller, "trace.destroy")
 
 
 def answerable(room: Room, caller: Caller, request: RequestRow) -> list[str]:
