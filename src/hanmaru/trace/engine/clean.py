@@ -21,8 +21,9 @@ DROPPED = LOAD_SHARING | OUTLIER | DUPLICATE
 LONGEST = 3
 """Rows of an excursion: longer ones are trips."""
 PING_PONG_S = 300
-"""Time from leaving a cell to being back in it: five minutes and less is oscillation in Iovan et al. 2013, "Moving and
-Calling: Mobile Phone Data Quality Measurements and Spatiotemporal Uncertainty in Human Mobility Studies"."""
+"""Time from leaving a cell to being back in it: our choice, shorter than an errand. That impossible speed and seeing a
+cell again are what oscillation is known by: Wu et al. 2014, "Oscillation Resolution for Mobile Phone Cellular Tower
+Data to Enable Mobility Modelling" (DECRE)."""
 IMPOSSIBLE_MPS = 90.0
 """Faster than Korea's fastest train (305 km/h)."""
 HURRIED_MPS = 20.0
