@@ -1,4 +1,4 @@
-import { useEffect, useId, useMemo, useRef, useState, type JSX, type KeyboardEvent, type UIEvent } from "react";
+import { useEffect, useId, useMemo, useRef, useState, useSyncExternalStore, type JSX, type KeyboardEvent, type UIEvent } from "react";
 import { ToggleButton } from "react-aria-components";
 import { exact, number } from "../format";
 import { hasMessage, t } from "../i18n";
@@ -45,7 +45,10 @@ export function EvidenceTable({ course }: { course: Course }): JSX.Element {
   const kept = chosen >= 0 ? chosen : now;
   useEffect(() => {
     const element = list.current!;
-    if (kept < 0) return;
+    if (kept < 0) {
+      element.scrollTop = 0;
+      return;
+    }
     const [up, down] = [kept * ROW_PX, (kept + 1) * ROW_PX];
     if (up < element.scrollTop) element.scrollTop = up - (chosen >= 0 ? 0 : ROW_PX);
     else if (down > element.scrollTop + element.clientHeight) element.scrollTop = down - element.clientHeight + ROW_PX;
@@ -113,12 +116,7 @@ function Picked({ row }: { row: Row }): JSX.Element {
 
 /** The index of the last of the rows that began by the shown instant; renders again only when it becomes another. */
 function useNow(course: Course, rows: readonly Row[]): number {
-  const [now, setNow] = useState(() => lastBy(rows, course.at.value));
-  useEffect(() => {
-    setNow(lastBy(rows, course.at.value));
-    return course.at.watch((at) => setNow(lastBy(rows, at)));
-  }, [course, rows]);
-  return now;
+  return useSyncExternalStore(course.at.watch, () => lastBy(rows, course.at.value));
 }
 
 function EvidenceRow({ row }: { row: Row }): JSX.Element {
