@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.trace import contacts as bench
 from hanmaru.trace.domain import Pairs, Visits
 from hanmaru.trace.engine import exposure
 
@@ -159,3 +160,13 @@ def test_nobody_to_meet() -> None:
     alone, behind = exposure.contacts(visits([(ME, 1.0, 2.0, 0.0, 0.0, 10.0, -1)]), np.array([ME]))
     assert (len(alone), len(behind)) == (0, 0)
     assert len(exposure.contacts(visits([]), np.zeros(0, np.int64))[0]) == 0
+
+
+def test_probabilities_hold_in_a_city_that_was_not_fitted_on() -> None:
+    held_out = bench.scene(21, "B", "2026-06-11", people=2000, days=2, cases=60, odd=True)
+    scored = bench.score(held_out, bench.KINDS[0], exposure.MODEL)
+    true_and_met = sum(row["pairs"] * row["true"] for row in scored["calibration"])
+    assert 0.5 < scored["expected_contacts"] / true_and_met < 2
+    assert scored["brier"] < scored["brier_of_prevalence"]
+    assert scored["ece"] < 0.01
+    assert scored["recall_observable"]["at_50_per_contact"] > 0.7

@@ -33,7 +33,7 @@ UNSEEN = 0.05
 """People at a place whom no evidence shows, so that who alone is seen near a case is not taken for its only company."""
 LEAST = 1e-6
 
-FEATURES = ("share", "best", "second", "minutes", "company", "arrivals", "places")
+FEATURES = ("share", "minutes", "company", "arrivals", "places")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -42,10 +42,10 @@ class Evidence:
     ``features`` (p, f) as `FEATURES` names them, ``minutes`` (p,) of overlap and ``expected_minutes`` (p,) at one
     place, ``part`` (m,) each meeting's part in its pair's evidence, summing to 1.
 
-    Logarithms: ``share`` of the pair's shares of the case's places, weighted by the root of the hours there; ``best``
-    and ``second`` of the greatest two shares; ``minutes`` of the overlap over 15; ``company`` of the greatest share of
-    one visit by who came and went with the case. ``arrivals``: how surprising it is that they came and went together
-    so often (nats); ``places``: how many places of the case they may have shared.
+    Logarithms: ``share`` of the pair's shares of the case's places, weighted by the root of the hours there;
+    ``minutes`` of the overlap over 15; ``company`` of the greatest share of one visit by who came and went with the
+    case; ``places`` of one more than the places of the case that they may have shared. ``arrivals``: how surprising it
+    is that they came and went together so often (nats).
     """
 
     index: Ints
@@ -80,15 +80,12 @@ def evidence(visits: Visits, meetings: Meetings) -> Evidence:
     crowd = _sums(where, weight, len(hours)) + UNSEEN * 60 * np.maximum(hours, 1 / 60)
     share = weight / crowd[where]
     company, arrivals = _synchrony(v, m, weighed)
-    best, second = _best_two(share, owner, pairs)
     minutes = _sums(pair, m.minutes, pairs)
     overlap = _sums(group, m.minutes, groups)
     part = weighed * (hours**0.5 / crowd)[places]
     features = np.stack(
         (
             np.log(_sums(owner, share * hours[where] ** 0.5, pairs) + LEAST),
-            np.log(best + LEAST),
-            np.log(second + LEAST),
             np.log(minutes / CONTACT_MINUTES + 0.01),
             np.log(_greatest(company, first) + LEAST),
             _sums(pair, np.where(same, 1.0, near[group]) * arrivals, pairs),
@@ -159,14 +156,6 @@ def _synchrony(visits: Visits, meetings: Meetings, weighed: Floats) -> tuple[Flo
         surprise -= np.where(near, np.log(rate)[mine], 0.0)
     alone = UNSEEN * (visits.end_s[mine] - visits.start_s[mine]) / 60
     return joint / (np.bincount(mine, joint, size)[mine] + alone), surprise
-
-
-def _best_two(share: Floats, owner: Ints, pairs: int) -> tuple[Floats, Floats]:
-    """Return the greatest and the second greatest share of each pair (0 where there is one)."""
-    order = np.lexsort((share, owner))
-    last = np.searchsorted(owner[order], np.arange(pairs), side="right") - 1
-    more = (last > 0) & (owner[order][last - 1] == np.arange(pairs)) if pairs else np.zeros(0, np.bool_)
-    return share[order][last], np.where(more, share[order][last - 1], 0.0)
 
 
 def _greatest(values: Floats, first: Ints) -> Floats:
@@ -250,9 +239,9 @@ class Model:
         return np.where(evidence.minutes < CONTACT_MINUTES / 2, 0.0, p)
 
 
-MODEL = Model(-3.836, (0.404, 0.046, 0.058, 0.213, 0.335, 0.172, 1.443))
+MODEL = Model(-3.314, (0.669, 0.079, 0.174, 0.111, 1.509))
 """Weights of `FEATURES`, fitted by ``python -m benchmarks.trace.contacts fit``: test city, layout A, seeds 1 and 2,
-people of even numbers, with phones alone, with cards, and with QR check-ins."""
+people of even numbers, two days and five, with phones alone, with cards, and with QR check-ins."""
 
 CHANCE = 1e-4
 """The odds of contact for somebody of whom nothing is known: a few tens among a city's people."""
