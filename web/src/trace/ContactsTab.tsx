@@ -8,7 +8,7 @@ import type { Course } from "./course";
 import { ask, setPurpose, usePurpose, useShell } from "./data";
 import { Lines, Probability } from "./parts";
 import type { Case, Contact, Reason } from "./types";
-import { lasting, span, word } from "./words";
+import { lasting, placeName, span, word } from "./words";
 
 const PAGE = 40;
 const SHOWN = ["undecided", "accepted", "dismissed", "all"] as const;
@@ -68,7 +68,7 @@ function ContactCard({ id, path, course, contact, may, changed, disease, show }:
         <span className="rank"><span className="visually-hidden">{t("trace.rank")} </span>{contact.rank}</span>
         <div>
           <h2>{contact.subject}</h2>
-          <p><Button className="link small" onPress={() => { course.look.value = { lon: contact.lon, lat: contact.lat, radius_m: 60 }; course.goTo(Date.parse(contact.start)); }}>{span(contact)}</Button> · {contact.place?.name ?? t("trace.somewhere")}</p>
+          <p><Button className="link small" onPress={() => { course.look.value = { lon: contact.lon, lat: contact.lat, radius_m: 60 }; course.goTo(Date.parse(contact.start)); }}>{span(contact)}</Button> · {placeName(contact.place)}</p>
         </div>
         <Probability value={contact.probability} label={t("trace.ofExposure")} />
       </div>

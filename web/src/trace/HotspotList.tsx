@@ -4,7 +4,7 @@ import { number } from "../format";
 import { t } from "../i18n";
 import { Probability } from "./parts";
 import type { Hotspot } from "./types";
-import { span } from "./words";
+import { placeName, span } from "./words";
 
 /** Places where more people were than is usual there while somebody infectious was, likeliest first. */
 export function HotspotList({ hotspots, look }: { hotspots: Hotspot[]; look: (spot: Hotspot) => void }): JSX.Element {
@@ -15,7 +15,7 @@ export function HotspotList({ hotspots, look }: { hotspots: Hotspot[]; look: (sp
         <li key={spot.id} className="contact">
           <div className="contact-head">
             <div>
-              <h2><Button className="link" onPress={() => look(spot)}>{spot.place?.name || t("trace.somewhere")}</Button></h2>
+              <h2><Button className="link" onPress={() => look(spot)}>{placeName(spot.place)}</Button></h2>
               <p>{span(spot)} · {t("trace.within", { metres: number(Math.round(spot.radius_m)) })}</p>
             </div>
             <Probability value={spot.probability} label={t("trace.ofTransmission")} />

@@ -8,7 +8,7 @@ import { useValue } from "../state";
 import { Icon } from "../ui/Icon";
 import { KIND_COLOUR, KINDS, midnight, type Course } from "./course";
 import { useWidth } from "./width";
-import { percent } from "./words";
+import { percent, placeName } from "./words";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
@@ -58,7 +58,7 @@ export function Scrubber({ course }: { course: Course }): JSX.Element {
 
   const part = course.partAt(at);
   const where = !part ? t("trace.nowhere") : "stay" in part
-    ? t("trace.atStay", { place: part.stay.places[0]?.name || t("trace.somewhere"), share: percent(part.stay.confidence) })
+    ? t("trace.atStay", { place: placeName(part.stay.places[0]), share: percent(part.stay.confidence) })
     : t("trace.moving");
   const next = (way: 1 | -1): void => {
     const index = days.indexOf(today);

@@ -24,6 +24,11 @@ export function kindName(country: Country | undefined, kind: string): string {
   return title ? told(title) : word("kind", kind);
 }
 
+/** What a place is called; the person's own home and workplace have no name of their own. */
+export function placeName(place: { name: string } | null | undefined): string {
+  return place?.name ? word("place", place.name) : t("trace.somewhere");
+}
+
 export function roleName(role: string): string {
   return word("role", role);
 }

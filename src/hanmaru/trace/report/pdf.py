@@ -186,7 +186,11 @@ class _Writer:
     def place(self, one: Document) -> str:
         places: Sequence[Document] = one.get("places") or ([one["place"]] if one.get("place") else [])
         name = str(places[0].get("name") or "") if places else ""
-        return name or self.word("unnamed", lat=f"{one['lat']:.4f}", lon=f"{one['lon']:.4f}")
+        return (
+            self.code("places", name)
+            if name
+            else self.word("unnamed", lat=f"{one['lat']:.4f}", lon=f"{one['lon']:.4f}")
+        )
 
     def days(self, stays: Sequence[Document]) -> Sequence[Document]:
         """Return the stays by the city's day on which they begin."""
