@@ -119,7 +119,7 @@ class _Writer:
             "hotspots": [self.hotspot(spot) for spot in sorted(results.get("hotspots", ()), key=_unlikely)],
             "kinds": self.kinds(results.get("evidence", ())),
             "refused": [
-                [self.code("refusals", key), str(count)] for key, count in results.get("refused", {}).items() if count
+                [self.code("refusals", key), f"{count:,}"] for key, count in results.get("refused", {}).items() if count
             ],
             "requests": [self.request(request) for request in self.asked(case)],
             "method": self.words["methods"],
@@ -158,6 +158,12 @@ class _Writer:
     def percent(self, share: float) -> str:
         return f"{100 * share:.0f} %" if share >= 0.01 or share == 0 else f"{100 * share:.1f} %"
 
+    def lasting(self, minutes: float) -> str:
+        """Return a length of time in minutes, from two hours on in hours."""
+        if minutes < 120:
+            return self.word("minutes", count=round(minutes))
+        return self.word("hours", count=f"{minutes / 60:,.0f}")
+
     def facts(self, case: Document, results: Document) -> list[list[str]]:
         """Return the case's facts, those that are known, as pairs of name and value."""
         disease = str(case.get("disease", ""))
@@ -180,7 +186,7 @@ class _Writer:
         found += [(name, self.dates(window)) for name, window in windows.items() if window]
         found.append(("period", self.dates(results["period"])))
         if case.get("destroy_on"):
-            found.append(("destroy_on", str(case["destroy_on"])[:10]))
+            found.append(("destroy_on", self.moment(str(case["destroy_on"]))[:10]))
         return [[self.word(name), value] for name, value in found if value]
 
     def place(self, one: Document) -> str:
@@ -201,7 +207,11 @@ class _Writer:
 
     def stay(self, stay: Document) -> Document:
         start, end = self.local(stay["start"]), self.local(stay["end"])
-        others = [f"{p['name']} {self.percent(p['probability'])}" for p in stay.get("places", ())[1:3] if p.get("name")]
+        others = [
+            f"{self.code('places', p['name'])} {self.percent(p['probability'])}"
+            for p in stay.get("places", ())[1:3]
+            if p.get("name")
+        ]
         later = "" if start.date() == end.date() else f" (+{(end.date() - start.date()).days})"
         return {
             "time": f"{start:%H:%M} – {end:%H:%M}{later}",
@@ -214,8 +224,7 @@ class _Writer:
 
     def contact(self, contact: Document) -> Document:
         why = dict.fromkeys(
-            self.code("why", str(one["kind"]))
-            + (f" {self.word('minutes', count=round(one['minutes']))}" if one.get("minutes") else "")
+            self.code("why", str(one["kind"])) + (f" {self.lasting(one['minutes'])}" if one.get("minutes") else "")
             for one in contact.get("reasons", ())
         )
         return {
