@@ -51,7 +51,11 @@ def run(folder: Path, authority: Path | None, data: Path, test_data: bool, out: 
         files = outputs.write(target, results)
         progress("reports", 1.0)
         facts: dict[str, Any] = tomllib.loads((folder / "case.toml").read_text("utf-8"))
-        files += outputs.reports(target, facts, results)
+        warnings: list[str] = []
+        try:
+            files += outputs.reports(target, facts, results)
+        except TraceError as error:  # the findings are there all the same
+            warnings.append(f"no report: {error}")
     seconds = clock.seconds()
     summary = {
         "case": case.id,
@@ -60,6 +64,7 @@ def run(folder: Path, authority: Path | None, data: Path, test_data: bool, out: 
         "files": [path.name for path in files],
         "counts": results["counts"],
         "refused": results["refused"],
+        "warnings": warnings,
         "seconds": seconds,
     }
     say(summary, _told(summary), as_json)
@@ -126,5 +131,6 @@ def _told(summary: dict[str, Any]) -> str:
         "Refused: " + (", ".join(f"{n:,} {why.replace('_', ' ')}" for why, n in refused.items()) or "nothing"),
         "Seconds: " + ", ".join(f"{stage} {s:.2f}" for stage, s in summary["seconds"].items()),
         f"Results: {summary['out']}",
+        *(f"Warning: {text}" for text in summary["warnings"]),
     ]
     return "\n".join((["TEST DATA"] if summary["test_data"] else []) + lines)
