@@ -1,5 +1,6 @@
 """``hanmaru trace contacts``: who had contact with index cases, from a file of visits."""
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportMissingTypeStubs=false
 # PyArrow brings no types.
 
 import json
