@@ -43,9 +43,8 @@ CASE: dict[str, Any] = {
 
 
 ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
-INNER = rb"\\.|[^\\()]"
-for _ in range(3):  # brackets that are balanced need no backslash
-    INNER = rb"\\.|[^\\()]|\((?:" + INNER + rb")*\)"
+SIGN = rb"\\.|[^\\()]"
+INNER = rb"%b|\((?:%b|\((?:%b)*\))*\)" % (SIGN, SIGN, SIGN)  # brackets that are balanced need no backslash
 TOKEN = re.compile(rb"/(f\d+) [\d.]+ Tf|<([0-9A-Fa-f]+)>|\(((?:" + INNER + rb")*)\)", re.DOTALL)
 
 

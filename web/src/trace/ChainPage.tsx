@@ -95,7 +95,7 @@ function Graph({ chain, least, picked, pick }: { chain: Chain; least: number; pi
           return (
             <path
               key={`${edge.from.id}/${edge.to.id}`} className="edge" data-on={on || undefined} data-off={(picked !== null && !on) || undefined} data-best={edge.rank === 1 || undefined} aria-hidden="true" fill="none"
-              stroke={clusterColour(edge.to.cluster)} strokeWidth={0.8 + 6 * edge.probability} d={`M${x1},${y1} C${x1},${(y1 + 3 * y2) / 4} ${x1},${y2} ${x2 - 7},${y2}`}
+              stroke={clusterColour(edge.to.cluster)} strokeWidth={0.8 + 6 * edge.probability} d={`M${x1},${y1} C${x1},${(y1 + 3 * y2) / 4} ${x1},${y2} ${x2 + (x2 < x1 ? 7 : -7)},${y2}`}
             />
           );
         })}
