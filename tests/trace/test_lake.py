@@ -51,7 +51,10 @@ def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
             at = until + 900
     subject, time_s, lat, lon, cell = (list(column) for column in zip(*rows, strict=True))
     time = pa.array(np.array(time_s) * 1_000_000, UTC)
-    table = pa.table({"subject": subject, "time": time, "lat": lat, "lon": lon, "cell_id": cell})
+    accuracy = pa.nulls(len(rows), pa.float64()).fill_null(45.0)
+    table = pa.table(
+        {"subject": subject, "time": time, "lat": lat, "lon": lon, "cell_id": cell, "accuracy_m": accuracy}
+    )
     path = tmp_path_factory.mktemp("lake") / "events.parquet"
     pq.write_table(table.take(pa.array(rng.permutation(table.num_rows))), path)
     return path
@@ -199,6 +202,37 @@ def test_what_cannot_be_indexed_is_said(events: Path, tmp_path: Path) -> None:
             open_index(duck, tmp_path)
     with pytest.raises(TraceError, match="there is no engine 'postgres'"):
         open_engine("postgres", tmp_path)
+
+
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+def test_times_mean_the_same_in_any_unit(events: Path, tmp_path: Path, unit: str) -> None:
+    table = pq.read_table(events)
+    stored = table.set_column(1, "time", table["time"].cast(pa.timestamp(unit, "Asia/Seoul")))
+    pq.write_table(stored, tmp_path / "events.parquet")
+    with DuckDB(tmp_path / "scratch") as duck:
+        found = build(duck, [tmp_path / "events.parquet"], visits_of, tmp_path / "out").visits_of(["p007"])
+        assert at(0) <= min(found["start"].to_pylist()).timestamp() <= at(1)
+
+
+def with_column(table: pa.Table, name: str, values: Any) -> pa.Table:
+    return table.set_column(table.column_names.index(name), name, values)
+
+
+def test_events_that_say_less_than_they_must_are_refused(events: Path, tmp_path: Path) -> None:
+    table = pq.read_table(events)
+    lat, subject = table["lat"].to_pylist(), table["subject"].to_pylist()
+    spoiled = {
+        "says no instant": with_column(table, "time", table["time"].cast(pa.timestamp("us"))),
+        "string says no instant": with_column(table, "time", table["time"].cast(pa.string())),
+        "1 events lack .* position": with_column(table, "lat", pa.array([None, *lat[1:]])),
+        "2 events lack .* position": with_column(table, "lat", pa.array([float("nan"), 91.0, *lat[2:]])),
+        "1 events lack a subject": with_column(table, "subject", pa.array([None, *subject[1:]])),
+    }
+    with DuckDB(tmp_path / "scratch") as duck:
+        for message, rows_ in spoiled.items():
+            pq.write_table(rows_, tmp_path / "spoiled.parquet")
+            with pytest.raises(TraceError, match=message):
+                build(duck, [tmp_path / "spoiled.parquet"], visits_of, tmp_path / "out")
 
 
 def test_a_build_that_fails_leaves_nothing(events: Path, tmp_path: Path) -> None:

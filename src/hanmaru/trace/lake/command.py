@@ -15,7 +15,7 @@ from rich.progress import Progress
 from hanmaru.platform.console import say
 from hanmaru.trace import tables
 from hanmaru.trace.domain import TraceError
-from hanmaru.trace.lake.engines import open_engine
+from hanmaru.trace.lake.engines import check_events, open_engine
 from hanmaru.trace.lake.index import build
 from hanmaru.trace.lake.kernels import visits_of
 from hanmaru.trace.lake.queries import memtable, present
@@ -39,6 +39,7 @@ def people(events: Sequence[Path], windows: Path, minutes: float, out: str, engi
     wanted = tables.read(windows, columns)
     if wanted.num_rows == 0:
         raise TraceError(f"{windows.name} has no rows; give area,cell_id,start,end of each window")
+    check_events(events, ("subject", "time", "cell_id"))
     with tempfile.TemporaryDirectory(prefix="hanmaru-lake-") as scratch, open_engine(engine, Path(scratch)) as lake:
         found = lake.fetch(present(lake.read(*events), memtable(wanted), minutes))
     tables.write(out, {name: found[name].combine_chunks() for name in ("area", "subject", "first", "last", "events")})

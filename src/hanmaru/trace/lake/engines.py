@@ -76,7 +76,10 @@ class DuckDB:
 
     def read(self, *paths: Path) -> ir.Table:
         """Return Parquet files, or folders of them, as one table."""
-        return self._con.read_parquet([str(file) for path in paths for file in parquet_files(path)])
+        table = self._con.read_parquet([str(file) for path in paths for file in parquet_files(path)])
+        # Nanoseconds are a type of their own, which Ibis does not know.
+        fine = [name for name, kind in table.schema().items() if "TIMESTAMPTZ_NS" in str(kind)]
+        return table.mutate({name: table[name].cast("timestamp('UTC')") for name in fine}) if fine else table
 
     def run(self, table: ir.Table, kernel: Kernel, schema: pa.Schema, out: Path, done: Callable[[float], None]) -> None:
         """Run a kernel; the subjects are dealt to partitions by a hash."""
@@ -176,6 +179,24 @@ def parquet_files(path: Path) -> list[Path]:
     if not files:
         raise TraceError(f"{path} is neither a Parquet file nor a folder of them")
     return files
+
+
+def check_events(events: Sequence[Path], columns: Sequence[str]) -> None:
+    """Raise TraceError unless every Parquet file of events has the columns, and as ``time`` timestamps with a zone.
+
+    Spark's own old format (INT96) has no zone and is UTC.
+    """
+    for path in (file for folder in events for file in parquet_files(folder)):
+        try:
+            file = pq.ParquetFile(path)
+        except pa.ArrowInvalid as error:
+            raise TraceError(f"{path.name} cannot be read: {error}") from None
+        if missing := sorted(set(columns) - set(file.schema_arrow.names)):
+            raise TraceError(f"{path.name} lacks the columns {', '.join(missing)}")
+        index = file.schema_arrow.get_field_index("time")
+        kind, stored = file.schema_arrow.field(index).type, file.schema.column(index).physical_type
+        if not pa.types.is_timestamp(kind) or (kind.tz is None and stored != "INT96"):
+            raise TraceError(f"{path.name}, column time: {kind} says no instant; store timestamps with a zone, as UTC")
 
 
 def open_engine(name: str, scratch: Path) -> DuckDB | Spark:

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from hanmaru.platform import disk
 from hanmaru.trace.domain import TraceError
-from hanmaru.trace.lake.engines import Engine, Kernel, parquet_files
+from hanmaru.trace.lake.engines import Engine, Kernel, check_events, parquet_files
 from hanmaru.trace.lake.kernels import VISITS
 from hanmaru.trace.lake.queries import memtable, surroundings, with_tile, within
 
@@ -63,14 +63,14 @@ def build(
 ) -> Index:
     """Make the index of events (Parquet: ``subject``, ``time``, ``lat``, ``lon`` and the like) in a new folder.
 
-    ``done`` hears the fraction that is done. Raises TraceError where ``out`` is there already or events lack a column.
+    ``done`` hears the fraction that is done. Raises TraceError where ``out`` is there already, or for events that lack
+    a column or a zone.
     """
     if out.exists():
         raise TraceError(f"{out} is there already; give another --out, or remove it")
     began = time.monotonic()
+    check_events(events, ("subject", "time", "lat", "lon"))
     table = engine.read(*events)
-    if missing := {"subject", "time", "lat", "lon"} - set(table.columns):
-        raise TraceError(f"{events[0]} lacks the columns {', '.join(sorted(missing))}")
     making = out.with_name(out.name + ".making")
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir(parents=True)
