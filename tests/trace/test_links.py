@@ -185,6 +185,16 @@ def test_crossings_need_the_same_place_at_the_same_time():
     assert found.time_s[0] == pytest.approx(1.5 * hour, abs=1)
 
 
+def test_visits_over_midnight_cross_once():
+    """As most do in Korea, whose working day spans midnight in UTC."""
+    at = [(0, 20, 30), (1, 21, 31), (2, 26, 28), (3, 30, 90), (4, 70, 90)]
+    subject, start, end = (np.array(column) for column in zip(*at, strict=True))
+    none = np.full(5, -1)
+    found = crossings(Visits(subject, start * 3600, end * 3600, np.zeros(5), np.zeros(5), np.zeros(5), none))
+    pairs = list(zip(found.a.tolist(), found.b.tolist(), strict=True))
+    assert sorted(pairs) == [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (3, 4)]
+
+
 def test_the_intervals_within_households_tell_diseases_apart():
     random = np.random.default_rng(1)
     for truth in ("covid-19", "mers", "measles"):

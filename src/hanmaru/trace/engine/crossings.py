@@ -27,7 +27,7 @@ def crossings(visits: Visits) -> Encounters:
     found: list[tuple[Ints, Ints, Ints, Floats]] = [(empty, empty, empty, np.zeros(0))]
     known = np.isfinite(visits.x_m) & np.isfinite(visits.y_m)
     first, last = visits.start_s // DAY_S, np.maximum(visits.end_s - 1, visits.start_s) // DAY_S
-    for day in np.unique(np.concatenate([first, last])):
+    for day in np.unique(first):
         today = np.nonzero((first <= day) & (day <= last))[0]
         pairs = [_same_place(visits.place, today)]
         near = today[known[today]]
@@ -38,7 +38,8 @@ def crossings(visits: Visits) -> Encounters:
         pairs.append(near[tree.query_pairs(3 * REACH_M, output_type="ndarray")])
         i, j = np.concatenate(pairs).T
         both = np.minimum(visits.end_s[i], visits.end_s[j]) >= np.maximum(visits.start_s[i], visits.start_s[j])
-        met = both & (visits.subject[i] != visits.subject[j])
+        new = np.maximum(first[i], first[j]) == day  # visits over midnight cross on the day on which they begin to
+        met = both & new & (visits.subject[i] != visits.subject[j])
         i, j = i[met], j[met]
         same = (visits.place[i] == visits.place[j]) & (visits.place[i] >= 0)
         away = np.where(same, 0.0, np.hypot(visits.x_m[i] - visits.x_m[j], visits.y_m[i] - visits.y_m[j]))
