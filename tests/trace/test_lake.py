@@ -15,7 +15,7 @@ from hanmaru.trace.lake.engines import DuckDB, Engine, Spark, open_engine
 from hanmaru.trace.lake.index import Index, build, open_index
 from hanmaru.trace.lake.kernels import VISITS, visits_of
 from hanmaru.trace.lake.queries import crowd, memtable, present, surroundings, with_tile, within
-from tests.trace.spark import cluster
+from tests.trace.spark import BRIEF, cluster
 
 # py4j, which speaks to Spark, leaves its sockets to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -28,7 +28,13 @@ PEOPLE, PLACES = 60, 8
 @pytest.fixture(scope="module")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Generator[list[Engine]]:
     folder = tmp_path_factory.mktemp("spark")
-    settings = {"spark.executor.memory": "1g", "spark.driver.host": "127.0.0.1", "spark.sql.shuffle.partitions": "2"}
+    settings = {
+        "spark.executor.memory": "1g",
+        "spark.driver.host": "127.0.0.1",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.driver.extraJavaOptions": BRIEF,
+        "spark.executor.extraJavaOptions": BRIEF,
+    }
     with cluster(folder) as master, Spark(master, settings) as spark, DuckDB(folder / "scratch") as duck:
         yield [duck, spark]
     gc.collect()  # py4j's sockets, while they are this module's
