@@ -85,6 +85,11 @@ def _carers(people: Population) -> Ints:
     return np.where(people.age < 12, carer[people.household], NONE)
 
 
+def midnight(city: City, day: date) -> int:
+    """Return when a day begins in the city's zone, Unix seconds."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=city.profile.tz).timestamp())
+
+
 def make(city: City, first_day: date, days: int, people: Ints | None = None) -> Days:
     """Return the visits of people (all when None; else indices, ascending) over days of the city's zone.
 
@@ -109,8 +114,7 @@ def batches(city: City, first_day: date, days: int, people: Ints | None = None) 
     if len(who) and (who[0] < 0 or who[-1] >= n or (np.diff(who) <= 0).any()):
         raise ValueError(f"people must be ascending indices below {n}")
     dates = [first_day + timedelta(d) for d in range(-1, days + 1)]  # the night before lasts until 04:00
-    midnight = np.array([int(datetime(d.year, d.month, d.day, tzinfo=city.profile.tz).timestamp()) for d in dates])
-    number = np.array([d.toordinal() for d in dates])
+    starts, number = np.array([midnight(city, d) for d in dates]), np.array([d.toordinal() for d in dates])
     step = max(1, CHUNK // (days + 1))
     for first in range(0, max(1, len(who)), step):
-        yield Days(*lives.walk(who[first : first + step], number, midnight, city.profile.seed, facts(city)).T.copy())
+        yield Days(*lives.walk(who[first : first + step], number, starts, city.profile.seed, facts(city)).T.copy())

@@ -110,7 +110,7 @@ def make(city: City, days: Days, people: Ints | None = None) -> Encounters:
         mine = meeting.Presence(*(column[kept] for column in (*at[:-1], bucket)))
         parts.append(meeting.meet(mine, sort, known, chosen, city.profile.seed, process, processes))
     found = np.concatenate(parts)
-    order = np.argsort((found[:, 3] - found[:, 3].min(initial=0)) * len(chosen) + found[:, 0], kind="stable")
+    order = np.argsort(found[:, 3] * len(chosen) + found[:, 0], kind="stable")
     return Encounters(*(found[order, k] for k in range(5)))
 
 

@@ -143,9 +143,7 @@ def _add(
 
 
 @kernel
-def _hours(
-    kind: int, age: int, weekday: int, shift: float, habit: float, u: Floats, unit: Floats
-) -> tuple[float, float]:
+def _hours(kind: int, age: int, shift: float, habit: float, u: Floats, unit: Floats) -> tuple[float, float]:
     """Return when somebody comes to work or school and leaves; ``habit`` is his own, ``unit`` his class's numbers."""
     today, late = _bell(u, 2), u[5]
     if kind == KINDERGARTEN:
@@ -215,12 +213,10 @@ def _by_day(
 
 
 @kernel
-def _at_work(
-    i: int, day: int, k: int, habit: Floats, u: Floats, table: Floats, unit: Floats, me: Person, plan: Plan
-) -> int:
+def _at_work(day: int, k: int, habit: Floats, u: Floats, table: Floats, unit: Floats, me: Person, plan: Plan) -> int:
     """Plan work or school, with lunch out at the table's choice and a cup of coffee after it."""
     work, kind, lunch = me["work"], me["kind"], 0.0
-    begin, end = _hours(kind, me["age"], (day + 6) % 7, habit[0], _bell(habit, 1), u, unit)
+    begin, end = _hours(kind, me["age"], habit[0], _bell(habit, 1), u, unit)
     if kind in (OFFICE, GOVERNMENT):
         lunch = 0.6
     elif kind == UNIVERSITY:
@@ -259,7 +255,7 @@ def _afternoon(i: int, day: int, k: int, out: bool, u: Floats, weekly: Floats, m
 
 @kernel
 def _with_friends(
-    i: int, day: int, k: int, who: int, circle: int, homes: Ints, goes: float, u: Floats, me: Person, plan: Plan
+    day: int, k: int, who: int, circle: int, homes: Ints, goes: float, u: Floats, me: Person, plan: Plan
 ) -> int:
     """Plan an evening with a circle of friends: a meal, coffee or a member's home, and for grown-ups a bar after."""
     weekday, age = (day + 6) % 7, me["age"]
@@ -327,7 +323,7 @@ def _plan(i: int, day: int, seed: int, me: Person, near_homes: Ints, far_homes: 
         busy |= _works(me["carer_kind"], me["carer"], day, (day + 6) % 7 >= 5, draw(start, 0))
     k = _by_day(i, day, busy, joins, u, house, faith[0], me, plan)
     if out:
-        k = _at_work(i, day, k, habit, u, table, unit, me, plan)
+        k = _at_work(day, k, habit, u, table, unit, me, plan)
     k = _afternoon(i, day, k, out, u, weekly, me, plan)
     if out and kind >= OFFICE and me["unit"] >= 0 and unit[2] < 0.05 and u[16] < 0.75:
         k = _add(plan, k, 18.7, 20.7, CHOOSE, UNIT, me["unit"], day, RESTAURANT, me["work"])
@@ -338,7 +334,7 @@ def _plan(i: int, day: int, seed: int, me: Person, near_homes: Ints, far_homes: 
         if circle >= 0:
             homes = near_homes[circle] if which == 0 else far_homes[circle]
             who, shared = (NEIGHBOURS, near) if which == 0 else (FRIENDS, far)
-            k = _with_friends(i, day, k, who, circle, homes, u[18 + which], shared, me, plan)
+            k = _with_friends(day, k, who, circle, homes, u[18 + which], shared, me, plan)
     return _evening(i, day, k, joins, habit, u, house, me, plan)
 
 
@@ -366,7 +362,7 @@ def _resolve(plan: Plan, p: int, seed: int, day: int, cell: Ints, near: Ints, co
 
 @kernel
 def _live(
-    i: int, day: int, zero: int, home: int, parts: int, plan: Plan, noise: Floats, xy: Floats, out: Ints, v: int,
+    i: int, zero: int, home: int, parts: int, plan: Plan, noise: Floats, xy: Floats, out: Ints, v: int,
     low: int, high: int,
 ) -> tuple[int, float]:  # fmt: skip
     """Write a person's visits of a day but the last, at home; return how many there are and when that begins.
@@ -413,7 +409,7 @@ def _walk(who: Ints, people: list[Person], day: Ints, midnight: Ints, seed: int,
             parts = _plan(i, day[d], seed, people[i], near_homes, far_homes, plan, draws)
             for p in range(parts):
                 plan.where[p, 0] = _resolve(plan, p, seed, day[d], cell, near, count, household_home)
-            v, since = _live(i, day[d], midnight[d], home, parts, plan, noise, xy, out, v, low, high)
+            v, since = _live(i, midnight[d], home, parts, plan, noise, xy, out, v, low, high)
             until = midnight[d + 1] + int(DAY_START_H * 3600)
             v = _put(out, v, i, home, midnight[d] + int(since * 3600), until, low, high)
     return v

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from hanmaru.trace.domain import Bools, Ints
-from hanmaru.trace.synth import files, presence, records, statements, truth
+from hanmaru.trace.synth import files, name, presence, records, statements
 from hanmaru.trace.synth.checkins import Checkins, Fixes
 from hanmaru.trace.synth.payments import Payments
 from hanmaru.trace.synth.phones import Events
@@ -106,7 +106,7 @@ class Cases:
         out.mkdir(parents=True)
         (out / "case.toml").write_text(_toml(w, case, start, end), encoding="utf-8")
         cell_ids, shop_ids = pa.array(w.network.ids), pa.array(records.merchant_id(np.arange(len(w.shops))))
-        spot_ids = truth.place_ids(w)
+        spot_ids = records.place_ids(w)
         own = np.array([case.person])
         days = [d for d in range(w.n_days) if w.midnight(d) < end and w.midnight(d + 1) > start]
         used: list[Ints] = []
@@ -180,7 +180,7 @@ def _toml(w: World, case: Case, start: int, end: int) -> str:
     lines = [
         f'id = "{case.id}"',
         f'disease = "{case.disease}"',
-        f'subject = "P{case.person:06d}"',
+        f'subject = "{name(case.person)}"',
         f"onset = {_iso(case.onset_s)}",
         f"confirmed = {_iso(case.confirmed_s)}",
         f"symptoms = {json.dumps(case.symptoms)}",

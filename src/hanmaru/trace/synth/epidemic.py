@@ -12,7 +12,7 @@ nobody: he isolates, though the city's `days` do not know it.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from functools import lru_cache
 
 import numpy as np
@@ -100,13 +100,13 @@ def make(
     course = _Course(disease, salt, infectivity(shape, uniform(salt, channel("infectivity"), np.arange(n))))
     outside = np.ones(n, np.bool_)
     outside[who] = False
-    first = _midnight(city, first_day)
+    first = city_days.midnight(city, first_day)
     seeds = np.sort(who[np.argsort(uniform(salt, channel("imported"), who), kind="stable")[:imported]])
     when = first - (uniform(salt, channel("when"), seeds) * disease.incubation_days[0] * DAY_S).astype(np.int64)
     course.infect(seeds, np.full(imported, -1), when, np.full(imported, -1))
     for d in range(days):
         today = first_day + timedelta(d)
-        active = course.active(_midnight(city, today), _midnight(city, today + timedelta(1)))
+        active = course.active(city_days.midnight(city, today), city_days.midnight(city, today + timedelta(1)))
         if not len(active):
             continue
         met = city_encounters.make(city, lives(today), active)
@@ -258,7 +258,3 @@ def _week(city: City) -> Callable[[date], Days]:
         return city_days.make(city, day, 1)
 
     return lives
-
-
-def _midnight(city: City, day: date) -> int:
-    return int(datetime(day.year, day.month, day.day, tzinfo=city.profile.tz).timestamp())

@@ -13,16 +13,17 @@ import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 
-from hanmaru.trace.domain import Ints
+from hanmaru.trace.domain import Bools, Ints
+from hanmaru.trace.synth import name
+from hanmaru.trace.tables import TIME
 
-TIME = pa.timestamp("us", "UTC")
 ROWS = 250_000
 """Rows of a row group: some 1,100 phones of a day, so that a reader of one subject skips most of a file."""
 
 
-def times(seconds: Ints) -> pa.Array:
-    """Return Unix seconds as a column of instants."""
-    return pa.array(seconds * 1_000_000, pa.int64()).cast(TIME)
+def times(seconds: Ints, missing: Bools | None = None) -> pa.Array:
+    """Return Unix seconds as a column of instants, null where ``missing``."""
+    return pa.array(seconds * 1_000_000, pa.int64(), mask=missing).cast(TIME)
 
 
 def coded(index: Any, values: Sequence[str] | pa.Array) -> pa.DictionaryArray:
@@ -38,7 +39,7 @@ def coded(index: Any, values: Sequence[str] | pa.Array) -> pa.DictionaryArray:
 def subjects(person: Ints) -> pa.DictionaryArray:
     """Return a column of the ids of people (as `synth.name` makes them), null for negative indices."""
     known, index = np.unique(person, return_inverse=True)
-    return coded(np.where(person < 0, -1, index.reshape(-1)), [f"P{p:06d}" for p in known.tolist()])
+    return coded(np.where(person < 0, -1, index.reshape(-1)), [name(p) for p in known.tolist()])
 
 
 class Out:

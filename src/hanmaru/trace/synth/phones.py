@@ -12,6 +12,7 @@ from numba import njit
 
 from hanmaru.city.build import City
 from hanmaru.city.days import Days
+from hanmaru.city.kernels import stream
 from hanmaru.city.noise import channel, gaussian, uniform
 from hanmaru.city.rhythms import local
 from hanmaru.trace.domain import Bools, Floats, Ints
@@ -165,7 +166,7 @@ def fates(people: Ints, day_s: int, seed: int) -> tuple[Ints, Ints, Bools]:
 def _fates(seed: int, day_s: int, people: Ints, off: Ints, left: Bools) -> None:
     state = np.empty(1, np.uint64)
     for p in range(len(people)):
-        state[0] = rng.mixed(rng.mixed(rng.mixed(np.uint64(seed), _STREAM), people[p]), day_s)
+        state[0] = stream(seed, _STREAM, people[p], day_s)
         off[p, 0], off[p, 1], left[p] = _fate(state, day_s)
 
 
@@ -223,7 +224,7 @@ def _record(
     line, along, ends = np.empty((LONGEST, 2)), np.empty(LONGEST), np.empty((2, 2))
     gaps = np.empty((200, 2), np.int64)
     for p in range(len(people)):
-        state[0] = rng.mixed(rng.mixed(rng.mixed(np.uint64(seed), _STREAM), people[p]), day_s)
+        state[0] = stream(seed, _STREAM, people[p], day_s)
         off_from, off_to, left = _fate(state, day_s)
         v, n_gaps = first[p], 0
         while v + 1 < last[p] and start[v + 1] <= day_s:

@@ -34,6 +34,16 @@ def place_id(index: Ints) -> list[str]:
     return [f"L{i:05d}" for i in index.tolist()]
 
 
+def place_ids(world: World) -> pa.Array:
+    """Return the ids of all places, the ways out of town among them."""
+    return pa.array(place_id(np.arange(len(world.city.places.kind))))
+
+
+def camera_id(index: Ints) -> list[str]:
+    """Return the ids of cameras."""
+    return [f"K{i:04d}" for i in index.tolist()]
+
+
 def position(world: World, xy: Floats, digits: int = 6) -> dict[str, Floats]:
     """Return ``lat`` and ``lon`` columns of positions (n, 2) in the city's plane."""
     lonlat = world.city.land.plane.lonlat(xy)
@@ -117,7 +127,7 @@ def cameras(world: World) -> Columns:
     """Return the camera table."""
     c = world.cameras
     return {
-        "camera_id": [f"K{i:04d}" for i in range(len(c))],
+        "camera_id": camera_id(np.arange(len(c))),
         **position(world, c.xy),
         "azimuth_deg": c.azimuth_deg,
         "fov_deg": c.fov_deg,
@@ -180,7 +190,7 @@ def cases(world: World, some: Sequence[Case]) -> Columns:
         "sex": coded(p.male[who].astype(np.int32), ("female", "male")),
         "district": coded(p.district[who], dongs),
         "household": [f"H{h:06d}" for h in p.household[who].tolist()],
-        "work_id": coded(p.work[who], pa.array([f"L{i:05d}" for i in range(len(world.city.places.kind))])),
+        "work_id": coded(p.work[who], place_ids(world)),
     }
 
 

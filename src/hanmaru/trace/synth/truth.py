@@ -3,8 +3,6 @@
 # pyright: reportUnknownParameterType=false, reportMissingTypeStubs=false
 # PyArrow brings no types.
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 
@@ -16,7 +14,7 @@ from hanmaru.trace.synth.cells import CARRIERS
 from hanmaru.trace.synth.files import coded, subjects, times
 from hanmaru.trace.synth.paths import MODES
 from hanmaru.trace.synth.payments import ERRORS, Payments
-from hanmaru.trace.synth.records import Columns, position
+from hanmaru.trace.synth.records import Columns, camera_id, place_ids, position
 from hanmaru.trace.synth.world import World
 
 
@@ -88,7 +86,7 @@ def infections(world: World) -> Columns:
         "time": times(i.time_s),
         "place_id": coded(i.place, place_ids(world)),
         "onset": times(i.onset_s),
-        "reported": _maybe(i.reported_s, i.reported_s < 0),
+        "reported": times(i.reported_s, i.reported_s < 0),
     }
 
 
@@ -101,8 +99,8 @@ def offline(world: World, day_s: int) -> Columns:
     return {
         "subject": subjects(who[some]),
         "day": times(np.full(int(some.sum()), day_s)),
-        "off_from": _maybe(off_from[some], none),
-        "off_to": _maybe(off_to[some], none),
+        "off_from": times(off_from[some], none),
+        "off_to": times(off_to[some], none),
         "left_at_home": left[some],
     }
 
@@ -122,17 +120,8 @@ def payments(paid: Payments, merchants: pa.Array) -> Columns:
 def passes(seen: Passes) -> Columns:
     """Return who passed which camera when, and whether a reviewer of the footage would recognise them."""
     return {
-        "camera_id": pa.array([f"K{i:04d}" for i in seen.camera.tolist()]),
+        "camera_id": camera_id(seen.camera),
         "subject": subjects(seen.person),
         "time": times(seen.time_s),
         "seen": seen.seen,
     }
-
-
-def place_ids(world: World) -> pa.Array:
-    """Return the ids of all places, the ways out of town among them."""
-    return pa.array([f"L{i:05d}" for i in range(len(world.city.places.kind))])
-
-
-def _maybe(seconds: Any, missing: Any) -> pa.Array:
-    return pa.array(seconds * 1_000_000, pa.int64(), mask=missing).cast(pa.timestamp("us", "UTC"))

@@ -1,7 +1,7 @@
 """A stretch of the simulated city's life with known truth: some of its people for some days, as phones see it."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -46,7 +46,7 @@ class World:
 
     def midnight(self, day: int) -> int:
         """Return when a day (0 the first) begins in the city's zone, Unix seconds."""
-        return midnight(self.city, self.first_day + timedelta(day))
+        return city_days.midnight(self.city, self.first_day + timedelta(day))
 
     @cached_property
     def inside(self) -> Ints:
@@ -140,11 +140,6 @@ class World:
     def passes(self) -> Passes:
         """Who passes which camera when."""
         return cameras.passes(self.city, self.cameras, self.spots, self.ways, self.days, self.moves, self.seed)
-
-
-def midnight(city: City, day: date) -> int:
-    """Return when a day begins in the city's zone, Unix seconds."""
-    return int(datetime(day.year, day.month, day.day, tzinfo=city.profile.tz).timestamp())
 
 
 @lru_cache(maxsize=4)

@@ -69,7 +69,7 @@ def world(world: World, out: Path, most_cases: int, told: Told, progress: Progre
     progress("truth", 0.01)
     _truth(world, out / "truth", told)
     shops = pa.array(records.merchant_id(np.arange(len(world.shops))))
-    spots = truth.place_ids(world)
+    spots = records.place_ids(world)
     known = reported(world)
     told.add("cases", files.csv(out / "cases.csv", records.cases(world, known)))
     phoned = [c for c in known if world.phones.owned[c.person]]
