@@ -17,9 +17,9 @@ from hanmaru.platform.problems import Problem, invalid_request, not_found
 from hanmaru.trace.api.common import body_of, desk_of, number
 from hanmaru.trace.cases import authority, requests
 from hanmaru.trace.cases.cases import existing
-from hanmaru.trace.cases.records import CONTACT, PERSON, Scope
+from hanmaru.trace.cases.records import IDENTITY, Scope
 from hanmaru.trace.cases.room import Room, now
-from hanmaru.trace.cases.rows import OPEN, RequestRow, State
+from hanmaru.trace.cases.rows import RequestRow, State
 
 MOST_PAGE = 200
 
@@ -143,7 +143,7 @@ def routes(room: Room) -> list[BaseRoute]:
         """Show a request. Who is to answer it is also told who the people are."""
         caller = caller_of(request)
         row = await requests.visible(room, caller, request.path_params["id"])
-        if row.state in OPEN and (kinds := requests.answerable(room, caller, row)):
+        if kinds := requests.answerable(room, caller, row):
             return await respond(request, row, people=await people(caller, row, kinds))
         return await respond(request, row)
 
@@ -151,19 +151,10 @@ def routes(room: Room) -> list[BaseRoute]:
         """Return the identities that a provider needs to find the records; none where the request names nobody."""
         if all(room.country.kinds[kind].others for kind in kinds):
             return []
-        scope = await requests.scope_of(room, row)
         purpose = requests.purpose_of(row.id)
         await room.tell(caller.name, "trace.identify", f"request/{row.id}", [row.case], purpose)
-        desk = room.own_desk(purpose)
-        addresses = [
-            (row.case, PERSON, PERSON) if subject == row.case else (row.case, CONTACT, subject)
-            for subject in scope.subjects
-        ]
-        found: list[dict[str, Any]] = []
-        for subject, document in zip(scope.subjects, await desk.get_many(addresses), strict=True):
-            person = (document or {}) if subject == row.case else (document or {}).get("person", {})
-            found.append({"subject": subject, **{k: person.get(k) for k in ("name", "birth_date", "phone")}})
-        return found
+        asked = await room.own_desk(purpose).get(row.case, IDENTITY, row.id)
+        return (asked or {"people": []})["people"]
 
     async def decide(request: Request) -> Response:
         """Approve or refuse the step that waits."""

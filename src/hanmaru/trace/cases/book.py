@@ -117,10 +117,29 @@ class Book:
                 _note(db, id, None, at, who, what)
             return _case(db, id)
 
-    def found(self, id: str, results: str, at: float, what: str) -> CaseRow:
-        """Note the pseudonym that a case's results lie under now; the one before is doomed."""
+    def close_case(self, id: str, who: str, at: float, destroy_on: float) -> CaseRow:
+        """Close a case; its approvals end with what they were for. Raises Problem 409 when it is closed."""
+        with self._db.write() as db:
+            if (case := _case(db, id)).status in ("closed", "destroyed"):
+                raise Problem(409, "Not in this state", f"The case is {case.status}.")
+            _set(db, "cases", id, {"status": "closed", "closed_at": at, "destroy_on": destroy_on})
+            db.execute(
+                "UPDATE request SET expires = min(coalesce(expires, ?1), ?1)"
+                " WHERE of_case = ?2 AND state IN ('asked', 'approved', 'answering', 'answered')",
+                (at, id),
+            )
+            _note(db, id, None, at, who, "closed")
+            return _case(db, id)
+
+    def found(self, id: str, results: str, at: float, what: str, over: str | None = None) -> bool:
+        """Note the pseudonym that a case's results lie under now; the one before is doomed.
+
+        With ``over``, only in the place of those: returns whether it was done. Raises Problem 409 for a destroyed case.
+        """
         with self._db.write() as db:
             case = _case(db, id)
+            if over is not None and case.results != over:
+                return False
             if case.status == "destroyed":
                 raise Problem(409, "Not in this state", "The case is destroyed.")
             if case.results is not None:
@@ -129,7 +148,7 @@ class Book:
             _set(db, "cases", id, {"results": results})
             if what:
                 _note(db, id, None, at, "system:trace", what)
-            return _case(db, id)
+            return True
 
     def destroy_case(self, id: str, who: str, at: float) -> CaseRow:
         """Doom a case with all that lies apart from it, and end its requests; again is no error."""
@@ -220,10 +239,13 @@ class Book:
     ) -> RequestRow:
         """Decide a step; the last approval approves the request.
 
-        Raises Problem 403 for who asked or decided an earlier step, 409 when another step or none is waited for.
+        Raises Problem 403 for who asked or decided an earlier step, 409 when another step or none is waited for, or
+        nobody decided in time.
         """
         with self._db.write() as db:
             request = _request(db, id)
+            if request.state == "asked" and at >= request.ends:
+                raise Problem(409, "Not in this state", "The request has expired; it has to be asked anew.")
             if (step := request.step) is None or step.n != n:
                 raise Problem(409, "Not in this state", f"This step is not waited for; the request is {request.state}.")
             require_other(request, who)
@@ -270,10 +292,17 @@ class Book:
                 _note(db, request.case, id, at, "system:trace", "request.escalated")
 
     def keep_under(self, id: str, data: str) -> str:
-        """Note the pseudonym that a request's answers lie under, if there is none yet; return the one that counts."""
+        """Note the pseudonym that a request's answers lie under, if there is none yet; return the one that counts.
+
+        What is noted is not doomed any more. Raises Problem 409 when the request takes no answers.
+        """
         with self._db.write() as db:
+            if (state := _request(db, id).state) not in OPEN:
+                raise Problem(409, "Not in this state", f"The request is {state}; it takes no answers now.")
             db.execute("UPDATE request SET data = ? WHERE id = ? AND data IS NULL", (data, id))
-            return _request(db, id).data or ""
+            kept = _request(db, id).data or ""
+            db.execute("DELETE FROM doomed WHERE subject = ?", (kept,))
+            return kept
 
     def answered(self, id: str, answer: AnswerRow) -> RequestRow:
         """Note an answer once; raises Problem 409 when the request takes none any more."""
@@ -281,7 +310,7 @@ class Book:
             request = _request(db, id)
             if any(answer.id == known.id for known in request.answers):
                 return request
-            if request.state not in OPEN or answer.at >= (request.expires or 0):
+            if not request.takes_answers(answer.at):
                 raise Problem(409, "Not in this state", f"The request is {request.state}; it takes no answers now.")
             db.execute(
                 "INSERT INTO answer VALUES(?, ?, ?, ?, ?, ?, ?, ?)",

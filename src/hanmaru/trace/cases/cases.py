@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from hanmaru.platform.bodies import instant as text
-from hanmaru.platform.policy import Caller
 from hanmaru.platform.problems import Problem, invalid_request, not_found
 from hanmaru.platform.vault import Desk
 from hanmaru.trace.cases import findings
@@ -20,6 +19,7 @@ from hanmaru.trace.cases.records import (
     DECISION,
     LINK,
     NOTES,
+    OUTCOME,
     PERSON,
     CaseChange,
     Clinical,
@@ -133,8 +133,8 @@ def investigation(row: CaseRow) -> dict[str, Any]:
 async def whole(room: Room, desk: Desk, id: str) -> dict[str, Any]:
     """Return all of a case but its results and requests. Raises Problem 404."""
     row = await existing(room, id)
-    person, clinical, notes, link = await desk.get_many(
-        [(id, PERSON, PERSON), (id, CLINICAL, CLINICAL), (id, NOTES, NOTES), (id, LINK, LINK)]
+    person, clinical, notes, link, outcome = await desk.get_many(
+        [(id, kind, kind) for kind in (PERSON, CLINICAL, NOTES, LINK, OUTCOME)]
     )
     if person is None or clinical is None:
         raise not_found("There is no such case.")
@@ -149,6 +149,7 @@ async def whole(room: Room, desk: Desk, id: str) -> dict[str, Any]:
         "symptoms": facts.symptoms,
         "lab": facts.lab,
         "notes": (notes or {}).get("text", ""),
+        "outcome": (outcome or {}).get("text", ""),
         "linked_to": link,
         "exposure_window": span(windows.exposure) if windows else None,
         "infectious_window": span(windows.infectious) if windows else None,
@@ -183,22 +184,13 @@ async def change(room: Room, desk: Desk, id: str, what: CaseChange) -> None:
     await asyncio.to_thread(lambda: room.book.change_case(id, desk.caller.name, now(), "changed", **columns))
 
 
-async def close(room: Room, caller: Caller, id: str, outcome: str) -> CaseRow:
-    """Close a case; it is destroyed when the country's time for closed cases is over."""
-    await existing(room, id)
+async def close(room: Room, desk: Desk, id: str, outcome: str) -> CaseRow:
+    """Close a case; it is destroyed when the country's time for closed cases is over. Its approvals end now."""
+    if (await existing(room, id)).status != "closed":  # else what was said of it stays
+        await desk.put(id, OUTCOME, OUTCOME, {"text": outcome})
     at = now()
-    row = await asyncio.to_thread(
-        lambda: room.book.change_case(
-            id,
-            caller.name,
-            at,
-            f"closed: {outcome}",
-            ("new", "investigating", "following"),
-            status="closed",
-            closed_at=at,
-            destroy_on=at + room.country.case_retention_days * 86_400,
-        )
-    )
+    ends = at + room.country.case_retention_days * 86_400
+    row = await asyncio.to_thread(room.book.close_case, id, desk.caller.name, at, ends)
     await room.context.trust.jobs.start(WORKFLOW, id, id)
     return row
 

@@ -65,6 +65,8 @@ async def work_out(room: Room) -> None:
         rows = await asyncio.to_thread(lambda: room.book.cases(disease=disease, limit=MOST_CASES))  # noqa: B023 - now
         alive = [row for row in rows if row.status != "destroyed"]
         if not alive:
+            if rows:  # what was worked out of them goes with the last
+                await desk.put(subject, KIND, disease, {"links": [], "clusters": []})
             continue
         clinical = await desk.get_many([(row.id, CLINICAL, CLINICAL) for row in alive])
         linked = await desk.get_many([(row.id, LINK, LINK) for row in alive])

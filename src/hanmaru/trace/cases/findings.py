@@ -1,15 +1,16 @@
 """What an investigation found, in the vault under a key of its own, and what people decided of the contacts in it.
 
 Results are one JSON file. Decisions lie with the case, by the contact's subject, so that a further run loses none. When
-the data of a request is destroyed, its rows leave the results, which get a new key: the old one opens nothing then.
+the data of a request is destroyed, what rests on it leaves the results (`stripping`), which get a new key: the old one
+opens nothing then.
 """
 
 import asyncio
 import csv
 import hashlib
 import io
-from collections.abc import AsyncIterator, Sequence
-from typing import Any, cast
+from collections.abc import AsyncIterator
+from typing import Any
 
 import msgspec
 
@@ -19,6 +20,7 @@ from hanmaru.trace.cases import chain, hotspots
 from hanmaru.trace.cases.records import CONTACT, DECISION, Verdict
 from hanmaru.trace.cases.room import Room, instant, now
 from hanmaru.trace.cases.rows import CaseRow
+from hanmaru.trace.cases.stripping import without
 
 RESULTS = "results"
 UNFINISHED_S = 900.0
@@ -27,8 +29,8 @@ PURPOSE = "results of an investigation"
 Results = dict[str, Any]
 
 
-async def keep(room: Room, case: str, results: Results, what: str = "investigated") -> None:
-    """Keep results in the place of those that are there."""
+async def keep(room: Room, case: str, results: Results, what: str = "investigated", over: str | None = None) -> bool:
+    """Keep results in the place of those that are there; with ``over`` only of those, and return whether it was."""
     desk = room.own_desk(PURPOSE)
     for contact in results.get("contacts", ()):
         contact["id"] = contact_id(contact["subject"])
@@ -41,9 +43,12 @@ async def keep(room: Room, case: str, results: Results, what: str = "investigate
         (subject, chain.VISITS, chain.VISITS, chain.visits_of(results)),
     ]
     await desk.put_many(shared)
-    await asyncio.to_thread(room.book.found, case, subject, now(), what)
+    kept = await asyncio.to_thread(room.book.found, case, subject, now(), what, over)
+    if not kept:
+        await asyncio.to_thread(room.book.doom, subject, now())
     await destroy_doomed(room, "newer results took their place")
     await count(room, case, desk)
+    return kept
 
 
 async def read(room: Room, row: CaseRow, desk: Desk) -> Results | None:
@@ -103,33 +108,14 @@ async def documents(desk: Desk, subject: str, kind: str) -> list[dict[str, Any]]
 
 
 async def forget(room: Room, case: str, request: str) -> None:
-    """Take the rows of a request out of a case's results, which then have a new key."""
-    row = await asyncio.to_thread(room.book.case, case)
-    results = await read(room, row, room.own_desk(PURPOSE))
-    if results is not None and (stripped := without(results, request)) is not None:
-        await keep(room, case, stripped, "results.stripped")
-
-
-def without(results: Results, request: str) -> Results | None:
-    """Return results without the evidence rows of a request, None when they have none.
-
-    What was concluded stays: stays, moves, contacts and hotspots, without naming those rows any more.
-    """
-    evidence: Sequence[dict[str, Any]] = results.get("evidence", ())
-    gone = {row["id"] for row in evidence if request in (row.get("request") or "").split(",")}
-    if not gone:
-        return None
-
-    def cleaned(value: Any) -> Any:
-        if isinstance(value, list):
-            items = cast("list[Any]", value)
-            return [cleaned(item) for item in items if not (isinstance(item, str) and item in gone)]
-        if isinstance(value, dict):
-            return {name: cleaned(member) for name, member in cast("dict[str, Any]", value).items()}
-        return value
-
-    kept = [row for row in evidence if row["id"] not in gone]
-    return {**cleaned({name: part for name, part in results.items() if name != "evidence"}), "evidence": kept}
+    """Take what rests on a request out of a case's results, which then have a new key."""
+    while True:  # until nobody kept other results meanwhile
+        row = await asyncio.to_thread(room.book.case, case)
+        results = await read(room, row, room.own_desk(PURPOSE))
+        if results is None or (stripped := without(results, request)) is None:
+            return
+        if await keep(room, case, stripped, "results.stripped", row.results):
+            return
 
 
 def retrieval(results: Results) -> str:
@@ -140,8 +126,13 @@ def retrieval(results: Results) -> str:
     for camera in results.get("cameras", ()):
         for span in camera["windows"]:
             where = camera.get("lat"), camera.get("lon")
-            lines.writerow([camera["camera_id"], span["start"], span["end"], span["probability"], *where])
+            lines.writerow([plain_cell(camera["camera_id"]), span["start"], span["end"], span["probability"], *where])
     return text.getvalue()
+
+
+def plain_cell(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula (OWASP, CSV injection: an apostrophe before it)."""
+    return "'" + text if text[:1] in tuple("=+-@\t\r\n") else text
 
 
 async def count(room: Room, case: str, desk: Desk) -> None:

@@ -18,6 +18,8 @@ KIND = "hotspots"
 TYPE = "EpidemicHotspot"
 K = 5
 """Fewest people of a hotspot that is shown (k-anonymity: Sweeney, Int J Uncertain Fuzziness 2002;10:557-570)."""
+OWN = ("home", "work")
+"""Kinds of a case's own places: a hotspot at one would tell where somebody lives."""
 MOST_CASES = 500
 MOST_OF_A_CASE = 200
 
@@ -26,7 +28,8 @@ def of(results: dict[str, Any], disease: str) -> dict[str, Any]:
     """Return the document that is kept of a case's hotspots."""
     kept = ("lat", "lon", "radius_m", "start", "end", "people", "expected", "probability", "place")
     spots = [{name: one.get(name) for name in kept} for one in results.get("hotspots", ())]
-    return {"disease": disease, "hotspots": [one for one in spots if (one["people"] or 0) >= K][:MOST_OF_A_CASE]}
+    spots = [one for one in spots if (one["people"] or 0) >= K and not (one["place"] and one["place"]["kind"] in OWN)]
+    return {"disease": disease, "hotspots": spots[:MOST_OF_A_CASE]}
 
 
 async def shared(room: Room, desk: Desk, since: datetime | None = None) -> list[dict[str, Any]]:

@@ -6,6 +6,8 @@ and then renamed are never seen half written.
 """
 
 import asyncio
+import os
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,9 +54,7 @@ async def _take(room: Room, path: Path) -> None:
     names = [*known, *dict.fromkeys(rule.table for rule in room.country.kinds.values())]
     named = next((name for name in names if path.stem.startswith(name)), path.stem)
     try:
-        if await asyncio.to_thread(lambda: path.stat().st_size) > intake.MOST_BYTES:
-            raise Problem(413, "Too large", f"A file has at most {intake.MOST_BYTES} bytes; drop several.")
-        body = await asyncio.to_thread(path.read_bytes)
+        body = await asyncio.to_thread(_content, path)
         answer = await intake.take_dropped(room, id, named, body, path.name)
     except Problem as problem:
         log.warning("a dropped file was refused", request=id, status=problem.status)
@@ -64,9 +64,29 @@ async def _take(room: Room, path: Path) -> None:
         await asyncio.to_thread(_done, path, "refused.jsonl", msgspec.json.encode(told))
     except FileNotFoundError:
         return  # whoever dropped it took it back
+    except Exception as error:  # one file stops no other; the text may quote it
+        log.error("a dropped file cannot be taken in", request=id, error=type(error).__name__)
     else:
         told = {"file": path.name, "rows": answer.rows, "accepted": answer.accepted, "refused": answer.refused}
         await asyncio.to_thread(_done, path, "done.jsonl", msgspec.json.encode(told))
+
+
+def _content(path: Path) -> bytes:
+    """Return what a dropped file holds. What is no file of its own, such as a link to another, is refused unread."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise
+    except OSError:  # ELOOP: a link
+        raise Problem(403, "Not permitted", "It is a link, or may not be read; put the file itself here.") from None
+    with os.fdopen(handle, "rb") as file:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+            raise Problem(403, "Not permitted", "It is a link to a file; put the file itself here.")
+        body = file.read(intake.MOST_BYTES + 1)
+    if len(body) > intake.MOST_BYTES:
+        raise Problem(413, "Too large", f"A file has at most {intake.MOST_BYTES} bytes; drop several.")
+    return body
 
 
 def _folders(inbox: Path, ids: list[str]) -> None:
@@ -76,8 +96,13 @@ def _folders(inbox: Path, ids: list[str]) -> None:
 
 def _settled(inbox: Path, settled_s: float) -> Iterator[Path]:
     latest = time.time() - settled_s
-    for path in sorted(inbox.glob("*/*")):
-        if path.suffix in (".csv", ".parquet") and path.is_file() and path.stat().st_mtime <= latest:
+    for path in sorted(inbox.glob("[!.]*/[!.]*")):  # hidden ones are being copied
+        try:
+            status = path.lstat()
+        except FileNotFoundError:
+            continue
+        whole = (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)) and status.st_mtime <= latest
+        if path.suffix in (".csv", ".parquet") and whole and not path.parent.is_symlink():
             yield path
 
 

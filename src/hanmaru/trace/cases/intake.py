@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 from hanmaru.platform.policy import Caller
 from hanmaru.platform.problems import Problem, invalid_request
 from hanmaru.platform.vault import lake
+from hanmaru.trace.cases.bounded import Counted, require_bounded
+from hanmaru.trace.cases.findings import UNFINISHED_S
 from hanmaru.trace.cases.records import Area, Scope
 from hanmaru.trace.cases.requests import answerable, purpose_of, scope_of, tend, visible, wake
 from hanmaru.trace.cases.room import Room, now
-from hanmaru.trace.cases.rows import OPEN, AnswerRow, RequestRow
+from hanmaru.trace.cases.rows import AnswerRow, RequestRow
 from hanmaru.trace.domain import TraceError
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 DATA: Final = "answer"
 EARTH_M: Final = 6_371_008.8
 """Mean radius of the Earth (IUGG)."""
+PSEUDONYM: Final = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"
+"""How providers name people whom nobody named."""
 MOST_BYTES: Final = 256 * 2**20
 """Largest answer."""
 
@@ -91,7 +95,7 @@ async def _take(
         await room.require(caller, "trace.answer", what, [request.case], purpose_of(request.id), where, detail)
     else:
         await room.tell(caller.name, "trace.answer", what, [request.case], purpose_of(request.id), detail=detail)
-    if request.state not in OPEN or now() >= (request.expires or 0):
+    if not request.takes_answers(now()):
         raise Problem(409, "Not in this state", f"The request is {request.state}; it takes no answers now.")
     answer_id = hashlib.sha256(f"{kind}|".encode() + body).hexdigest()[:24]
     if known := next((answer for answer in request.answers if answer.id == answer_id), None):
@@ -102,6 +106,7 @@ async def _take(
         desk = room.own_desk(purpose_of(request.id))
         if (subject := request.data) is None:
             made = await desk.open_subject(DATA)
+            await asyncio.to_thread(room.book.doom, made, now() + UNFINISHED_S)  # until the book has it
             subject = await asyncio.to_thread(room.book.keep_under, request.id, made)
             if subject != made:
                 await desk.destroy(made, "another answer came at the same time")
@@ -126,18 +131,23 @@ def sift(room: Room, scope: Scope, kind: str, body: bytes, name: str) -> "tuple[
     """
     import numpy as np
     import pyarrow as pa
+    import pyarrow.compute
 
     from hanmaru.trace import tables
 
     if len(body) > MOST_BYTES:
         raise Problem(413, "Body too large", f"Send at most {MOST_BYTES} bytes at a time; several answers are fine.")
-    rule, spoiled = room.country.kinds[kind], list[TraceError]()
+    rule, spoiled = room.country.kinds[kind], Counted()
+    wanted = columns(rule.table)
+    require_bounded(body, wanted)
     try:
-        table = tables.read(body, columns(rule.table), name=name, spoiled=spoiled)
+        table = tables.read(body, wanted, name=name, spoiled=spoiled)
+    except (pa.ArrowException, OSError):  # its text may quote what is in the file
+        raise invalid_request(f"{name} cannot be read.") from None
     except TraceError as error:
         # The header that was found is not quoted: without one it is somebody's row.
         raise invalid_request(str(error).partition("; it has")[0].encode("utf-8", "replace").decode() + ".") from None
-    counted: Counter[str] = Counter({"unreadable": len(spoiled)} if spoiled else {})
+    counted: Counter[str] = Counter({"unreadable": spoiled.count_} if spoiled.count_ else {})
     good = np.ones(len(table), np.bool_)
 
     def refuse(why: str, bad: "np.ndarray") -> None:
@@ -151,6 +161,9 @@ def sift(room: Room, scope: Scope, kind: str, body: bytes, name: str) -> "tuple[
     if "subject" in table.column_names and not rule.others:
         asked = {*scope.subjects}
         refuse("other_subject", np.array([one not in asked for one in table["subject"].to_pylist()], np.bool_))
+    elif "subject" in table.column_names:  # a pseudonym, which goes into tables and screens: an id and nothing else
+        named: Any = pyarrow.compute
+        refuse("unreadable", ~np.asarray(named.match_substring_regex(table["subject"], PSEUDONYM), np.bool_))
     if rule.rows:
         refuse("other_kind", np.array([kind != rule.rows for kind in table["kind"].to_pylist()], np.bool_))
     if scope.area is not None:

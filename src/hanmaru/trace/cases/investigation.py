@@ -20,6 +20,7 @@ from hanmaru.trace.cases import findings, requests
 from hanmaru.trace.cases.records import PERSON, SIGHTING, STATEMENT, Person, Scope, Sighting, Statement
 from hanmaru.trace.cases.room import Room, now
 from hanmaru.trace.cases.rows import CaseRow, RequestRow
+from hanmaru.trace.cases.stripping import OTHERS
 from hanmaru.trace.cases.work import Run
 from hanmaru.trace.domain import TraceError
 
@@ -69,7 +70,7 @@ async def run(room: Room, wanted: Run) -> str:
 
     await asyncio.to_thread(tell, "running", "decrypting", 0.0)
     try:
-        inputs = await gather(room, row)
+        inputs, whose = await gather(room, row)
 
         def work() -> dict[str, Any]:
             from hanmaru.trace.evidence.investigate import investigate
@@ -77,27 +78,57 @@ async def run(room: Room, wanted: Run) -> str:
             return investigate(inputs, lambda stage, share: tell("running", stage, share))
 
         results = await asyncio.to_thread(work)
+        results[OTHERS] = _brought(whose, results)
     except TraceError as error:
         await asyncio.to_thread(tell, "failed", str(error)[:200], 0.0)
         return "failed"
     await findings.keep(room, wanted.case, results)
+    await forget_destroyed(room, wanted.case)
     await asyncio.to_thread(tell, "done", "done", 1.0)
     return "done"
 
 
-async def gather(room: Room, row: CaseRow) -> "CaseInputs":
-    """Return what a case's investigation works on. Raises TraceError when nothing has come that it could work on."""
+async def gather(room: Room, row: CaseRow) -> "tuple[CaseInputs, dict[str, set[str]]]":
+    """Return what a case's investigation works on, and by request whose rows of other people it brought.
+
+    Only what is approved now is worked with (`RequestRow.usable`). Raises TraceError when nothing has come that it
+    could work on.
+    """
     desk = room.own_desk(findings.PURPOSE)
     asked = await asyncio.to_thread(lambda: room.book.requests(cases=[row.id], limit=1_000))
-    asked = [request for request in asked if request.data is not None and request.state != "withdrawn"]
+    at = now()
+    late = [one for one in asked if one.data is not None and not one.usable(at)]
+    asked = [one for one in asked if one.usable(at)]
     scopes = [scope for scope in await requests.scopes(room, asked) if scope is not None]
     statements = [msgspec.convert(one, Statement) for one in await findings.documents(desk, row.id, STATEMENT)]
     sightings = [msgspec.convert(one, Sighting) for one in await findings.documents(desk, row.id, SIGHTING)]
     person = msgspec.convert(await desk.get(row.id, PERSON, PERSON) or {"name": "?"}, Person)
     parts = [part for request in asked for part in await _tables(desk, request)]
     refused = sum((Counter(answer.refused) for request in asked for answer in request.answers), Counter[str]())
+    if expired := sum(answer.accepted for request in late for answer in request.answers):
+        refused["approval_expired"] = expired
+        if not parts and not statements and not sightings:
+            raise TraceError("the approval has expired: nothing new is worked out from what it brought; ask anew")
     inputs = await asyncio.to_thread(_inputs, room, row, person, scopes, parts, statements, sightings)
-    return dataclasses.replace(inputs, refused=dict(refused))
+    whose: dict[str, set[str]] = {}
+    for request, _, table in parts:
+        if "subject" in table.column_names:
+            whose.setdefault(request, set()).update({*table["subject"].unique().to_pylist()} - {row.id})
+    return dataclasses.replace(inputs, refused=dict(refused)), whose
+
+
+def _brought(whose: Mapping[str, set[str]], results: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return by request which of the contacts it brought."""
+    contacts = {one["subject"] for one in results["contacts"]}
+    return {request: sorted(contacts & subjects) for request, subjects in whose.items() if subjects}
+
+
+async def forget_destroyed(room: Room, case: str) -> None:
+    """Take out of new results what was destroyed while they were worked out: its destruction saw those before."""
+    keys = room.context.trust.vault.vaults.keys
+    for one in await asyncio.to_thread(lambda: room.book.requests(cases=[case], limit=1_000)):
+        if one.data is None or not await asyncio.to_thread(keys.versions, "trace", one.data):
+            await findings.forget(room, case, one.id)
 
 
 async def _tables(desk: Desk, request: RequestRow) -> "list[tuple[str, str, pa.Table]]":

@@ -12,8 +12,9 @@ Degrees = Annotated[float, msgspec.Meta(ge=-180, le=180)]
 Latitude = Annotated[float, msgspec.Meta(ge=-90, le=90)]
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
-PERSON, CLINICAL, NOTES, CONTACT, DECISION, REQUEST, STATEMENT, SIGHTING, LINK = (
-    "person", "clinical", "notes", "contact", "decision", "request", "statement", "sighting", "link",
+PERSON, CLINICAL, NOTES, CONTACT, DECISION, REQUEST, IDENTITY, STATEMENT, SIGHTING, LINK, OUTCOME = (
+    "person", "clinical", "notes", "contact", "decision", "request", "identity", "statement", "sighting", "link",
+    "outcome",
 )  # fmt: skip
 """Kinds of a case's documents; those there is one of have their kind as id."""
 

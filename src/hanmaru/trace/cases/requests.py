@@ -5,6 +5,7 @@ workflow (`work`), which is its clock.
 """
 
 import asyncio
+import shutil
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -13,10 +14,11 @@ import structlog
 from hanmaru.platform.jobs import JobError
 from hanmaru.platform.policy import Caller, refusal
 from hanmaru.platform.problems import Problem, invalid_request, not_found
+from hanmaru.platform.vault import Desk
 from hanmaru.trace.cases import authority
 from hanmaru.trace.cases.approval import Approval, sign
 from hanmaru.trace.cases.book import new_id
-from hanmaru.trace.cases.records import REQUEST, Scope, plain
+from hanmaru.trace.cases.records import CONTACT, IDENTITY, PERSON, REQUEST, Scope, plain
 from hanmaru.trace.cases.room import Room, instant, now
 from hanmaru.trace.cases.rows import HELD, OPEN, RequestRow, State, StepRow, require_other
 
@@ -37,7 +39,9 @@ def purpose_of(id: str) -> str:
 async def ask(room: Room, caller: Caller, case: str, scope: Scope, purpose: str, where: str = "") -> RequestRow:
     """Ask for data about a case.
 
-    Raises Problem 400 for a scope that cannot be asked for, 403, 404, and 409 for a case that is closed.
+    Who its people are is written down with it: what is corrected later is for another request to ask. Raises Problem
+    400 for a scope that cannot be asked for, 403 (also for a machine, whose key may be anybody's), 404, and 409 for a
+    case that is closed.
     """
     row = await asyncio.to_thread(room.book.case, case)
     check(room, scope)
@@ -49,11 +53,18 @@ async def ask(room: Room, caller: Caller, case: str, scope: Scope, purpose: str,
         scope.subjects or [case],
         scope.area,
     )
+    if caller.kind == "machine":
+        await room.tell(
+            caller.name, "trace.investigate", f"case/{case}/requests", [case], purpose, where, allowed=False
+        )
+        raise Problem(403, "Not permitted", "A person has to ask, so that somebody else can approve.")
     await room.require(caller, "trace.investigate", f"case/{case}/requests", [case], purpose, where)
     rules = [room.country.kinds[kind] for kind in scope.kinds]
     id = new_id()
     # The vault first: a request in the book always has its scope.
-    await room.desk(caller, purpose, where).put(case, REQUEST, id, plain(scope))
+    desk = room.desk(caller, purpose, where)
+    people = await identities(desk, case, scope.subjects)
+    await desk.put_many([(case, REQUEST, id, plain(scope)), (case, IDENTITY, id, {"people": people})])
     request = await asyncio.to_thread(
         lambda: room.book.ask(
             case,
@@ -73,6 +84,16 @@ async def ask(room: Room, caller: Caller, case: str, scope: Scope, purpose: str,
         )
     await start(room, id)
     return request
+
+
+async def identities(desk: Desk, case: str, subjects: Sequence[str]) -> list[dict[str, Any]]:
+    """Return who subjects are, as far as a provider needs it to find their records: the case's person, its contacts."""
+    addresses = [(case, PERSON, PERSON) if one == case else (case, CONTACT, one) for one in subjects]
+    found: list[dict[str, Any]] = []
+    for subject, document in zip(subjects, await desk.get_many(addresses), strict=True):
+        person = (document or {}) if subject == case else (document or {}).get("person", {})
+        found.append({"subject": subject, **{name: person.get(name) for name in ("name", "birth_date", "phone")}})
+    return found
 
 
 def check(room: Room, scope: Scope) -> None:
@@ -115,7 +136,7 @@ def sees(room: Room, caller: Caller, request: RequestRow) -> bool:
         return True
     if any(role in caller.roles for step in request.steps for role in (step.rule.role, step.escalated_to)):
         return True
-    return request.state in OPEN and bool(answerable(room, caller, request))
+    return bool(answerable(room, caller, request))
 
 
 def may_watch(room: Room, caller: Caller) -> bool:
@@ -125,7 +146,9 @@ def may_watch(room: Room, caller: Caller) -> bool:
 
 
 def answerable(room: Room, caller: Caller, request: RequestRow) -> list[str]:
-    """Return which of a request's kinds of data a caller's roles answer."""
+    """Return which of a request's kinds of data a caller's roles answer now."""
+    if not request.takes_answers(now()):
+        return []
     return [kind for kind in request.kinds if room.country.kinds[kind].answered_by in caller.roles]
 
 
@@ -144,7 +167,7 @@ def may(room: Room, caller: Caller, request: RequestRow) -> list[str]:
     investigates = room.context.trust.policy.allows(caller, "trace.investigate")
     if investigates and request.state in ("asked", *OPEN) and caller.name == request.asked_by:
         acts.append("withdraw")
-    if request.state in OPEN and answerable(room, caller, request):
+    if answerable(room, caller, request):
         acts.append("answer")
     if investigates and request.notify_due and not request.notified_at:
         acts.append("notify")
@@ -247,8 +270,9 @@ async def notified(room: Room, caller: Caller, id: str, where: str = "") -> Requ
 
 async def approval_of(room: Room, request: RequestRow) -> str:
     """Return a request's signed approval; raises Problem 409 when it is not approved or its approval has expired."""
-    if request.state not in OPEN or request.expires is None:
-        raise Problem(409, "Not approved", f"The request is {request.state}; there is no approval in force.")
+    if not request.takes_answers(now()):
+        state = "expired" if request.state in OPEN else request.state
+        raise Problem(409, "Not approved", f"The request is {state}; there is no approval in force.")
     scope = await scope_of(room, request)
     approval = Approval(
         request=request.id,
@@ -258,7 +282,7 @@ async def approval_of(room: Room, request: RequestRow) -> str:
         kinds=scope.kinds,
         purpose=scope.purpose,
         approved_by=[step.who or "" for step in request.steps],
-        expires=instant(request.expires),
+        expires=instant(request.ends),
         area=scope.area,
     )
     return sign(approval, await authority.private_jwk(room))
@@ -275,7 +299,7 @@ async def tend(room: Room, id: str) -> float:
     """
     request = await asyncio.to_thread(room.book.request, id)
     at, due = now(), list[float]()
-    expiry = request.expires if request.expires is not None else request.asked_at + request.valid_days * 86_400
+    expiry = request.ends
     if request.state in ("asked", "approved", "answering"):
         if expiry <= at:
             await move(room, request, "expired")
@@ -330,6 +354,11 @@ async def destroy_data(room: Room, request: RequestRow, reason: str) -> None:
     await forget(room, request.case, request.id)
     if request.state != "withdrawn":
         await move(room, request, "destroyed")
+    # An answer that was being taken in meanwhile; none begins now.
+    late = (await asyncio.to_thread(room.book.request, request.id)).data
+    if late is not None and late != request.data:
+        await room.own_desk(purpose_of(request.id)).destroy(late, reason)
+    await asyncio.to_thread(shutil.rmtree, room.inbox / request.id, True)
     await asyncio.to_thread(
         lambda: room.book.change_request(request.id, "system:trace", now(), "request.data-destroyed", data=None)
     )

@@ -91,6 +91,19 @@ class RequestRow(msgspec.Struct, frozen=True):
     answers: Sequence[AnswerRow] = ()
 
     @property
+    def ends(self) -> float:
+        """When the request, or its approval once it has one, is no longer in force."""
+        return self.expires if self.expires is not None else self.asked_at + self.valid_days * 86_400
+
+    def takes_answers(self, at: float) -> bool:
+        """Return whether answers may come at a time: it is approved and in force, whether its clock ran or not."""
+        return self.state in OPEN and at < self.ends
+
+    def usable(self, at: float) -> bool:
+        """Return whether something new may be worked out at a time from what came; the approval must be in force."""
+        return self.data is not None and self.takes_answers(at) and at < (self.destroy_on or 0)
+
+    @property
     def step(self) -> StepRow | None:
         """The step that is waited for, if any."""
         waiting = (step for step in self.steps if step.state == "waiting")
