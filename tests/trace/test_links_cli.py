@@ -136,6 +136,7 @@ def test_visits_and_contact_pairs_are_taken_in(tmp_path):
         ("case_id,onset\na,2020-03-01T10:00\n", "has no zone"),
         ("case_id,onset\na,2020-03-01\na,2020-03-02\n", "is there twice"),
         ("case_id,onset\n,2020-03-01\n", "case_id is empty"),
+        ("case_id,onset\nimported,2020-03-01\n", "row 2: imported is what"),
         ("case_id,onset,lat,lon\na,2020-03-01,95,127\n", "column lat"),
         ("case_id,onset,start_source,end_source\na,2020-03-01,2020-02-20,2020-02-10\n", "ends before it begins"),
         ("case_id,onset\na,2020-03-01,extra\n", "row 2"),

@@ -53,6 +53,8 @@ OUTER_WORDS = frozenset(
 INNER_WORDS = frozenset("class classroom grade ward department team room floor 학급 반 병동 부서".split())
 MEASURE_WORDS = frozenset("age size count number type kind status date time lat lon phone email".split())
 NOON, END = 12, 24
+IMPORTED = "imported"
+"""The infector of who was infected by nobody in the list."""
 NOT_HOME = frozenset("hospital clinic airport station transportation transport 병원 공항".split())
 NO_GROUP = frozenset("na n/a nan none null unknown other etc -".split())
 
@@ -110,6 +112,10 @@ def read_cases(path: Path) -> CaseFile:
     for i, case_id in enumerate(ids):
         if not case_id:
             raise TraceError(f"{path.name}, row {_row(path, i)}, column case_id is empty")
+        if case_id == IMPORTED:
+            raise TraceError(
+                f"{path.name}, row {_row(path, i)}: {IMPORTED} is what sources outside the list are called"
+            )
         if case_id in seen:
             raise TraceError(f"{path.name}, row {_row(path, i)}: case_id {case_id} is there twice")
         seen[case_id] = i

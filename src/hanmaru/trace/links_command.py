@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from hanmaru.trace import tables
-from hanmaru.trace.attributes import CaseFile, read_cases, with_contacts, with_visits
+from hanmaru.trace.attributes import IMPORTED, CaseFile, read_cases, with_contacts, with_visits
 from hanmaru.trace.domain import TraceError
 from hanmaru.trace.engine.clusters import clusters
 from hanmaru.trace.engine.links import Inference, infer
@@ -29,7 +29,7 @@ def run(path: Path, visits: Path | None, contacts: Path | None, disease: str, ou
         file = with_contacts(file, contacts)
     chosen, inference = work_out(file, disease)
     found = inference.links
-    names = [*file.ids, "imported"]
+    names = [*file.ids, IMPORTED]
     tables.write(
         out,
         {

@@ -11,6 +11,10 @@ from hanmaru.trace.domain import Floats, Ints, Links
 
 TREES = 200
 TOGETHER = 0.5
+"""Part of the trees in which two neighbours share a chain, from which they are of one cluster."""
+WEAK = 0.02
+"""Links below this probability do not make neighbours."""
+SEED = 0
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -24,9 +28,9 @@ class Cluster:
     probability: float
 
 
-def clusters(n: int, links: Links, *, together: float = TOGETHER, seed: int = 0) -> list[Cluster]:
-    """Return the n cases in clusters, the largest first: those that share a chain in at least a part ``together`` of
-    `TREES` trees drawn from the links.
+def clusters(n: int, links: Links) -> list[Cluster]:
+    """Return the n cases in clusters, the largest first: those that share a chain in at least a part `TOGETHER` of
+    `TREES` trees drawn from the links, which are sorted by infectee.
 
     In each tree every case has one source; a chain ends at a source outside the list. Neighbours in the graph of links
     are grouped where they are in one chain often enough; a case that hangs together with none is a cluster of itself.
@@ -36,15 +40,15 @@ def clusters(n: int, links: Links, *, together: float = TOGETHER, seed: int = 0)
 
     if n == 0:
         return []
-    chain = _chains(n, links, np.random.default_rng(seed))
+    chain = _chains(n, links, np.random.default_rng(SEED))
     known = links.infector >= 0
     a, b = links.infectee[known], links.infector[known]
-    strong = links.probability[known] >= 0.02
+    strong = links.probability[known] >= WEAK
     a, b = a[strong], b[strong]
     shared = np.zeros(len(a))
     for tree in chain:
         shared += tree[a] == tree[b]
-    near = shared >= together * TREES
+    near = shared >= TOGETHER * TREES
     graph = coo_array((np.ones(int(near.sum())), (a[near], b[near])), shape=(n, n))
     count, label = connected_components(graph, directed=False)
     order = np.argsort(label, kind="stable")

@@ -9,7 +9,7 @@ density f of the interval between two onsets (`onsets`), the weight of j as infe
     w(j, i) = v(j) · sum over settings s of share(s) · f(onset i - onset j) / members(s, i),
 
 against a source outside the list whose density is uniform over the outbreak: the mixture is that of Cauchemez &
-Ferguson (2012, J. R. Soc. Interface 9:447). v(j) is the infector's own infectiousness, gamma distributed with shape
+Ferguson (2012, J. R. Soc. Interface 9:456). v(j) is the infector's own infectiousness, gamma distributed with shape
 `DISPERSION` (Lloyd-Smith et al. 2005, Nature 438:355), whose posterior given everybody's links is found together
 with the links: one infector for each, and those who infected many are likelier to have infected more.
 """
@@ -56,7 +56,7 @@ class Inference:
     settings: Settings
 
 
-def infer(cases: Cases, course: Course, *, dispersion: float = DISPERSION, outside: float = OUTSIDE) -> Inference:
+def infer(cases: Cases, course: Course) -> Inference:
     """Return who probably infected whom; the probabilities of a case's sources, the outside among them, sum to 1.
 
     Infectors below `PLAUSIBLE` are left out. Needs memory for `MOST` infectors per case at most, and time for the
@@ -69,18 +69,17 @@ def infer(cases: Cases, course: Course, *, dispersion: float = DISPERSION, outsi
     settings = settings_of(cases)
     infectee, infector, weight, rest = candidates(cases, course, settings)
     days = (int(cases.onset_s.max()) - int(cases.onset_s.min())) / DAY_S + 1
-    from_outside = outside / days
+    from_outside = OUTSIDE / days
     alike, probability = np.ones(len(weight)), weight
     imported, count = np.ones(n), np.zeros(n)
-    for _ in range(ROUNDS if math.isfinite(dispersion) else 1):
-        drawn = weight * (1 - outside) * alike
-        total = np.bincount(infectee, drawn, n) + rest * (1 - outside) + from_outside
+    for _ in range(ROUNDS):
+        drawn = weight * (1 - OUTSIDE) * alike
+        total = np.bincount(infectee, drawn, n) + rest * (1 - OUTSIDE) + from_outside
         probability, imported = drawn / total[infectee], from_outside / total
         count = np.bincount(infector, probability, n)
-        if math.isfinite(dispersion):
-            mean = count.sum() / n
-            alike = np.sqrt(alike * (dispersion + count[infector] - probability) / (dispersion + mean))
-    infectiousness = (dispersion + count) / (dispersion + count.sum() / n) if math.isfinite(dispersion) else np.ones(n)
+        # The root of old and new, so that rounds do not swing.
+        alike = np.sqrt(alike * (DISPERSION + count[infector] - probability) / (DISPERSION + count.sum() / n))
+    infectiousness = (DISPERSION + count) / (DISPERSION + count.sum() / n)
     return Inference(_ranked(n, infectee, infector, probability, imported), infectiousness, settings)
 
 

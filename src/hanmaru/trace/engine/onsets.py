@@ -47,11 +47,15 @@ COURSES = {
 """Incubation and transmission together give the published serial intervals.
 
 covid-19: incubation Lauer et al. 2020 (median 5.1, 97.5 % by 11.5 days); transmission about the onset, Ferretti et al.
-2020 (medRxiv 2020.09.04.20188516); reports 4.6 days by symptoms, 2.7 as contacts, Bi et al. 2020 (Shenzhen).
-mers: incubation Virlogeux et al. 2016 (Korea, mean 6.9 days); serial interval 12.6 (2.8 to 4.8) days, Cowling et al.
-2015 (Korea). measles: incubation and generation time both of 11 to 12 days, Klinkenberg & Nishiura 2011 (households);
-serial interval 11.7 days, Vink et al. 2014. ebola: serial interval 15.3 (9.1) days, incubation 9.1 (7.3), WHO Ebola
-Response Team 2014 (NEJM). Delays to the report of measles and MERS are round figures.
+2020 (medRxiv 2020.09.04.20188516: 41 % before the day of onset). A report is taken to come when Bi et al. 2020
+(Shenzhen) saw cases isolated, 4.6 days after onset if found by symptoms and 1.9 days sooner if as contacts; confirmed
+they were later, after 5.5 days. mers: incubation Virlogeux et al. 2016 (Korea, mean 6.9 days); serial interval Cowling
+et al. 2015 (Korea, mean 12.6 days). measles: incubation and generation time both of 11 to 12 days, Klinkenberg &
+Nishiura 2011 (households); serial interval 11.7 days, Vink et al. 2014. ebola: serial interval 15.3 (9.3) days, after
+single exposures incubation 9.1 (7.3), WHO Ebola Response Team 2014 (NEJM).
+
+Not compared with the papers: Ferretti's mean and deviation, deviations for mers and measles, ebola's incubation.
+Delays to the report of the last three and all deviations of delays are round figures.
 """
 
 

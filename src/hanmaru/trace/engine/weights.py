@@ -25,14 +25,16 @@ SHARES: Mapping[str, float] = {
 }
 """Each kind's share of infections where a case has partners of that kind; renormalised over the kinds it has.
 
-A third each at home, in class or at work, and in the community is what Ferguson et al. 2006 (Nature 442:448) hold for
-respiratory infections (30, 37, 33 %); the community's part is split by nearness. As many infections by a named contact
-as by all others.
+"household" and "group" are what Ferguson et al. 2006 (Nature 442:448) assume of influenza: 30 % at home, 37 % in class
+or at work, the rest in the community (cited, not compared with the paper again). The other shares are round figures of
+our own and sum to more than that rest: near home, in one's area and anywhere 0.48; a visit shared counts as a home
+does, a named contact as much as home, class and work and visits together.
 """
 SCALES = ((0.5, 0.4), (2.0, 0.4), (8.0, 0.2))
-"""Reach of the neighbourhood, in median distances to the nearest other address, and the share of each reach."""
+"""Reach of the neighbourhood, in median distances to the nearest other address, and the share of each reach: our
+choice, for streets, quarters and beyond."""
 LEAK = 0.1
-"""Part of infections outside a stated exposure window or after isolation."""
+"""Part of infections outside a stated exposure window or after isolation: our choice."""
 MOST = 300
 """Infectors kept for each case, the likeliest."""
 ALWAYS = 1 << 60

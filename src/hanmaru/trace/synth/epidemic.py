@@ -51,8 +51,9 @@ class Disease:
 COVID_19 = Disease((5.1, 10.1), 20.516508, 1 / 1.592124, 12.272481, 2.5, 0.43, 0.8, (2.1, 2.6))
 """COVID-19 of 2020. Incubation: Lauer et al. 2020 (doi:10.7326/M20-0504). Infectiousness: He et al. 2020 as corrected
 (doi:10.1038/s41591-020-1016-z), 44 % before onset. Reproduction: 2 to 3 of early studies. Dispersion: 0.43, Adam et al.
-2020, Hong Kong (doi:10.1038/s41591-020-1092-0). Onset to confirmation: mean 5.5 days, Bi et al. 2020, Shenzhen, those
-found by symptoms (doi:10.1016/S1473-3099(20)30287-5). The reported share is assumed."""
+2020, Hong Kong (doi:10.1038/s41591-020-1092-0; at their reproduction of 0.58, 19 % cause 80 %). Onset to
+confirmation: mean 5.5 days, Bi et al. 2020, Shenzhen, those found by symptoms (doi:10.1016/S1473-3099(20)30287-5). The
+reported share is assumed."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
