@@ -11,7 +11,7 @@ from joserfc.jwk import OKPKey
 from typer.testing import CliRunner
 
 from hanmaru.trace.cases.approval import Approval, sign
-from hanmaru.trace.cases.records import Period
+from hanmaru.trace.cases.records import Area, Period
 from hanmaru.trace.cli import app
 from hanmaru.trace.domain import TraceError
 from hanmaru.trace.evidence import casedir, command, outputs, work
@@ -87,20 +87,33 @@ def test_evidence_of_nobody_but_the_case_is_enough() -> None:
         json.dumps(found)
 
 
+DAY = Period(datetime.fromtimestamp(town.MIDNIGHT, UTC), datetime.fromtimestamp(town.at(24), UTC))
+SOON = datetime.now(UTC) + timedelta(days=1)
+NEAR = Area(*town.degrees((0.0, 0.0)), 20_000)
+
+
 def grant(folder: Path, key: OKPKey, name: str = "approval.jwt", **changed: object) -> Path:
     """Put a signed approval into a case's folder; return the public key's file."""
     start = datetime.fromtimestamp(town.MIDNIGHT, UTC)
     facts = {
         "request": "r-1",
         "case": "case-1",
-        "subjects": ["P1"],
+        "subjects": ["P1", "P2"],
         "period": Period(start, start + timedelta(days=1)),
         "kinds": list(KINDS),
         "purpose": "tracing",
         "approved_by": ["police"],
         "expires": datetime.now(UTC) + timedelta(days=1),
     } | changed
-    (folder / name).write_text(sign(Approval(**facts), key.as_dict(private=True)), "ascii")  # type: ignore[arg-type]
+    kinds, presence = facts["kinds"], ["cell-presence"]
+    for file, some, area in (
+        (name, [kind for kind in kinds if kind not in presence], facts.pop("area", None)),
+        (name.replace(".jwt", "-near.jwt"), [kind for kind in kinds if kind in presence], NEAR),
+    ):
+        (folder / file).unlink(missing_ok=True)
+        if some:
+            text = sign(Approval(**{**facts, "kinds": some, "area": area}), key.as_dict(private=True))  # type: ignore[arg-type]
+            (folder / file).write_text(text, "ascii")
     public = folder.parent / "authority.pem"
     public.write_bytes(key.as_pem(private=False))
     return public
@@ -164,9 +177,37 @@ def test_rows_beyond_the_approval_are_refused_and_counted(tmp_path: Path, key: O
     half = datetime.fromtimestamp(town.at(12), UTC)
     morning = Period(datetime.fromtimestamp(town.MIDNIGHT, UTC), half)
     assert taken(folder, grant(folder, key, period=morning))["out_of_scope"] > refused["out_of_scope"] + phone / 3
-    nobody_else = taken(folder, grant(folder, key, kinds=["location", "card", "checkin"]))
+    nobody_else = taken(folder, grant(folder, key, kinds=["location", "card", "checkin"], subjects=["P1"]))
     others = len(text["others/phone.csv"].splitlines()) - 1
     assert nobody_else["out_of_scope"] == refused["out_of_scope"] + others + 1  # and the check-in of one of them
+
+
+def test_people_near_a_place_are_those_within_the_approvals_area(tmp_path: Path, key: OKPKey) -> None:
+    folder = town.write(tmp_path / "case")
+    others = len(town.files()["others/phone.csv"].splitlines()) - 1
+    public = grant(folder, key, subjects=["P1"])
+    assert taken(folder, public)["out_of_scope"] == 1, "the check-in of somebody whom no approval names"
+    for area in (Area(*town.degrees((60_000.0, 0.0)), 20_000), None):
+        facts = Approval("r-2", "case-1", ["P1"], DAY, ["cell-presence"], "tracing", ["police"], SOON, area)
+        (folder / "approval-near.jwt").write_text(sign(facts, key.as_dict(private=True)), "ascii")
+        assert taken(folder, public)["out_of_scope"] == others + 1, area
+
+
+def test_own_rows_are_those_within_the_approvals_area_too(tmp_path: Path, key: OKPKey) -> None:
+    folder = town.write(tmp_path / "case", others_phone_csv=None, others_checkins_csv=None)
+    kinds = ["location", "card", "checkin"]
+    every = sum(len(town.files()[name].splitlines()) - 1 for name in ("phone.csv", "cards.csv", "checkins.csv"))
+    here, away = (Area(*town.degrees((x, 0.0)), 20_000) for x in (0.0, 60_000.0))
+    assert taken(folder, grant(folder, key, kinds=kinds, area=here))["out_of_scope"] == 2, "a shop nobody knows, one on the web"
+    assert taken(folder, grant(folder, key, kinds=kinds, area=away))["out_of_scope"] == every
+
+
+def test_data_with_an_approval_is_nobodys_test_data(tmp_path: Path, key: OKPKey) -> None:
+    folder = town.write(tmp_path / "case")
+    grant(folder, key)
+    refused = CliRunner().invoke(app, ["investigate", str(folder), "--test-data"])
+    assert "leave out --test-data" in str(refused.exception)
+    assert not (folder / "results").exists()
 
 
 def test_several_approvals_add_up(tmp_path: Path, key: OKPKey) -> None:

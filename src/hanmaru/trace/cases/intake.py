@@ -7,7 +7,6 @@ and never stored.
 
 import asyncio
 import hashlib
-import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +16,7 @@ from hanmaru.platform.problems import Problem, invalid_request
 from hanmaru.platform.vault import lake
 from hanmaru.trace.cases.bounded import Counted, require_bounded
 from hanmaru.trace.cases.findings import UNFINISHED_S
-from hanmaru.trace.cases.records import Area, Scope
+from hanmaru.trace.cases.records import Scope
 from hanmaru.trace.cases.requests import answerable, purpose_of, scope_of, tend, visible, wake
 from hanmaru.trace.cases.room import Room, now
 from hanmaru.trace.cases.rows import AnswerRow, RequestRow
@@ -30,20 +29,10 @@ if TYPE_CHECKING:
     from hanmaru.trace.tables import Column
 
 DATA: Final = "answer"
-EARTH_M: Final = 6_371_008.8
-"""Mean radius of the Earth (IUGG)."""
 PSEUDONYM: Final = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"
 """How providers name people whom nobody named."""
 MOST_BYTES: Final = 256 * 2**20
 """Largest answer."""
-
-WHERE: Final = {
-    "phone": ("cells", "cell_id"),
-    "cards": ("merchants", "merchant_id"),
-    "checkins": ("places", "place_id"),
-    "sightings": ("cameras", "camera_id"),
-}
-"""The reference table, in the room's folder ``reference``, that says where a row without a position was."""
 
 
 def columns(table: str) -> "Mapping[str, Column]":
@@ -134,6 +123,7 @@ def sift(room: Room, scope: Scope, kind: str, body: bytes, name: str) -> "tuple[
     import pyarrow.compute
 
     from hanmaru.trace import tables
+    from hanmaru.trace.evidence.area import distance_m, positions
 
     if len(body) > MOST_BYTES:
         raise Problem(413, "Body too large", f"Send at most {MOST_BYTES} bytes at a time; several answers are fine.")
@@ -167,38 +157,11 @@ def sift(room: Room, scope: Scope, kind: str, body: bytes, name: str) -> "tuple[
     if rule.rows:
         refuse("other_kind", np.array([kind != rule.rows for kind in table["kind"].to_pylist()], np.bool_))
     if scope.area is not None:
-        lat, lon = positions(room, rule.table, table)
+        lat, lon = positions(rule.table, table, _places(room, rule.table))
         unknown = np.isnan(lat) | np.isnan(lon)
         refuse("no_position", unknown)
         refuse("out_of_area", ~unknown & (distance_m(lat, lon, scope.area) > scope.area.radius_m))
     return table.filter(pa.array(good)), counted
-
-
-def distance_m(lat: "np.ndarray", lon: "np.ndarray", area: Area) -> "np.ndarray":
-    """Return the great-circle distances (n,) in metres of points from an area's middle (the haversine formula)."""
-    import numpy as np
-
-    phi, phi0 = np.radians(lat), math.radians(area.lat)
-    half = np.sin((phi - phi0) / 2) ** 2 + np.cos(phi) * math.cos(phi0) * np.sin(np.radians(lon - area.lon) / 2) ** 2
-    return 2 * EARTH_M * np.arcsin(np.sqrt(np.clip(half, 0.0, 1.0)))
-
-
-def positions(room: Room, table_name: str, table: "pa.Table") -> "tuple[np.ndarray, np.ndarray]":
-    """Return where rows were, (n,) latitudes and longitudes: their own, else their cell's, merchant's or place's."""
-    import numpy as np
-
-    from hanmaru.trace import tables
-
-    def own(name: str) -> "np.ndarray":
-        return tables.floats(table, name) if name in table.column_names else np.full(len(table), np.nan)
-
-    lat, lon = own("lat").copy(), own("lon").copy()
-    if table_name in WHERE:
-        reference, key = WHERE[table_name]
-        known = {id: (a, b) for id, a, b in zip(*_places(room, reference, key), strict=True)}
-        for i in np.flatnonzero(np.isnan(lat) | np.isnan(lon)).tolist():
-            lat[i], lon[i] = known.get(table[key][i].as_py(), (math.nan, math.nan))
-    return lat, lon
 
 
 def reference(room: Room, name: str) -> "Any":
@@ -209,13 +172,20 @@ def reference(room: Room, name: str) -> "Any":
     return None
 
 
-def _places(room: Room, name: str, key: str) -> tuple[list[str], list[float], list[float]]:
+def _places(room: Room, name: str) -> "dict[str, pa.Table]":
+    """Return the reference table that says where a table's rows were, none where the city has none."""
     from hanmaru.trace import tables
+    from hanmaru.trace.evidence.area import WHERE
 
-    if (path := reference(room, name)) is None:
-        return [], [], []
-    table = tables.read(path, {key: tables.TEXT, "lat": tables.MAYBE_LAT, "lon": tables.MAYBE_LON})
-    return table[key].to_pylist(), tables.floats(table, "lat").tolist(), tables.floats(table, "lon").tolist()
+    listed, key = WHERE.get(name, ("", ""))
+    if not listed or (path := reference(room, listed)) is None:
+        return {}
+    try:
+        return {listed: tables.read(path, {key: tables.TEXT, "lat": tables.MAYBE_LAT, "lon": tables.MAYBE_LON})}
+    except TraceError:
+        raise Problem(
+            503, "No reference", f"The city's {path.name} cannot be read; its rows cannot be placed."
+        ) from None
 
 
 def _kind(room: Room, request: RequestRow, own: "list[str] | Any", named: str) -> str:

@@ -62,12 +62,12 @@ def read(folder: Path, facts: Case, grants: Sequence[Grant] | None, *, test_data
     Rows that cannot be read are counted; TraceError for a table that cannot be read at all, or no evidence.
     """
     refused: Counter[str] = Counter()
-    sieve = Sieve(facts.start_s, facts.end_s, grants, refused)
     reference = {
         name: table
         for name, columns in REFERENCE.items()
         if (table := _table(folder, name, columns, refused)) is not None
     }
+    sieve = Sieve(facts.start_s, facts.end_s, grants, refused, reference)
     own = {
         name: sieve.own(name, table, facts.subject)
         for name, columns in EVIDENCE.items()

@@ -29,6 +29,8 @@ def run(folder: Path, authority: Path | None, data: Path, test_data: bool, out: 
     clock = _Clock()
     clock.stage("reading", 0.0)
     case = casedir.case(folder)
+    if test_data and any(folder.glob(APPROVALS)):
+        raise TraceError(f"{folder} has an approval, so its data is somebody's; leave out --test-data")
     grants = None if test_data else approvals(folder, case, authority or data / AUTHORITY)
     with Progress(
         TextColumn("{task.description:<12}"),
@@ -98,6 +100,7 @@ def approvals(folder: Path, case: Case, authority: Path) -> list[Grant]:
                 frozenset(found.subjects),
                 int(found.period.start.timestamp()),
                 int(found.period.end.timestamp()),
+                found.area,
             )
         )
     if not any(case.subject in grant.subjects for grant in granted):

@@ -4,8 +4,8 @@
 # PyArrow brings no types.
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 import numpy as np
@@ -13,7 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hanmaru.trace import tables
+from hanmaru.trace.cases.records import Area
 from hanmaru.trace.domain import Bools
+from hanmaru.trace.evidence.area import distance_m, positions
 
 KINDS: Final = {"phone": "location", "gps": "location", "checkins": "checkin", "sightings": "cctv"}
 """The kind of data that approvals name for each table; of cards it is the row's own, of statements none."""
@@ -23,26 +25,28 @@ PRESENCE: Final = "cell-presence"
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What one approval grants: kinds of data, of ``subjects``, from ``start_s`` up to ``end_s``."""
+    """What one approval grants: kinds of data, of ``subjects``, from ``start_s`` up to ``end_s``, within ``area``."""
 
     request: str
     kinds: frozenset[str]
     subjects: frozenset[str]
     start_s: int
     end_s: int
+    area: Area | None = None
 
 
 @dataclass(slots=True)
 class Sieve:
     """Refuses what no grant covers, and what lies outside the case's period; counts it in ``refused``.
 
-    Without grants (test data) only the period counts.
+    Without grants (test data) only the period counts. ``reference`` tells where rows without a position were.
     """
 
     start_s: int
     end_s: int
     grants: Sequence[Grant] | None
     refused: Counter[str]
+    reference: Mapping[str, pa.Table] = field(default_factory=dict[str, pa.Table])
 
     def own(self, name: str, table: pa.Table, subject: str) -> pa.Table:
         """Return the rows of the case's own table that may be used."""
@@ -50,24 +54,25 @@ class Sieve:
         allowed = np.zeros(len(table), np.bool_)
         for grant in self.grants or ():
             if subject in grant.subjects:
-                allowed |= self._kinds(name, table, grant.kinds) & self._during(table, grant)
+                allowed |= self._kinds(name, table, grant.kinds) & self._within(name, table, grant)
         return self._sift(table, mine & (allowed if self.grants is not None and name != "statements" else mine))
 
     def others(self, name: str, table: pa.Table, subject: str, present: Sequence[str] | None) -> pa.Table:
         """Return the rows of other people's table that may be used.
 
-        Phone rows need an approval of `PRESENCE`, other rows one of their own kind, and are then taken only of the
-        people ``present`` whom the phone rows named.
+        Rows need an approval of their own kind that names their subject. Phone rows of people whom nobody named need
+        one of `PRESENCE`, whose area and period are the whole permission. Other rows are taken only of the people
+        ``present`` whom the phone rows named.
         """
         who = ~_is_in(table, [subject])
         if present is not None:
             who &= _is_in(table, present)
         allowed = np.zeros(len(table), np.bool_)
         for grant in self.grants or ():
-            if name == "phone":
-                allowed |= (PRESENCE in grant.kinds) & self._during(table, grant)
-            else:
-                allowed |= self._kinds(name, table, grant.kinds) & self._during(table, grant)
+            granted = self._kinds(name, table, grant.kinds) & _is_in(table, sorted(grant.subjects))
+            if name == "phone" and PRESENCE in grant.kinds and grant.area is not None:
+                granted[:] = True
+            allowed |= granted & self._within(name, table, grant)
         return self._sift(table, who & (allowed if self.grants is not None else who))
 
     def _sift(self, table: pa.Table, in_scope: Bools) -> pa.Table:
@@ -86,10 +91,13 @@ class Sieve:
         transit = np.array([kind == "transit" for kind in table["kind"].to_pylist()], np.bool_)
         return np.where(transit, "transit" in kinds, "card" in kinds)
 
-    @staticmethod
-    def _during(table: pa.Table, grant: Grant) -> Bools:
+    def _within(self, name: str, table: pa.Table, grant: Grant) -> Bools:
         at = tables.seconds(table, "time") if "time" in table.column_names else tables.seconds(table, "start")
-        return (at >= grant.start_s) & (at < grant.end_s)
+        during = (at >= grant.start_s) & (at < grant.end_s)
+        if grant.area is None:
+            return during
+        lat, lon = positions(name, table, self.reference)
+        return during & (distance_m(lat, lon, grant.area) <= grant.area.radius_m)  # NaN, which nobody knows, is not
 
 
 def _is_in(table: pa.Table, subjects: Sequence[str]) -> Bools:
