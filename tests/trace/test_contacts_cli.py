@@ -85,6 +85,14 @@ def test_order_of_rows_does_not_matter(file: Path, tmp_path: Path) -> None:
     assert run(file, "--index", "kim", "--out", "-") == run(shuffled, "--index", "kim", "--out", "-")
 
 
+def test_rows_that_are_there_twice_count_once(file: Path, tmp_path: Path) -> None:
+    lines = file.read_text().splitlines()
+    (tmp_path / "twice.csv").write_text("\n".join([lines[0], *lines[1:], *lines[1:]]) + "\n")
+    assert run(tmp_path / "twice.csv", "--index", "kim", "--out", "-") == run(file, "--index", "kim", "--out", "-")
+    summary = json.loads(run(tmp_path / "twice.csv", "--index", "kim", "--out", tmp_path / "out.csv", "--json"))
+    assert f"{len(lines) - 1} visits that are there twice are counted once" in summary["warnings"]
+
+
 def test_nobody_met_is_an_empty_table(file: Path) -> None:
     out = run(file, "--index", "park", "--out", "-")
     assert out == "index,subject,probability,minutes,start,end,lat,lon,rank\n"

@@ -98,8 +98,14 @@ def read(table: pa.Table, source: Path) -> tuple[Visits, list[str], Plane, list[
         warnings.append(f"{unknown} visits without radius_m are taken to be right to {RADIUS_M:g} m")
     plane = Plane.about(lon, lat)
     x, y = plane.xy(lon, lat)
-    order = np.lexsort((end, start, subject))
     radius = np.where(np.isnan(radius), RADIUS_M, radius)
+    rows = (subject, start, end, x, y, radius, place)
+    order = np.lexsort(rows[::-1])
+    new = np.ones(len(order), bool)
+    new[1:] = np.any([column[order[1:]] != column[order[:-1]] for column in rows], axis=0)
+    if doubled := len(order) - int(new.sum()):  # their minutes would count twice
+        warnings.append(f"{doubled} visits that are there twice are counted once")
+        order = order[new]
     visits = Visits(subject[order], start[order], end[order], x[order], y[order], radius[order], place[order])
     return visits, subjects, plane, warnings
 
