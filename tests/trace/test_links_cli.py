@@ -127,6 +127,12 @@ def test_visits_and_contact_pairs_are_taken_in(tmp_path):
     assert best["contacts"]["a"] > best["none"]["a"]
 
 
+def test_two_cases_of_a_household_do_not_tell_the_disease(tmp_path: Path):
+    """On one day, both were infected together, whatever it is; measles in a household may not be the guess."""
+    path = write(tmp_path, "case_id,onset,family\na,2020-03-01,x\nb,2020-03-01,x\nc,2020-03-01,y\n")
+    assert likeliest(read_cases(path).cases) == "covid-19"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -15,6 +15,8 @@ from hanmaru.trace.engine.weights import Cases
 AUTO = "auto"
 CANDIDATES = ("covid-19", "mers", "measles")
 UNTOLD = "covid-19"
+TELLING = 3.0
+"""By how much the log likelihood of another disease must exceed that of `UNTOLD`: twenty times likelier, our choice."""
 
 
 def run(path: Path, visits: Path | None, contacts: Path | None, disease: str, out: str, as_json: bool) -> None:
@@ -66,11 +68,14 @@ def work_out(file: CaseFile, disease: str = AUTO) -> tuple[str, Inference]:
 def likeliest(cases: Cases) -> str:
     """Return the disease whose course agrees best with the intervals within households, or else classes and the like.
 
-    The intervals of a whole outbreak do not tell diseases apart; without groups it is `UNTOLD`.
+    The intervals of a whole outbreak do not tell diseases apart, nor do a few; without groups it is `UNTOLD`, and so it
+    is unless another agrees better by `TELLING`.
     """
     known = ~cases.reported
     for kind in ("household", "group"):
         if codes := [group.code[known] for group in cases.groups if group.kind == kind]:
             onset = cases.onset_s[known]
-            return max(CANDIDATES, key=lambda name: sum(agreement(onset, code, COURSES[name]) for code in codes))
+            fit = {name: sum(agreement(onset, code, COURSES[name]) for code in codes) for name in CANDIDATES}
+            best = max(CANDIDATES, key=lambda name: fit[name])
+            return best if fit[best] > fit[UNTOLD] + TELLING else UNTOLD
     return UNTOLD
