@@ -99,11 +99,6 @@ def open_index(engine: Engine, folder: Path) -> Index:
     return Index(engine, folder, about)
 
 
-def is_index(path: Path) -> bool:
-    """Return whether a path is an index's folder."""
-    return (path / ABOUT).is_file()
-
-
 def _rows(paths: Sequence[Path]) -> int:
     import pyarrow.parquet as pq
 

@@ -6,8 +6,6 @@ Times are compared as Unix seconds (``epoch_seconds``), so that no engine's time
 # Ibis ships no complete types.
 # pyright: basic, reportOperatorIssue=false, reportArgumentType=false
 
-from typing import Any
-
 import ibis
 import ibis.expr.types as ir
 import numpy as np
@@ -21,11 +19,6 @@ MOST_TILES = 11
 """How many tiles wide the surroundings of one visit get at most."""
 METRES_PER_DEGREE = 111_320.0
 MARGIN_M = 300.0
-
-
-def unix(column: Any) -> Any:
-    """Return a column of times as Unix seconds."""
-    return column.epoch_seconds()
 
 
 def with_tile(visits: ir.Table) -> ir.Table:
@@ -59,7 +52,7 @@ def surroundings(visits: pa.Table) -> pa.Table:
 
 def within(visits: ir.Table, windows: ir.Table) -> ir.Table:
     """Return the visits (with ``tile``, ``start``, ``end``) that overlap one of `surroundings` in place and time."""
-    timed = visits.mutate(from_s=unix(visits["start"]), to_s=unix(visits["end"]))
+    timed = visits.mutate(from_s=visits["start"].epoch_seconds(), to_s=visits["end"].epoch_seconds())
     kept = timed.semi_join(
         windows,
         [timed["tile"] == windows["tile"], timed["from_s"] < windows["end_s"], timed["to_s"] > windows["start_s"]],
@@ -74,13 +67,13 @@ def present(events: ir.Table, windows: ir.Table, minutes: float) -> ir.Table:
     per ``area`` and ``subject`` whose first and last event in its cells lie at least ``minutes`` apart: ``first``,
     ``last``, ``events``.
     """
-    at = unix(events["time"])
+    at = events["time"].epoch_seconds()
     timed = events.select("subject", "cell_id", "time", at=at)
     limits = windows.select(
         "area",
         window_cell=windows["cell_id"],
-        start_s=unix(windows["start"]),
-        end_s=unix(windows["end"]),
+        start_s=windows["start"].epoch_seconds(),
+        end_s=windows["end"].epoch_seconds(),
     ).distinct()
     met = timed.inner_join(
         limits,
@@ -93,18 +86,8 @@ def present(events: ir.Table, windows: ir.Table, minutes: float) -> ir.Table:
     # One event in two overlapping windows of an area counts once.
     met = met.select("area", "subject", "cell_id", "time").distinct()
     people = met.group_by(["area", "subject"]).agg(first=met["time"].min(), last=met["time"].max(), events=met.count())
-    long = unix(people["last"]) - unix(people["first"]) >= round(60 * minutes)
+    long = people["last"].epoch_seconds() - people["first"].epoch_seconds() >= round(60 * minutes)
     return people.filter(long).order_by(["area", "subject"])
-
-
-def crowd(visits: ir.Table, bin_s: int = 3600) -> ir.Table:
-    """Return how many people began a visit in each tile and time bin: what is usual there, for hotspots to stand out.
-
-    One row per ``tile`` and ``bin`` (Unix seconds // ``bin_s``): ``people``.
-    """
-    binned = with_tile(visits)
-    binned = binned.mutate(bin=unix(binned["start"]) // bin_s)
-    return binned.group_by(["tile", "bin"]).agg(people=binned["subject"].nunique()).order_by(["tile", "bin"])
 
 
 def memtable(table: pa.Table) -> ir.Table:
