@@ -78,7 +78,9 @@ def make_policy(settings: Settings, services: Sequence[Service[Any]]) -> Policy:
     from hanmaru.hub.terms import CORE_TERMS
 
     actions = [name for service in services for name in service.permissions]
-    return Policy(policy_folders(settings, services), actions=actions, demo=settings.demo, expand=CORE_TERMS.expand)
+    entrusted = [name for service in services for name in service.entrusted]
+    folders = policy_folders(settings, services)
+    return Policy(folders, actions=actions, entrusted=entrusted, demo=settings.demo, expand=CORE_TERMS.expand)
 
 
 def policy_folders(settings: Settings, services: Sequence[Service[Any]]) -> list[Path]:

@@ -185,6 +185,7 @@ async def test_without_a_purpose_an_investigator_opens_nothing(city: City) -> No
     case, _ = await with_everything(city)
     for path in ("/cases", f"/cases/{case}", f"/cases/{case}/results"):
         assert (await city.refused(KIM, path, purpose=""))[0] == 400, path
+        assert (await city.refused(Caller("kim", ("investigator",)), path))[0] == 403, path
     assert (await city.refused(KIM, "/cases", rooms.NEW_CASE, purpose=""))[0] == 400
     assert (await city.refused(KIM, f"/cases/{case}/requests", LOCATION, purpose=""))[0] == 400
     plain = Caller("kim", ("investigator",))

@@ -145,8 +145,10 @@ class Service(Generic[H]):
     """A room's manifest. ``routes`` are mounted at ``/api/<name>/v1``; ``static`` at ``/services/<name>``.
 
     ``permissions`` are the actions that its routes ask policy for, such as ``bikes.repair``; ``policies`` is a folder
-    of Cedar files that say which roles have them; ``roles`` names the roles that it brings. ``commands`` loads what
-    ``hanmaru <name>`` offers.
+    of Cedar files that say which roles have them; ``roles`` names the roles that it brings. ``entrusted`` are those of
+    its permissions that make a role one of trust, which administrators cannot give away: that open personal data, or
+    approve its opening. ``commands`` loads what ``hanmaru <name>`` offers. Raises ValueError where ``entrusted`` names
+    what is no permission of the service's own.
     """
 
     name: str
@@ -162,8 +164,14 @@ class Service(Generic[H]):
     static: Path | None = None
     permissions: Mapping[str, Text] = field(default_factory=dict[str, Text])
     roles: Mapping[str, Text] = field(default_factory=dict[str, Text])
+    entrusted: Sequence[str] = ()
     policies: Path | None = None
     commands: "Callable[[], typer.Typer] | None" = None
+
+    def __post_init__(self) -> None:
+        """Refuse to take roles of others from administrators."""
+        if foreign := sorted({*self.entrusted} - self.permissions.keys()):
+            raise ValueError(f"entrusted names {', '.join(foreign)}, which the service's permissions do not.")
 
 
 _NAME = re.compile(r"(?!handover$)(?!.*-received$)[a-z][a-z0-9_-]{0,31}")

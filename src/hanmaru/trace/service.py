@@ -38,6 +38,9 @@ PERMISSIONS: Mapping[str, Text] = {
     "trace.destroy": {"en": "Destroy cases", "ko": "사례 파기"},
 }
 
+ENTRUSTED = ("trace.approve.location", "trace.approve.card", "trace.approve.health", "trace.answer", "trace.destroy")
+"""Who approves, and who is told whom a request is about: no administrator makes themselves that."""
+
 HOTSPOTS: Text = {"en": "Infection hotspots", "ko": "감염 위험 장소"}
 HOTSPOT = (
     Attr("peopleCount", {"en": "People", "ko": "인원"}, "", 0, steps=((0, "#c77700"), (20, "#b3261e"))),
@@ -68,6 +71,7 @@ service: Service[HubClient] = Service(
     workflows=WORKFLOWS,
     permissions=PERMISSIONS,
     roles=ROLES,
+    entrusted=ENTRUSTED,
     policies=Path(__file__).with_name("policies"),
     commands=commands,
     pages=PAGES,

@@ -14,7 +14,7 @@ import json
 import time
 import tomllib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
@@ -37,7 +37,7 @@ ENTRUSTED = frozenset(
     """sensitive personal audit.read audit.verify accounts.entrust vault.read vault.write vault.find vault.destroy
     handover.read handover.request handover.approve""".split()
 )
-"""The actions that make a role one of trust: `Rules.entrusted`."""
+"""The actions that make a role one of trust, beside those that services name: `Rules.entrusted`."""
 
 T = TypeVar("T")
 
@@ -97,7 +97,7 @@ class Rules:
     views: Mapping[str, View]
     roles: frozenset[str]
     entrusted: frozenset[str]
-    """The roles for which some policy permits an action of `ENTRUSTED`, whatever its conditions."""
+    """The roles for which some policy permits an action of trust, whatever its conditions."""
     actions: frozenset[str]
     stamps: tuple[tuple[str, int, int], ...]
     digest: str
@@ -112,15 +112,17 @@ class Policy:
         folders: Sequence[Path] = (),
         *,
         actions: Iterable[str] = (),
+        entrusted: Iterable[str] = (),
         demo: bool = False,
         expand: Callable[[str], str] = str,
     ) -> None:
         """Read the built-in policies and those of further folders, the last strongest.
 
-        ``actions`` are the services' permissions; ``expand`` turns the short names of views into the store's. Raises
-        PolicyError.
+        ``actions`` are the services' permissions, ``entrusted`` those that make a role one of trust; ``expand`` turns
+        the short names of views into the store's. Raises PolicyError.
         """
         self._folders, self._actions = (BUILT_IN, *folders), tuple(actions)
+        self._entrusted = ENTRUSTED | set(entrusted)
         self.demo, self._expand = demo, expand
         self._rules = self._read()
         self.told: Callable[[], None] | None = None
@@ -141,7 +143,7 @@ class Policy:
 
     @property
     def entrusted(self) -> frozenset[str]:
-        """The roles that open personal data or read the trail: no administrator gives them away."""
+        """The roles that open personal data, read the trail or approve it: no administrator gives them away."""
         return self._current().entrusted
 
     @property
@@ -223,10 +225,15 @@ class Policy:
         return self._rules
 
     def _read(self) -> Rules:
-        return read(self._folders, self._actions, self._expand)
+        return read(self._folders, self._actions, self._expand, self._entrusted)
 
 
-def read(folders: Sequence[Path], actions: Iterable[str] = (), expand: Callable[[str], str] = str) -> Rules:
+def read(
+    folders: Sequence[Path],
+    actions: Iterable[str] = (),
+    expand: Callable[[str], str] = str,
+    trusted: Set[str] = ENTRUSTED,
+) -> Rules:
     """Read and check the policies of several folders, the last strongest; raises PolicyError."""
     stamps = _stamps(folders)
     schema_text = (BUILT_IN / "hanmaru.cedarschema").read_text("utf-8")
@@ -261,7 +268,7 @@ def read(folders: Sequence[Path], actions: Iterable[str] = (), expand: Callable[
             for kind, name in named:
                 mentioned.get(kind, {}).setdefault(name, path)
             actions_named = {name for kind, name in named if kind == "Action"}
-            if policy["effect"] == "permit" and (not actions_named or actions_named & ENTRUSTED):
+            if policy["effect"] == "permit" and (not actions_named or actions_named & trusted):
                 entrusted |= {name for kind, name in named if kind == "Role"}
         texts.append(text)
     views = _views(folders, expand)

@@ -51,21 +51,18 @@ def _walk(body: bytes, wanted: Collection[str]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    texts = [name for name in wanted if name not in ("lat", "lon", "accuracy_m", "amount_krw")]
-    file = pq.ParquetFile(
-        pa.BufferReader(body),
-        read_dictionary=texts,
-        thrift_string_size_limit=1 << 20,
-        thrift_container_size_limit=1 << 20,
-    )
+    limits = {"thrift_string_size_limit": 1 << 20, "thrift_container_size_limit": 1 << 20}
+    schema = pq.ParquetFile(pa.BufferReader(body), **limits).schema_arrow  # pyright: ignore[reportArgumentType]
+    there = [name for name in schema.names if name in wanted]
+    if any(pa.types.is_nested(schema.field(i).type) for i, name in enumerate(schema.names) if name in wanted):
+        raise invalid_request("The answer has a column of lists or structures; send plain values.")
+    texts = [name for i, name in enumerate(schema.names) if _is_text(schema.field(i).type)]
+    file = pq.ParquetFile(pa.BufferReader(body), read_dictionary=texts)
     about = file.metadata
     if about.num_rows > MOST_ROWS:
         raise _too_many()
     if sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups)) > MOST_UNPACKED:
         raise _too_much()
-    there = [name for name in file.schema_arrow.names if name in wanted]
-    if any(pa.types.is_nested(file.schema_arrow.field(name).type) for name in {*there}):
-        raise invalid_request("The answer has a column of lists or structures; send plain values.")
     rows = size = 0
     for batch in file.iter_batches(_BATCH, columns=there):
         rows += len(batch)
@@ -83,15 +80,19 @@ def _size(column: Any) -> int:
 
     pc: Any = pyarrow.compute
     values = column.dictionary if pa.types.is_dictionary(column.type) else column
-    if not (
-        pa.types.is_string(values.type) or pa.types.is_binary(values.type) or pa.types.is_large_string(values.type)
-    ):
+    if not _is_text(values.type):
         return column.nbytes
     lengths = pc.binary_length(values)
     if (pc.max(lengths).as_py() or 0) > MOST_TEXT:
         raise Problem(413, "Too large", f"A text in an answer has at most {MOST_TEXT} bytes.")
     each = lengths.take(column.indices) if pa.types.is_dictionary(column.type) else lengths
     return (pc.sum(each).as_py() or 0) + 8 * len(column)
+
+
+def _is_text(type: Any) -> bool:
+    import pyarrow as pa
+
+    return pa.types.is_string(type) or pa.types.is_binary(type) or pa.types.is_large_string(type)
 
 
 def _too_many() -> Problem:

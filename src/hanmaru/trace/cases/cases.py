@@ -70,6 +70,7 @@ async def board(
 
     ``q`` is a label, or part of one, or a whole name (also as it sounds) or telephone number.
     """
+    await desk.ask("vault.read", "board")
     ids: list[str] | None = None
     label = q if any(sign.isdigit() for sign in q) and len(q) <= 12 else ""
     if q:
