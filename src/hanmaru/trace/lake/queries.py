@@ -4,7 +4,7 @@ Times are compared as Unix seconds (``epoch_seconds``), so that no engine's time
 """
 
 # Ibis ships no complete types.
-# pyright: basic, reportOperatorIssue=false, reportArgumentType=false
+# pyright: basic, reportOperatorIssue=false, reportArgumentType=false, reportAttributeAccessIssue=false
 
 import ibis
 import ibis.expr.types as ir
