@@ -222,6 +222,13 @@ async def test_a_purpose_is_a_line_that_people_can_read(city: City) -> None:
     assert (await city.refused(PRIVACY, f"/cases/{case}"))[0] == 403
 
 
+async def test_a_destruction_without_a_reason_destroys_nothing(city: City) -> None:
+    case = await city.open_case()
+    for reason in ("", "  ", "a\nb"):
+        assert (await city.refused(PRIVACY, f"/cases/{case}/destroy", {"reason": reason}))[0] == 400
+    assert (await city.json(KIM, f"/cases/{case}"))["status"] == "new"
+
+
 async def change(city: City, id: str, **columns: float) -> None:
     await asyncio.to_thread(lambda: city.room.book.change_request(id, "test", 0, "test", **columns))
 

@@ -5,6 +5,7 @@ import hmac
 import io
 import json
 import os
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,9 +25,11 @@ from hanmaru.trace.cases import bounded, inbox
 from hanmaru.trace.cases.approval import Approval, verify
 from hanmaru.trace.cases.records import Area, Period
 from hanmaru.trace.domain import TraceError
+from hanmaru.trace.report import pdf
 from hanmaru.trace.service import service
 from tests.trace import rooms
 from tests.trace.rooms import CARRIER, KIM, LOCATION, City, phone_rows
+from tests.trace.test_report import text_of
 
 IN = ("2026-11-10T08:00:00+09:00", "2026-11-10T08:05:00+09:00")
 WANTED = ("subject", "time", "lat", "lon")
@@ -110,6 +113,32 @@ async def test_what_a_carrier_calls_somebody_whom_nobody_named_is_an_id(city: Ci
     body = "subject,time,lat,lon\n" + "".join(f"{name},{IN[0]},36.48,127.26\n" for name in names)
     taken = await city.json(CARRIER, f"/requests/{id}/answers?kind=phone", raw=body.encode())
     assert (taken["accepted"], taken["refused"]) == (1, {"unreadable": len(names) - 1})
+
+
+# ---- names
+
+
+async def test_a_name_that_turns_the_writing_around_is_refused(city: City) -> None:
+    for name in ("\u202egnp.exe", "김\u2066민준", "김\x07", "a\nb"):
+        assert (await city.refused(KIM, "/cases", {**rooms.NEW_CASE, "person": {"name": name}}))[0] == 400, repr(name)
+
+
+def test_a_report_sets_names_as_they_are_written() -> None:
+    name = '#read("/etc/hostname") *bold* $x$ <script>alert(1)</script> \\ ] #panic("x") &amp;'
+    stay = {"start": IN[0], "end": IN[1], "lat": 36.48, "lon": 127.26, "radius_m": 50.0, "confidence": 0.9}
+    place = {"id": name, "name": name, "kind": name, "lat": 36.48, "lon": 127.26, "probability": 0.9}
+    case = {
+        "id": "case-1", "label": name, "disease": name, "person": {"name": name}, "onset": "2026-11-20",
+        "requests": [{"kinds": [name], "state": name, "purpose": name, "because": name}],
+    }  # fmt: skip
+    results = {
+        "period": {"start": rooms.PERIOD["start"], "end": rooms.PERIOD["end"]},
+        "stays": [{**stay, "places": [place], "evidence": []}],
+        "evidence": [{"kind": name, "used": True}],
+        "refused": {name: 1},
+    }
+    said = re.sub(r"\s", "", text_of(pdf.render(case, results, "en", False)))
+    assert said.count(re.sub(r"\s", "", name)) >= 4
 
 
 # ---- the file drop

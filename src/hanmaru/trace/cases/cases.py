@@ -215,6 +215,8 @@ async def destroy(room: Room, desk: Desk, id: str, reason: str) -> None:
 
     Raises Problem 403 when policy refuses the caller ``vault.destroy``. Once begun it is finished whatever happens.
     """
+    if not reason.strip() or not reason.isprintable():  # before anything is done that cannot be undone
+        raise Problem(400, "State the reason", "Say why it is destroyed, in at most 200 printable characters.")
     row = await asyncio.to_thread(room.book.case, id)
     await desk.ask("vault.destroy", f"{id}/everything", [id], {"reason": reason})
     requests = await asyncio.to_thread(lambda: room.book.requests(cases=[id], limit=10_000))

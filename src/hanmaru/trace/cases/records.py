@@ -5,7 +5,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-Line = Annotated[str, msgspec.Meta(max_length=200)]
+_PRINTED = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*\Z"
+"""Without control characters, and without those that turn the writing around: a name must look like what it is."""
+Line = Annotated[str, msgspec.Meta(max_length=200, pattern=_PRINTED)]
 Prose = Annotated[str, msgspec.Meta(max_length=20_000)]
 Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}\Z")]
 Degrees = Annotated[float, msgspec.Meta(ge=-180, le=180)]
@@ -33,7 +35,7 @@ class Point(_Fact, frozen=True):
 class Person(_Fact, frozen=True):
     """Who somebody is; ``home`` and ``work`` are where that is known on the map."""
 
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=_PRINTED)]
     birth_date: date | None = None
     sex: Literal["female", "male", "other"] | None = None
     phone: Line = ""
