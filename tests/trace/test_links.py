@@ -63,7 +63,11 @@ def test_sources_of_every_case_sum_to_one_and_are_ranked(some, name):
     assert (links.infector != links.infectee).all()
     for i in range(len(some)):
         mine = links.infectee == i
-        assert (np.diff(links.probability[mine]) <= 0).all()
+        inside = links.probability[mine & (links.infector >= 0)]
+        assert (np.diff(inside) <= 0).all()
+        outside = links.probability[mine & (links.infector < 0)][0]
+        first = links.infector[mine][0]
+        assert (first == -1) == (not len(inside) or (outside >= 0.5 and outside > inside[0]))
         assert links.rank[mine].tolist() == list(range(1, mine.sum() + 1))
         assert (links.infector[mine] == -1).sum() == 1
 

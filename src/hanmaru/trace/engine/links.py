@@ -103,7 +103,11 @@ def reasons(cases: Cases, course: Course, inference: Inference, infectee: int, i
 
 
 def _ranked(n: int, infectee: Ints, infector: Ints, probability: Floats, imported: Floats) -> Links:
-    """Return the links ranked by probability, small ones left out and their probability shared among the others."""
+    """Return the links ranked by probability, small ones left out and their probability shared among the others.
+
+    The first rank answers first whether the source is in the list: one outside it comes first only where it is likelier
+    than all in it together.
+    """
     infectee = np.concatenate([infectee, np.arange(n)]).astype(np.int64)
     infector = np.concatenate([infector, np.full(n, -1)]).astype(np.int64)
     probability = np.concatenate([probability, imported])
@@ -113,7 +117,10 @@ def _ranked(n: int, infectee: Ints, infector: Ints, probability: Floats, importe
     total = np.bincount(infectee, inside, n)
     whole = np.where(total > 0, (1 - imported) / np.where(total > 0, total, 1.0), 1.0)
     probability = np.where(infector >= 0, probability * whole[infectee], np.where(total > 0, imported, 1.0)[infectee])
-    order = np.lexsort((infector, -probability, infectee))
+    best = np.zeros(n)
+    np.maximum.at(best, infectee, np.where(infector >= 0, probability, 0.0))
+    after = np.where((infector < 0) & (probability < 0.5), best[infectee], 1.0)
+    order = np.lexsort((infector, infector < 0, -np.minimum(probability, after), infectee))
     first = np.searchsorted(infectee[order], np.arange(n))
     rank = np.arange(len(order)) - first[infectee[order]] + 1
     return Links(infectee[order], infector[order], probability[order], rank)
