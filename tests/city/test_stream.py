@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hanmaru.city import alerts, history, stream
@@ -37,6 +37,7 @@ def sweep(city: City, at_s: float) -> list[JsonObject]:
     return stream.report(city, [(s.kind, *s.due(at_s - s.period_s, at_s)) for s in stream.schedules(city, 100)])
 
 
+@example(0.0, [2.0, 2.0, 2.0, 2.0, 1.0], 461.0)
 @given(st.floats(0, 2e9), st.lists(st.floats(0.01, 40), min_size=1, max_size=30), st.floats(1, 1000))
 @settings(max_examples=40, deadline=None)
 def test_no_report_is_lost_or_doubled_however_time_is_cut(

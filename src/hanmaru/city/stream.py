@@ -52,7 +52,11 @@ class Schedule:
 
     def due(self, after_s: float, until_s: float) -> tuple[Ints, Floats]:
         """Return which sensors report in (after, until], and when they last do in it: one report a sensor at most."""
-        last = self.phase_s + np.floor((until_s - self.phase_s) / self.period_s) * self.period_s
+        n = np.floor((until_s - self.phase_s) / self.period_s)
+        # A quotient may round over or under a whole number: a report would come twice, or never.
+        n -= self.phase_s + n * self.period_s > until_s
+        n += self.phase_s + (n + 1) * self.period_s <= until_s
+        last = self.phase_s + n * self.period_s
         index = np.flatnonzero(last > after_s)
         return index, last[index]
 
