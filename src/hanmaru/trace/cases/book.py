@@ -161,7 +161,14 @@ class Book:
             if case.status != "destroyed":
                 _set(db, "cases", id, {"status": "destroyed", "results": None, "run_state": None, "destroy_on": at})
                 _note(db, id, None, at, who, "destroyed")
-            return _case(db, id)
+            # what people wrote as reasons was to be without names; it goes all the same
+            db.execute(
+                "UPDATE step SET reason = NULL WHERE request IN (SELECT id FROM request WHERE of_case = ?)", (id,)
+            )
+            db.execute("UPDATE request SET reason = NULL WHERE of_case = ?", (id,))
+            case = _case(db, id)
+        self._db.wipe_log()
+        return case
 
     def doom(self, subject: str, at: float) -> None:
         """Have a pseudonym destroyed at a time, unless `open_case` or `found` takes it over before."""
