@@ -5,12 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from benchmarks.trace.agents import Setting, matches, simulate
 from hanmaru.cli import main
 from hanmaru.trace import tables
 from hanmaru.trace.domain import Stays
 from hanmaru.trace.engine.plane import Plane
+from hanmaru.trace.stays_command import read
 
 PLANE = Plane(127.29, 36.48)
 OUT = {
@@ -52,6 +55,27 @@ def test_stays_of_a_file_whose_rows_are_in_any_order(
     none = np.zeros(len(found))
     hit, wanted = matches(truth, Stays(ids, start, end, none, none, none, none, ids, ids))
     assert 2 * hit.sum() / (len(hit) + wanted) > 0.88
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5), st.integers(0, 2), st.integers(0, 2)), max_size=40),
+    ordered=st.booleans(),
+)
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_points_are_sorted_and_equal_ones_stay_as_they_stand(
+    rows: list[tuple[int, int, int, int]], ordered: bool, tmp_path: Path
+) -> None:
+    rows = sorted(rows) if ordered else rows
+    who, when, east, north = np.array(rows, np.int64).reshape(-1, 4).T
+    ids = np.array([f"{i:02}" for i in range(len(rows))], np.str_)
+    positions = {"lat": 36.5 + 0.001 * north, "lon": 127.3 + 0.001 * east}
+    columns = {"subject": who.astype(np.str_), "time": tables.times(when), "cell_id": ids, **positions}
+    tables.write(tmp_path / "events.parquet", columns)
+    points, cell, subjects, _ = read(tmp_path / "events.parquet")
+    order = np.lexsort((north, east, when, who))
+    assert cell.tolist() == order.tolist()
+    assert points.time_s.tolist() == when[order].tolist()
+    assert [subjects[i] for i in points.subject] == [str(i) for i in who[order]]
 
 
 LINE = "a,2020-05-01T{:02}:{:02}:00+09:00,36.5,127.3\n"

@@ -100,6 +100,9 @@ def floats(table: pa.Table, name: str) -> Floats:
 
 def encode(*columns: pa.ChunkedArray) -> tuple[list[str], list[Ints]]:
     """Return the sorted ids of all ``columns`` and, for each of those, the ids as indices into them, -1 for none."""
+    ends = np.cumsum([len(column) for column in columns])
+    if all(column.null_count == len(column) for column in columns):
+        return [], np.split(np.full(ends[-1], -1, np.int64), ends[:-1])
     merged = pa.chunked_array([chunk for column in columns for chunk in column.chunks], pa.string())
     coded = cast(Any, merged).combine_chunks().dictionary_encode()
     coded = coded.combine_chunks() if isinstance(coded, pa.ChunkedArray) else coded
@@ -108,7 +111,7 @@ def encode(*columns: pa.ChunkedArray) -> tuple[list[str], list[Ints]]:
     rank = np.empty(len(values) + 1, dtype=np.int64)
     rank[order], rank[-1] = np.arange(len(values)), -1
     codes: Ints = rank[coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
-    return [values[i] for i in order], np.split(codes, np.cumsum([len(column) for column in columns])[:-1])
+    return [values[i] for i in order], np.split(codes, ends[:-1])
 
 
 def times(unix_s: npt.NDArray[np.integer[Any]]) -> pa.Array:
@@ -223,7 +226,7 @@ def _read_parquet(content: pa.Buffer, columns: Columns, name: str, spoiled: list
         if kind == "time" and pa.types.is_timestamp(column.type):
             if column.type.tz is None:
                 raise TraceError(f"{name}, column {key}: times without a zone; store them with one, such as UTC")
-            column = cast(pa.ChunkedArray, cast(Any, pc).floor_temporal(column, unit="microsecond")).cast(TIME)
+            column = _to_time(column)
         elif kind == "time" and not _is_text(column.type):
             raise TraceError(f"{name}, column {key}: times are wanted, not {column.type}")
         elif kind == "text" and not _is_text(column.type) and not pa.types.is_integer(column.type):
@@ -232,7 +235,8 @@ def _read_parquet(content: pa.Buffer, columns: Columns, name: str, spoiled: list
             column = column.cast(pa.string())
         table = table.set_column(i, key, column)
     try:
-        typed = table.cast(pa.schema([(key, _loaded(columns[key].kind)) for key in there]))
+        types = [TIME if table[key].type == TIME else _loaded(columns[key].kind) for key in there]
+        typed = table.cast(pa.schema(list(zip(there, types, strict=True))))
         if (finished := _finished(typed, columns)) is not None:
             return finished
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -243,6 +247,13 @@ def _read_parquet(content: pa.Buffer, columns: Columns, name: str, spoiled: list
 
 def _loaded(kind: Kind) -> pa.DataType:
     return pa.timestamp("ns", "UTC") if kind == "time" else TYPES[kind]
+
+
+def _to_time(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return times with an offset or in nanoseconds as `TIME`: in UTC, fractions of a microsecond cut off."""
+    if column.type.unit == "ns":
+        column = cast(Any, pc).floor_temporal(column, unit="microsecond")
+    return column.cast(TIME)
 
 
 def _is_text(type: pa.DataType) -> bool:
@@ -259,11 +270,11 @@ def _finished(table: pa.Table, columns: Columns) -> pa.Table | None:
             continue
         column: Any = table[key]
         if expected.kind == "text":
-            column = compute.if_else(compute.equal(column, ""), pa.scalar(None, pa.string()), column)
+            column = _without(compute.equal(column, ""), column)
         elif expected.kind == "time":
-            column = compute.floor_temporal(column, unit="microsecond").cast(TIME)
+            column = _to_time(column)
         else:
-            column = compute.if_else(compute.is_nan(column), pa.scalar(None, pa.float64()), column)
+            column = _without(compute.is_nan(column), column)
             low, high = RANGES[expected.kind]
             extent = compute.min_max(column).as_py()
             if extent["min"] is not None and not (
@@ -274,6 +285,12 @@ def _finished(table: pa.Table, columns: Columns) -> pa.Table | None:
             return None
         made[key] = column
     return pa.table(made)
+
+
+def _without(blank: Any, column: Any) -> pa.ChunkedArray:
+    """Return a column with nulls where ``blank`` is true; mostly nothing is, and nothing is copied."""
+    compute = cast(Any, pc)
+    return compute.if_else(blank, pa.scalar(None, column.type), column) if compute.any(blank).as_py() else column
 
 
 def _careful(

@@ -35,7 +35,10 @@ class Plane:
     def xy(self, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
         """Return metres east and north, each of the shape of ``lon``; degrees wrap at the 180th meridian."""
         east, north = self.scale
-        return ((lon - self.lon + 180.0) % 360.0 - 180.0) * east, (lat - self.lat) * north
+        turned = lon - self.lon + 180.0
+        if np.any(turned < 0.0) or np.any(turned >= 360.0):  # the remainder is slow, and seldom wanted
+            turned = turned % 360.0
+        return (turned - 180.0) * east, (lat - self.lat) * north
 
     def lonlat(self, x_m: Floats, y_m: Floats) -> tuple[Floats, Floats]:
         """Return degrees of longitude and latitude of positions in the plane."""
