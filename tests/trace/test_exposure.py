@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from benchmarks.trace import contacts as bench
 from hanmaru.trace.domain import Pairs, Visits
-from hanmaru.trace.engine import exposure
+from hanmaru.trace.engine import company, copresence, exposure
 
 HOUR, DAY = 3600, 86400
 ME, FRIEND = 0, 1
@@ -51,7 +51,7 @@ def test_who_goes_along_ranks_before_who_is_near_by_chance() -> None:
     rows += [(FRIEND, r[1] + 0.03, r[2] - 0.02, r[3] + 30, r[4] - 20, r[5], -1) for r in mine]
     pairs, _ = exposure.contacts(visits(rows), np.array([ME]))
     assert pairs.subject[0] == FRIEND
-    assert pairs.probability[0] > 3 * pairs.probability[1]
+    assert pairs.probability[0] > 1.5 * pairs.probability[1]
 
 
 def test_the_more_were_there_the_less_likely_each() -> None:
@@ -154,6 +154,44 @@ def test_repeated_positions_tell_neighbours_apart() -> None:
             rows.append((i, 24 * day + rng.uniform(0, 0.2), 24 * day + 8, x + dx, dy, 110.0, -1))
     pairs, _ = exposure.contacts(visits(rows), np.array([ME]), per_contact=1e9)
     assert of(pairs, 1) > of(pairs, 2)
+
+
+def test_who_keeps_the_hours_of_a_place_belongs_there() -> None:
+    classmate, neighbour = 1, 2
+    rows: list[tuple[int, float, float, float, float, float, int]] = []
+    for day in range(3):
+        t = 24 * day
+        rows += [
+            (ME, t, t + 8, 5000, 0, 80, -1),
+            (ME, t + 9, t + 15, 0, 0, 80, -1),
+            (ME, t + 16, t + 24, 5000, 0, 80, -1),
+        ]
+        rows += [(classmate, t, t + 8, 0, 5000, 80, -1), (classmate, t + 9, t + 15, 30, 0, 80, -1)]
+        rows += [(neighbour, t, t + 24, 30, 0, 80, -1)]
+    pairs, _ = exposure.contacts(visits(rows), np.array([ME]), per_contact=1e9)
+    assert of(pairs, classmate) > of(pairs, neighbour) > 0
+
+
+def test_more_evidence_never_lowers_a_probability() -> None:
+    curve = np.array(exposure.MODEL.curve)
+    assert (np.diff(curve, axis=0) >= 0).all()
+    assert curve[0].tolist() == [0, 0]
+    assert curve[-1, 1] < 1
+    assert all(weight >= 0 for role in exposure.MODEL.roles for weight in role[1:])
+
+
+def test_a_place_is_a_role_by_its_hours() -> None:
+    rows = [
+        (ME, 0.0, 9.0, 0.0, 0.0, 10.0, 1),
+        (ME, 10.0, 14.0, 900.0, 0.0, 10.0, 2),
+        (ME, 15.0, 16.0, 0.0, 900.0, 10.0, 3),
+    ]
+    rows += [(FRIEND, *row[1:]) for row in rows]
+    both = visits(rows)
+    found = company.evidence(both, copresence.meetings(both, np.array([ME])))
+    assert found.role[found.group].tolist() == [0, 1, 2]
+    assert found.features[:, 3] == pytest.approx(np.log(1.01))
+    assert found.part.tolist() == [1, 1, 1]
 
 
 def test_nobody_to_meet() -> None:
