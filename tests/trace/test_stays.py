@@ -77,6 +77,24 @@ def test_stays_of_agents_are_found(setting: Setting, least: float) -> None:
     assert f1(truth, stays.find(points)) >= least
 
 
+@pytest.mark.parametrize("factor", [0.1, 0.2, 5.0, 10.0])
+def test_accuracies_that_are_told_wrong_do_little_harm(factor: float) -> None:
+    points, truth, _ = simulate(SEED, 40, 2, Setting(per_axis=True))
+    untold = f1(truth, stays.find(replace(points, radius_m=np.full(len(points), np.nan))))
+    assert f1(truth, stays.find(replace(points, radius_m=factor * points.radius_m))) > untold - 0.02
+
+
+def test_fixes_among_cells_count_for_what_they_are_told() -> None:
+    points, truth, _ = simulate(SEED, 40, 3, Setting(0.001))
+    rng = np.random.default_rng(SEED)
+    fix = rng.random(len(points)) < 0.3
+    radius = np.where(fix, 10.0, 500.0)
+    x, y = (at + rng.normal(size=len(points)) * radius / stays.R68 for at in (points.x_m, points.y_m))
+    seen = replace(points, x_m=x, y_m=y, radius_m=radius)
+    assert f1(truth, stays.find(seen)) > 0.85
+    assert f1(truth, stays.find(replace(seen, radius_m=np.full(len(points), np.nan)))) < 0.80  # as if all were alike
+
+
 def test_confidence_is_how_often_a_stay_is_true() -> None:
     said, true = [], []
     for setting in (Setting(), Setting(250.0), Setting(noise="cells")):
