@@ -361,7 +361,7 @@ def _subject(t, x, y, radius, habits, shortest_s, offset, found):
         if radius[i] == radius[i]:
             total += radius[i]
             told += 1
-    near = extent * extent if told else 0.0  # added first: fixes told to 10 m differ by how far people stray too
+    near = 0.25 * extent * extent if told else 0.0  # first: fixes told to 10 m differ by how far people stray too
     usual = total / told / R68 if told else 1.0
     sigma = np.empty(n)
     for i in range(n):
