@@ -198,7 +198,9 @@ def test_own_rows_are_those_within_the_approvals_area_too(tmp_path: Path, key: O
     kinds = ["location", "card", "checkin"]
     every = sum(len(town.files()[name].splitlines()) - 1 for name in ("phone.csv", "cards.csv", "checkins.csv"))
     here, away = (Area(*town.degrees((x, 0.0)), 20_000) for x in (0.0, 60_000.0))
-    assert taken(folder, grant(folder, key, kinds=kinds, area=here))["out_of_scope"] == 2, "a shop nobody knows, one on the web"
+    assert taken(folder, grant(folder, key, kinds=kinds, area=here))["out_of_scope"] == 2, (
+        "a shop nobody knows, one on the web"
+    )
     assert taken(folder, grant(folder, key, kinds=kinds, area=away))["out_of_scope"] == every
 
 
