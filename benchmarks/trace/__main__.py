@@ -8,7 +8,6 @@ import importlib
 import json
 import os
 import platform
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -18,15 +17,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.trace import commit
+
 PARTS = ("stays", "contacts", "links", "investigate", "lake")
 QUICK = bool(os.environ.get("QUICK"))
 RESULTS = Path(__file__).parents[1] / "results" / ("trace-quick.json" if QUICK else "trace.json")
-
-
-def commit() -> str:
-    """Return the commit that is measured, marked where files differ from it."""
-    command = ["git", "describe", "--always", "--abbrev=12", "--dirty"]
-    return subprocess.run(command, capture_output=True, text=True, cwd=RESULTS.parent).stdout.strip()
 
 
 def flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
