@@ -130,6 +130,8 @@ def _explain(error: Exception) -> int:
         message = error.format_message()
     else:
         message = str(error) or type(error).__name__
+    if not message:  # the help has been shown
+        return 2
     if not _meant_for_reading(error):
         message = f"{type(error).__name__}: {message} (HANMARU_DEBUG=1 shows where)"
     message = masked(message)

@@ -22,6 +22,13 @@ COMMANDS = [
     "client list",
     "client rotate",
     "client remove",
+    "trace stays",
+    "trace contacts",
+    "trace index",
+    "trace present",
+    "trace links",
+    "trace investigate",
+    "trace synth",
 ]
 
 
@@ -73,6 +80,12 @@ def test_errors_are_one_line_on_standard_error(tmp_path: Path, arguments: list[s
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("hanmaru: ")
     assert reason in done.stderr
+
+
+def test_a_group_without_a_command_shows_its_help_and_no_error(tmp_path: Path) -> None:
+    done = hanmaru("trace", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, "")
+    assert "investigate" in done.stdout
 
 
 def test_settings_are_shown_as_json(tmp_path: Path) -> None:
