@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmarks.trace import commit
+from hanmaru.trace.tables import TIME
 
 CACHE = Path(__file__).parents[2] / "build" / "benchmarks" / "trace-city"
 MILLIONS = (1, 10, 91, 300)
@@ -126,8 +127,7 @@ def windows(table: pa.Table) -> pa.Table:
     counted = pc.value_counts(table["cell_id"].combine_chunks()).to_pylist()
     cells = [row["values"] for row in sorted(counted, key=lambda row: (-row["counts"], row["values"]))[:10]]
     noon = np.datetime64(START + "T03:00:00", "us")
-    start = pa.array([noon] * len(cells), pa.timestamp("us", "UTC"))
-    end = pa.array([noon + np.timedelta64(3, "h")] * len(cells), pa.timestamp("us", "UTC"))
+    start, end = (pa.array(np.full(len(cells), at)).cast(TIME) for at in (noon, noon + np.timedelta64(3, "h")))
     return pa.table({"area": ["here"] * len(cells), "cell_id": cells, "start": start, "end": end})
 
 
