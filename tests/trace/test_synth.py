@@ -372,6 +372,9 @@ def test_the_command_writes_what_its_page_says(written: tuple[Path, dict[str, ob
         header = (out / name).read_text("utf-8").partition("\n")[0].replace('"', "")
         assert f"| `{name}` | `{header}`" in section, (name, header)
     for path in sorted(out.glob("**/*.parquet")):
+        group = pq.read_metadata(path).row_group(0)
+        used = {encoding for i in range(group.num_columns) for encoding in group.column(i).encodings}
+        assert used <= {"PLAIN", "RLE", "RLE_DICTIONARY", "PLAIN_DICTIONARY"}, "what Spark reads"
         name = str(path.relative_to(out))
         if name.startswith("cases/"):
             continue
