@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import ibis
 import numpy as np
 import psutil
 import pyarrow as pa
@@ -79,7 +80,7 @@ def measure(engine: str, millions: int, files: list[Path]) -> dict[str, Any]:
     from hanmaru.trace.lake.engines import DuckDB, Spark
     from hanmaru.trace.lake.index import build
     from hanmaru.trace.lake.kernels import visits_of
-    from hanmaru.trace.lake.queries import memtable, present
+    from hanmaru.trace.lake.queries import present
     from tests.trace.spark import cluster
 
     out: dict[str, Any] = {"engine": engine, "millions": millions}
@@ -100,7 +101,7 @@ def measure(engine: str, millions: int, files: list[Path]) -> dict[str, Any]:
             lake = stack.enter_context(DuckDB(folder / "scratch", memory_gb=6))
         memory = stack.enter_context(Memory())
         began = time.perf_counter()
-        people = lake.fetch(present(lake.read(*files), memtable(windows(warm)), 30))
+        people = lake.fetch(present(lake.read(*files), ibis.memtable(windows(warm)), 30))
         out |= {"events": sum(pq.read_metadata(file).num_rows for file in files)}
         out |= {"present_s": round(time.perf_counter() - began, 2), "present_people": people.num_rows}
         if engine == "duckdb" or millions <= INDEXED_BY_SPARK:

@@ -5,6 +5,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import ibis
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +15,7 @@ from hanmaru.trace.domain import TraceError
 from hanmaru.trace.lake.engines import DuckDB, Engine, Spark, open_engine
 from hanmaru.trace.lake.index import Index, build, open_index
 from hanmaru.trace.lake.kernels import VISITS, visits_of
-from hanmaru.trace.lake.queries import memtable, present, surroundings, with_tile, within
+from hanmaru.trace.lake.queries import present, surroundings, with_tile, within
 from tests.trace.spark import BRIEF, cluster
 
 # py4j, which speaks to Spark, leaves its sockets to the garbage collector.
@@ -104,7 +105,7 @@ def test_present_is_who_was_in_an_area_for_long_enough(engines: list[Engine], ev
     long = {key: len(times) for key, times in expected.items() if max(times) - min(times) >= 1800}
     assert 20 < len(long) < len(expected)
     for engine in engines:
-        found = engine.fetch(present(engine.read(events), memtable(windows), 30)).to_pylist()
+        found = engine.fetch(present(engine.read(events), ibis.memtable(windows), 30)).to_pylist()
         assert {(row["area"], row["subject"]): row["events"] for row in found} == long
 
 
@@ -120,8 +121,8 @@ def test_overlapping_windows_of_an_area_count_an_event_once(engines: list[Engine
     once = pa.table({"area": ["club"], "cell_id": ["cell-1"], "start": times(at(1)), "end": times(at(5))})
     for engine in engines:
         read = engine.read(events)
-        assert rows(engine.fetch(present(read, memtable(twice), 30))) == rows(
-            engine.fetch(present(read, memtable(once), 30))
+        assert rows(engine.fetch(present(read, ibis.memtable(twice), 30))) == rows(
+            engine.fetch(present(read, ibis.memtable(once), 30))
         )
 
 
@@ -170,7 +171,7 @@ def test_surroundings_stay_few_and_reach_over_tile_edges(engines: list[Engine]) 
         {"lat": [36.4801], "lon": [127.2599], "start": times(at(0)), "end": times(at(1.5)), "subject": ["b"]}
     )
     for engine in engines:
-        found = engine.fetch(within(with_tile(memtable(neighbour)), memtable(windows)))
+        found = engine.fetch(within(with_tile(ibis.memtable(neighbour)), ibis.memtable(windows)))
         assert found["subject"].to_pylist() == ["b"]
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import ibis
 from rich.console import Console
 from rich.progress import Progress
 
@@ -18,7 +19,7 @@ from hanmaru.trace.domain import TraceError
 from hanmaru.trace.lake.engines import check_events, open_engine
 from hanmaru.trace.lake.index import build
 from hanmaru.trace.lake.kernels import visits_of
-from hanmaru.trace.lake.queries import memtable, present
+from hanmaru.trace.lake.queries import present
 
 
 def index(events: Sequence[Path], out: Path, engine: str, as_json: bool) -> None:
@@ -41,7 +42,7 @@ def people(events: Sequence[Path], windows: Path, minutes: float, out: str, engi
         raise TraceError(f"{windows.name} has no rows; give area,cell_id,start,end of each window")
     check_events(events, ("subject", "time", "cell_id"))
     with tempfile.TemporaryDirectory(prefix="hanmaru-lake-") as scratch, open_engine(engine, Path(scratch)) as lake:
-        found = lake.fetch(present(lake.read(*events), memtable(wanted), minutes))
+        found = lake.fetch(present(lake.read(*events), ibis.memtable(wanted), minutes))
     tables.write(out, {name: found[name].combine_chunks() for name in ("area", "subject", "first", "last", "events")})
     about = {"people": found.num_rows, "areas": len(found["area"].unique()), "seconds": time.monotonic() - began}
     tables.tell(out, json.dumps(about) if as_json else f"{about['people']:,} people in {about['areas']:,} areas")

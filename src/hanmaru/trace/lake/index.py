@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import ibis
 import msgspec
 import pyarrow as pa
 
@@ -18,7 +19,7 @@ from hanmaru.platform import disk
 from hanmaru.trace.domain import TraceError
 from hanmaru.trace.lake.engines import Engine, Kernel, check_events, parquet_files
 from hanmaru.trace.lake.kernels import VISITS
-from hanmaru.trace.lake.queries import memtable, surroundings, with_tile, within
+from hanmaru.trace.lake.queries import surroundings, with_tile, within
 
 ABOUT = "index.json"
 
@@ -54,7 +55,7 @@ class Index:
         windows = surroundings(visits)
         places = self.engine.read(self.folder / "by-place.parquet")
         tiles = windows["tile"].unique().to_pylist()
-        found = within(places.filter(places["tile"].isin(tiles)), memtable(windows))
+        found = within(places.filter(places["tile"].isin(tiles)), ibis.memtable(windows))
         return self.engine.fetch(found.order_by("subject", "start")).select(VISITS.names)
 
 

@@ -6,7 +6,6 @@ Times are compared as Unix seconds (``epoch_seconds``), so that no engine's time
 # Ibis ships no complete types.
 # pyright: basic, reportOperatorIssue=false, reportArgumentType=false, reportAttributeAccessIssue=false
 
-import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
@@ -88,11 +87,6 @@ def present(events: ir.Table, windows: ir.Table, minutes: float) -> ir.Table:
     people = met.group_by(["area", "subject"]).agg(first=met["time"].min(), last=met["time"].max(), events=met.count())
     long = people["last"].epoch_seconds() - people["first"].epoch_seconds() >= round(60 * minutes)
     return people.filter(long).order_by(["area", "subject"])
-
-
-def memtable(table: pa.Table) -> ir.Table:
-    """Return an Arrow table as one of the engine's that it is joined with."""
-    return ibis.memtable(table)
 
 
 def _seconds(column: pa.ChunkedArray) -> np.ndarray:
