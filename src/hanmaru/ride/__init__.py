@@ -1,0 +1,1 @@
+"""Demand-responsive transit: roads, dispatch, the riders' and drivers' journey, simulation."""

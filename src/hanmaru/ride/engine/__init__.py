@@ -1,0 +1,1 @@
+"""The dispatch engine. Pure: arrays and values in, arrays and values out."""
