@@ -1,0 +1,1 @@
+"""The service as other people's journey planners read it: GTFS-Flex and GTFS-Realtime."""
