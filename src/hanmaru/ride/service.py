@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hanmaru.hub.client import HubClient
-from hanmaru.platform.services import Service, Text
+from hanmaru.platform.services import Page, Service, Text
 
 if TYPE_CHECKING:
     import typer
@@ -17,6 +17,12 @@ def commands() -> "typer.Typer":
 
     return app
 
+
+PAGES = (
+    Page("rider", {"en": "Ride", "ko": "호출"}, "/app", "page.js", "ride.ride"),
+    Page("driver", {"en": "Drive", "ko": "운행"}, "/driver", "page.js", "ride.drive"),
+    Page("dispatch", {"en": "Dispatch", "ko": "관제"}, "/ride", "page.js", "ride.read"),
+)
 
 PERMISSIONS: Mapping[str, Text] = {
     "ride.ride": {"en": "Call a ride", "ko": "호출"},
@@ -39,4 +45,6 @@ service: Service[HubClient] = Service(
     roles=ROLES,
     policies=Path(__file__).with_name("policies"),
     commands=commands,
+    pages=PAGES,
+    static=Path(__file__).parents[1] / "web" / "services" / "ride",
 )
