@@ -95,8 +95,11 @@ def services_of(settings: Settings) -> list[Service[Any]]:
     return installed(city_document(settings)["services"])
 
 
-def engine_jobs(settings: Settings, hub: OpenHub, closing: AsyncExitStack) -> list[Job]:
-    """Return the background work of the engine worker; ``closing`` is closed after it and before the hub."""
+def engine_jobs(settings: Settings, hub: OpenHub, closing: AsyncExitStack) -> tuple[list[Job], list[str]]:
+    """Return the background work of the engine worker, and the names of what is to have a process of its own.
+
+    ``closing`` is closed after it and before the hub.
+    """
     from hanmaru.platform.audit.index import keep_index
     from hanmaru.platform.handover import ROOM
     from hanmaru.platform.jobs.database import url_of
@@ -130,12 +133,31 @@ def engine_jobs(settings: Settings, hub: OpenHub, closing: AsyncExitStack) -> li
     contexts = {
         service.name: service_context(settings, service, hub.client, city, locks, closing) for service in services
     }
+    apart: list[str] = []
     for service in services:
-        run = [(task.name, partial(task.run, contexts[service.name])) for task in service.tasks]
-        jobs += [Job(f"{service.name}: {name}", task) for name, task in run]
+        for task in service.tasks:
+            context = contexts[service.name]
+            if task.wanted is not None and not task.wanted(context):
+                continue
+            if task.apart:
+                apart.append(f"{service.name}-{task.name}")
+            else:
+                jobs.append(Job(f"{service.name}: {task.name}", partial(task.run, context)))
     url = url_of(settings.data, settings.store_url)
     of_room = {ROOM: locks.handover, **contexts}.__getitem__
-    return [*jobs, Job("workflows", partial(run_jobs, url, locks.jobs, of_room, city["zone"]))]
+    jobs.append(Job("workflows", partial(run_jobs, url, locks.jobs, of_room, city["zone"])))
+    return jobs, apart
+
+
+def job_apart(settings: Settings, hub: OpenHub, closing: AsyncExitStack, name: str) -> Job:
+    """Return the background work of a process of its own, by the name that `engine_jobs` gave it."""
+    city = city_document(settings)
+    services = installed(city["services"])
+    audit = closing.enter_context(Trail(settings.data, settings.keys_folder, name))
+    locks = closing.enter_context(open_locks(settings, services, audit))
+    service, task = next((s, t) for s in services for t in s.tasks if t.apart and f"{s.name}-{t.name}" == name)
+    context = service_context(settings, service, hub.client, city, locks, closing)
+    return Job(f"{service.name}: {task.name}", partial(task.run, context))
 
 
 def connectors_of(settings: Settings) -> "Sequence[Connector]":

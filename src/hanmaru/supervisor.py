@@ -23,7 +23,7 @@ from hanmaru.backup.archive import BackupError
 from hanmaru.backup.swap import held, order_path, swap
 from hanmaru.config import Settings
 from hanmaru.tls import Certificate
-from hanmaru.worker import Order
+from hanmaru.worker import Order, Ready
 
 log = structlog.get_logger()
 
@@ -32,7 +32,8 @@ ORDER_POLL_S = 0.5
 FAST_S = 10
 """A worker that lived for less has crashed fast; one such crash more than `BACK_OFF_S` has entries is too many.
 
-A worker that has never been ready will not be by trying longer: the second such crash is too many.
+A worker that has never been ready will not be by trying longer: the second such crash is too many. A room's work in a
+process of its own is tried again for ever: one room does not stop the city.
 """
 
 
@@ -67,27 +68,35 @@ def listen(host: str, port: int) -> list[socket.socket]:
 class Worker:
     """One worker slot: its process, which is replaced when it crashes."""
 
-    def __init__(self, role: Literal["web", "engine"], name: str, settings: str, sockets: list[socket.socket]) -> None:
+    def __init__(
+        self, role: Literal["web", "engine", "apart"], name: str, settings: str, sockets: list[socket.socket]
+    ) -> None:
         """Hold what a new process is told."""
         self.name = name
+        self.apart: tuple[str, ...] = ()
+        """What the process, once ready, wants processes for."""
         self._order = Order(role, name, settings, tuple(s.fileno() for s in sockets))
         self._process: asyncio.subprocess.Process | None = None
         self.ready = asyncio.Event()
         self._settled = False
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Keep a process running until ``stopping``; raise StartError when it crashes fast too often."""
+        """Keep a process running until ``stopping``; raise StartError when it crashes fast too often.
+
+        One apart that ends well has done its work.
+        """
         fast = 0
         while not stopping.is_set():
             started = time.monotonic()
             status = await self._run_once()
-            if stopping.is_set():
+            apart = self._order.role == "apart"
+            if stopping.is_set() or (apart and status == 0):
                 return
             lived_s = time.monotonic() - started
             fast = fast + 1 if lived_s < FAST_S else 0
-            if fast > (len(BACK_OFF_S) if self._settled else 1):
+            if fast > (len(BACK_OFF_S) if self._settled else 1) and not apart:
                 raise StartError(f"the worker {self.name!r} crashed {fast} times in a row; its log above says why")
-            wait_s = BACK_OFF_S[fast - 1] if fast else 0
+            wait_s = BACK_OFF_S[min(fast, len(BACK_OFF_S)) - 1] if fast else 0
             log.error("worker ended", name=self.name, status=status, lived_s=round(lived_s, 1), again_in_s=wait_s)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), wait_s)
@@ -107,7 +116,8 @@ class Worker:
             with suppress(ConnectionError):
                 writer.write(msgspec.json.encode(self._order) + b"\n")
                 await writer.drain()
-                if await reader.readline() == b"ready\n":
+                if line := await reader.readline():
+                    self.apart = msgspec.json.decode(line, type=Ready).apart
                     self.ready.set()
                     self._settled = True
             return await self._process.wait()
@@ -175,6 +185,8 @@ async def _keep(
     while True:
         ending = asyncio.Event()
         running = [asyncio.create_task(worker.run(ending), name=worker.name) for worker in workers]
+        others: list[Worker] = []
+        running.append(asyncio.create_task(_keep_apart(workers[-1], others, settings, ending), name="apart"))
         asked, restore = asyncio.create_task(stopping.wait()), asyncio.create_task(ordered())
         await asyncio.wait([asked, restore, *running], return_when=asyncio.FIRST_COMPLETED)
         again = restore.done() and not asked.done() and not any(task.done() for task in running)
@@ -186,7 +198,7 @@ async def _keep(
             stopping.set()
             for listening in sockets:
                 listening.close()
-        await _end(workers, running, settings.limits.stop_s, forced)
+        await _end([*workers, *others], running, settings.limits.stop_s, forced)
         if not again:
             return
         log.info("restoring data")
@@ -197,6 +209,18 @@ async def _keep(
             if order_path(settings.data).exists():
                 raise
             log.error("data not restored", reason=str(error))
+
+
+async def _keep_apart(engine: Worker, others: list[Worker], settings: Settings, ending: asyncio.Event) -> None:
+    """Keep a process for each piece of work that the engine names, added to ``others``, until ``ending``."""
+    named, ended = asyncio.create_task(engine.ready.wait()), asyncio.create_task(ending.wait())
+    await asyncio.wait([named, ended], return_when=asyncio.FIRST_COMPLETED)
+    named.cancel()
+    if not ending.is_set():
+        plain = settings.model_dump_json()
+        others += [Worker("apart", name, plain, []) for name in engine.apart]
+        await asyncio.gather(*(worker.run(ending) for worker in others))
+    await ended
 
 
 async def _end(workers: list[Worker], running: list[asyncio.Task[None]], stop_s: float, forced: asyncio.Event) -> None:

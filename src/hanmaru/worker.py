@@ -1,6 +1,7 @@
 """One worker process, started by the supervisor: ``web`` answers requests, ``engine`` runs background work.
 
-Standard input is a socket to the supervisor. Its first line says what to be; the worker answers ``ready`` once it is.
+Standard input is a socket to the supervisor. Its first line says what to be; the worker answers that it is ready once
+it is, and the engine then names the work that is to have a process of its own (``apart``).
 When it closes, the supervisor is gone, however it went, and the worker stops: none is ever left an orphan.
 """
 
@@ -35,10 +36,16 @@ SETTLED_S = 60
 class Order(msgspec.Struct, frozen=True):
     """What the supervisor's first line says: the role, the worker's name, its settings and listening sockets."""
 
-    role: Literal["web", "engine"]
+    role: Literal["web", "engine", "apart"]
     name: str
     settings: str
     sockets: tuple[int, ...]
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """What a worker's one line says: it has begun; ``apart`` names work that is to have a process of its own."""
+
+    apart: tuple[str, ...] = ()
 
 
 class Control:
@@ -53,9 +60,9 @@ class Control:
         with self._socket.makefile("rb") as lines:
             self.order = msgspec.json.decode(lines.readline(), type=Order)
 
-    def ready(self) -> None:
-        """Tell the supervisor that work has begun."""
-        self._socket.sendall(b"ready\n")
+    def ready(self, apart: Sequence[str] = ()) -> None:
+        """Tell the supervisor that work has begun, and for what it is to keep processes."""
+        self._socket.sendall(msgspec.json.encode(Ready(tuple(apart))) + b"\n")
 
     def watch(self, stop_s: float) -> None:
         """Stop this process when the supervisor is gone: by SIGTERM, and by force ``stop_s`` seconds later."""
@@ -83,7 +90,7 @@ def main() -> None:
         if order.role == "web":
             serve(settings, order.name, [socket.socket(fileno=fd) for fd in order.sockets], control.ready)
         else:
-            work(settings, control.ready)
+            work(settings, control.ready, order.name if order.role == "apart" else None)
     except Exception:
         log.critical("worker failed", exc_info=True)
         sys.exit(1)
@@ -152,18 +159,24 @@ def serve(settings: Settings, name: str, sockets: Sequence[socket.socket], ready
     Server(config).run(list(sockets))
 
 
-def work(settings: Settings, ready: Callable[[], None]) -> None:
-    """Run the engine's background work until SIGTERM."""
+def work(settings: Settings, ready: Callable[[Sequence[str]], None], apart: str | None = None) -> None:
+    """Run the engine's background work, or the piece of it named ``apart``, until SIGTERM or until it is done."""
     import uvloop
 
-    from hanmaru.composition import engine_jobs, open_hub
+    from hanmaru.composition import engine_jobs, job_apart, open_hub
 
     async def run() -> None:
         async with open_hub(settings) as hub, AsyncExitStack() as closing:
-            tasks = [asyncio.create_task(keep(job), name=job.name) for job in engine_jobs(settings, hub, closing)]
+            if apart is None:
+                jobs, others = engine_jobs(settings, hub, closing)
+            else:
+                jobs, others = [job_apart(settings, hub, closing, apart)], []
             stop = asyncio.Event()
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-            ready()
+            tasks = [asyncio.create_task(keep(job), name=job.name) for job in jobs]
+            if apart is not None:
+                tasks[0].add_done_callback(lambda _: stop.set())
+            ready(others)
             await stop.wait()
             for task in tasks:
                 task.cancel()

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from hanmaru.supervisor import StartError, listen
+from hanmaru import supervisor
+from hanmaru.supervisor import StartError, Worker, listen
 from tests.running import COMMAND, environment, running
 
 ALONE = {"SERVICES": "", "AUTH": "off"}
@@ -180,3 +181,35 @@ def test_the_engine_runs_the_configured_connectors(tmp_path: Path) -> None:
         while get(hub.url, "/ngsi-ld/v1/entities/urn:ngsi-ld:Device:1") != 200:
             assert time.monotonic() < deadline, hub.logs
             time.sleep(0.1)
+
+
+class Apart:
+    """What a supervisor does with one worker that is apart, run in a folder of the test's."""
+
+    def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+        (tmp_path / "hanmaru").mkdir()
+        (tmp_path / "hanmaru" / "__init__.py").touch()
+        (tmp_path / "hanmaru" / "worker.py").write_text(f"import os, pathlib, sys, time\n{code}")
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+        self.runs = tmp_path / "runs"
+        monkeypatch.setenv("RUNS", str(self.runs))
+
+
+COUNT = "runs = open(os.environ['RUNS'], 'a+')\nruns.write('x')\nruns.flush()\n"
+
+
+async def test_work_apart_that_is_done_is_not_begun_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    apart = Apart(tmp_path, monkeypatch, COUNT)
+    await asyncio.wait_for(Worker("apart", "x", "{}", []).run(asyncio.Event()), 20)
+    assert apart.runs.read_text() == "x"
+
+
+async def test_work_apart_that_crashes_is_begun_again_however_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "BACK_OFF_S", (0.0, 0.0))
+    code = "runs.seek(0)\nsys.exit(len(runs.read()) < 6)\n"
+    apart = Apart(tmp_path, monkeypatch, COUNT + code)
+    await asyncio.wait_for(Worker("apart", "x", "{}", []).run(asyncio.Event()), 20)
+    assert apart.runs.read_text() == "xxxxxx"

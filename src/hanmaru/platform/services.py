@@ -134,10 +134,16 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Task(Generic[H]):
-    """Background work that an engine worker runs for as long as the hub is up; it must end when cancelled."""
+    """Background work that an engine worker runs for as long as the hub is up; it must end when cancelled.
+
+    With ``apart`` it has a process of its own, which the supervisor keeps running: for work that must not wait for
+    other work, nor other work for it. ``wanted`` says, once at each start, whether this city has such work at all.
+    """
 
     name: str
     run: Callable[[Context[H]], Awaitable[None]]
+    apart: bool = False
+    wanted: Callable[[Context[H]], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
