@@ -1,8 +1,9 @@
-import { createContext, useCallback, useContext, useEffect, useState } from "react";
+import { useCallback, useEffect, useState } from "react";
 import { file, Problem, request } from "../api";
 import { reason } from "../problems";
-import type { PageShell } from "../shell";
 import { Observable, useValue } from "../state";
+
+export { ShellContext, useShell } from "../ui/page";
 
 const ROOT = "/api/trace/v1";
 /** What a purpose is kept for when it is not for one case: the lists. */
@@ -77,13 +78,4 @@ export function useAsked<T>(scope: string, path: string | null, everyMs?: number
     wants: problem?.document.needs === "purpose" || problem?.title === "State the purpose",
     reload,
   };
-}
-
-/** The shell of the page, for whatever is drawn on it. */
-export const ShellContext = createContext<PageShell | null>(null);
-
-export function useShell(): PageShell {
-  const shell = useContext(ShellContext);
-  if (!shell) throw new Error("There is no page around this.");
-  return shell;
 }

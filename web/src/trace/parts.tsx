@@ -1,31 +1,11 @@
-import { useEffect, useState, type FormEvent, type JSX, type MouseEvent, type ReactNode } from "react";
+import { useState, type FormEvent, type JSX, type ReactNode } from "react";
 import { Button, Dialog, FieldError, Form, Heading, Input, Label, Modal, ModalOverlay, TextField } from "react-aria-components";
 import { t } from "../i18n";
 import { Waiting } from "../office/parts";
 import { LISTS, purposes, setPurpose, usePurpose, useShell, type Asked } from "./data";
 import { percent } from "./words";
 
-/** A link to another of the room's addresses, without loading the page anew. */
-export function To({ path, className = "link", children, label }: { path: string; className?: string; children: ReactNode; label?: string }): JSX.Element {
-  const shell = useShell();
-  return (
-    <a
-      className={className} href={path} aria-label={label}
-      onClick={(event: MouseEvent) => {
-        if (event.metaKey || event.ctrlKey || event.shiftKey) return;
-        event.preventDefault();
-        shell.go(path);
-      }}
-    >
-      {children}
-    </a>
-  );
-}
-
-export function useTitle(title: string): void {
-  const shell = useShell();
-  useEffect(() => shell.title(title), [shell, title]);
-}
+export { To, useTitle } from "../ui/page";
 
 const SUGGESTED = ["tracing", "request", "check"] as const;
 
