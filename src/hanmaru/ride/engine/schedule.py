@@ -31,6 +31,7 @@ schedule of the longer route has ``early[i] <= t[i] <= late[i]`` at the stops of
 position: go through the pick-up's positions i, carry the arrival forward with the pick-up in place, stop where it
 exceeds ``late``. Only what is left and would be better than the best so far is built by `insert` and asked from
 `schedule`, which is what counts.
+A break directly after what is inserted moves with it to another place, so there only `schedule` can tell.
 """
 
 from typing import Any
