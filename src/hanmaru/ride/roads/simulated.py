@@ -1,0 +1,60 @@
+"""The road network of the simulated city."""
+
+import numpy as np
+
+from hanmaru.city.build import City
+from hanmaru.city.streets import PRIMARY, RESIDENTIAL, SECONDARY, TERTIARY, TRUNK
+from hanmaru.ride.domain import Floats
+from hanmaru.ride.roads.graph import ACCESSIBLE, BUS_STOP, CLASSES, CROSSING, INACCESSIBLE, NO_STOPPING, RoadGraph
+
+_CLASS = {
+    RESIDENTIAL: "residential",
+    TERTIARY: "tertiary",
+    SECONDARY: "secondary",
+    PRIMARY: "primary",
+    TRUNK: "trunk",
+}
+
+
+def from_city(city: City) -> RoadGraph:
+    """Return the city's roads; edge e is the city's edge e, node i its node i.
+
+    The generated city says nothing of kerbs, crossings and signs, so rules stand in: planned towns have lowered kerbs,
+    country lanes no pavement; junctions with a main road of the towns have crossings; nobody stops on a trunk road.
+    """
+    roads = city.roads
+    kind = np.array([CLASSES.index(_CLASS[k]) for k in range(len(_CLASS))], np.uint8)[roads.road_class]
+    m = len(kind)
+    planned = np.array([d.kind == "dong" for d in city.profile.districts])[roads.district[roads.source]]
+    flags = np.where(planned, ACCESSIBLE, 0) | np.where(roads.road_class == TRUNK, NO_STOPPING, 0)
+    rural = np.array([d.kind == "myeon" for d in city.profile.districts])[roads.district[roads.source]]
+    flags |= np.where(rural & (roads.road_class == RESIDENTIAL), INACCESSIBLE, 0)
+    busy = np.bincount(roads.target, roads.road_class >= TERTIARY, len(roads.lonlat)) >= 3
+    stops = city.sensors["PublicTransportStop"].lonlat if "PublicTransportStop" in city.sensors else np.empty((0, 2))
+    crossings = roads.lonlat[busy]
+    return RoadGraph(
+        name=city.profile.id,
+        lonlat=roads.lonlat,
+        source=roads.source.astype(np.int32),
+        target=roads.target.astype(np.int32),
+        length_m=roads.length_m,
+        limit_kmh=roads.speed_mps * 3.6,
+        road_class=kind,
+        flags=flags.astype(np.uint8),
+        way=np.arange(m),
+        shape_first=np.zeros(m + 1, np.int64),
+        shape=np.empty((0, 2)),
+        banned_first=np.zeros(1, np.int64),
+        banned=np.empty(0, np.int32),
+        obstacles=np.concatenate((crossings, stops)),
+        obstacle_kind=np.repeat(np.array([CROSSING, BUS_STOP], np.uint8), (len(crossings), len(stops))),
+        walk_lonlat=np.empty((0, 2)),
+        walks=np.empty((0, 2), np.int32),
+        walk_m=np.empty(0),
+    )
+
+
+def speeds(city: City, t: float) -> Floats:
+    """Return the traffic's speed (m,), km/h, on every edge at an instant (Unix seconds), live sensors aside."""
+    when = np.full(len(city.roads.source), float(t))
+    return city.traffic.at(np.arange(len(when)), when, city.weather.at(when)).speed_kmh
