@@ -1,0 +1,299 @@
+"""The dispatcher's journal, ``journal.db``: every event in order, snapshots, riders' trips, and answers given.
+
+One thread commits. All that came while it flushed goes into the next transaction together, so that a flush to disk
+serves everybody who waited. An answer may leave when the future that `Journal.append` returned is done: then its
+events survive ``kill -9`` and a power failure. What is here of a person is under a pseudonym, and ends with `forget`.
+"""
+
+import asyncio
+import threading
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import apsw
+import structlog
+
+from hanmaru.ride.domain import RideError
+
+log = structlog.get_logger()
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS event(
+  seq INTEGER PRIMARY KEY, time_s INTEGER NOT NULL, body BLOB NOT NULL, sum INTEGER NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS event_time ON event(time_s);
+CREATE TABLE IF NOT EXISTS snapshot(seq INTEGER PRIMARY KEY, body BLOB NOT NULL, sum INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS trip(
+  id TEXT PRIMARY KEY, rider TEXT NOT NULL, open INTEGER NOT NULL, changed_s INTEGER NOT NULL, body BLOB NOT NULL)
+  STRICT;
+CREATE INDEX IF NOT EXISTS trip_rider ON trip(rider, changed_s);
+CREATE INDEX IF NOT EXISTS trip_open ON trip(open, changed_s);
+CREATE TABLE IF NOT EXISTS answer(key TEXT PRIMARY KEY, time_s INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS answer_time ON answer(time_s);
+CREATE TABLE IF NOT EXISTS fact(name TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
+"""
+SNAPSHOTS = 3
+"""How many snapshots are kept: one may be damaged."""
+ANSWERS_S = 2 * 86_400
+"""For how long an answer is kept for a client that asks the same again."""
+MOST_WAITING = 20_000
+"""Rows that may wait for a flush; when so many do, the disk has stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one decision changes, all or nothing.
+
+    ``events`` are (seq, time_s, body), ``trips`` (id, rider, open, changed_s, body), ``answers`` (key, time_s, body),
+    ``facts`` (name, body), of which only the last is kept.
+    """
+
+    events: Sequence[tuple[int, int, bytes]] = ()
+    trips: Sequence[tuple[str, str, bool, int, bytes]] = ()
+    answers: Sequence[tuple[str, int, bytes]] = ()
+    facts: Sequence[tuple[str, bytes]] = ()
+
+
+@dataclass(slots=True)
+class _Group:
+    """What one transaction will hold, and who waits for it."""
+
+    durable: asyncio.Future[None]
+    events: list[tuple[int, int, bytes, int]] = field(default_factory=list[tuple[int, int, bytes, int]])
+    trips: dict[str, tuple[str, str, bool, int, bytes]] = field(
+        default_factory=dict[str, tuple[str, str, bool, int, bytes]]
+    )
+    answers: list[tuple[str, int, bytes]] = field(default_factory=list[tuple[str, int, bytes]])
+    facts: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    others: list[Callable[[apsw.Connection], None]] = field(default_factory=list[Callable[[apsw.Connection], None]])
+
+
+class Journal:
+    """The file, written by the one process that holds the lock. For use from the event loop that made it."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a file, making it on first use; raises RideError for one that cannot be used."""
+        self._loop = asyncio.get_running_loop()
+        self._db = connect(path)
+        self._news = threading.Condition()
+        self._group = _Group(self._loop.create_future())
+        self._waiting = 0
+        self._closing = False
+        self.failed: asyncio.Future[None] = self._loop.create_future()
+        """Ends with the error of a transaction that could not be committed: nothing more will be."""
+        self._durable: asyncio.Future[None] = self._loop.create_future()
+        self._durable.set_result(None)
+        self._thread = threading.Thread(target=self._run, name="ride journal", daemon=True)
+        self._thread.start()
+
+    def append(self, entry: Entry) -> asyncio.Future[None]:
+        """Take a decision into the next transaction; the future is done when it is on disk."""
+        with self._news:
+            group = self._group
+            group.events += [(seq, at, body, zlib.crc32(body)) for seq, at, body in entry.events]
+            for trip in entry.trips:
+                group.trips[trip[0]] = trip
+            group.answers += entry.answers
+            group.facts.update(entry.facts)
+            self._waiting += 1
+            self._news.notify()
+        self._durable = group.durable
+        return group.durable
+
+    def durable(self) -> asyncio.Future[None]:
+        """Return the future that is done when everything that was appended is on disk."""
+        return self._durable
+
+    @property
+    def full(self) -> bool:
+        """Whether so much waits for the disk that nothing more should be begun."""
+        return self._waiting > MOST_WAITING
+
+    def snapshot(self, seq: int, body: bytes) -> None:
+        """Keep a snapshot of everything up to an event, instead of the oldest of `SNAPSHOTS`."""
+
+        def work(db: apsw.Connection) -> None:
+            packed = zlib.compress(body, 1)
+            db.execute("INSERT OR REPLACE INTO snapshot VALUES(?, ?, ?)", (seq, packed, zlib.crc32(packed)))
+            db.execute(
+                "DELETE FROM snapshot WHERE seq NOT IN (SELECT seq FROM snapshot ORDER BY seq DESC LIMIT ?)",
+                (SNAPSHOTS,),
+            )
+
+        self._also(work)
+
+    def forget(self, before_s: int, now_s: int) -> None:
+        """Delete what ended before an instant: events that every snapshot holds, trips that are over, old answers."""
+
+        def work(db: apsw.Connection) -> None:
+            db.execute(
+                "DELETE FROM event WHERE time_s < ? AND seq <= (SELECT coalesce(min(seq), 0) FROM snapshot)",
+                (before_s,),
+            )
+            db.execute("DELETE FROM trip WHERE NOT open AND changed_s < ?", (before_s,))
+            db.execute("DELETE FROM answer WHERE time_s < ?", (now_s - ANSWERS_S,))
+
+        self._also(work)
+
+    def destroy(self, rider: str) -> asyncio.Future[None]:
+        """Delete a person's trips that are over; the future is done when they are gone from the file."""
+        return self._also(lambda db: db.execute("DELETE FROM trip WHERE rider = ? AND NOT open", (rider,)) and None)
+
+    def _also(self, work: Callable[[apsw.Connection], None]) -> asyncio.Future[None]:
+        with self._news:
+            self._group.others.append(work)
+            self._news.notify()
+        self._durable = self._group.durable
+        return self._durable
+
+    def close(self) -> None:
+        """Commit what waits and close the file; blocks."""
+        with self._news:
+            self._closing = True
+            self._news.notify()
+        self._thread.join()
+        self._db.close()
+
+    def _run(self) -> None:
+        while True:
+            with self._news:
+                while not self._closing and not self._has_work():
+                    self._news.wait()
+                if not self._has_work():
+                    return
+                group, self._waiting = self._group, 0
+                self._group = _Group(self._loop.create_future())
+            try:
+                self._commit(group)
+            except Exception as error:
+                log.critical("the ride journal cannot be written", error=str(error))
+                self._tell(group.durable, error)
+                return
+            self._tell(group.durable, None)
+
+    def _has_work(self) -> bool:
+        group = self._group
+        return self._waiting > 0 or bool(group.others)
+
+    def _commit(self, group: _Group) -> None:
+        db = self._db
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            if group.events:
+                db.executemany("INSERT INTO event VALUES(?, ?, ?, ?)", group.events)
+            if group.trips:
+                db.executemany("INSERT OR REPLACE INTO trip VALUES(?, ?, ?, ?, ?)", group.trips.values())
+            if group.answers:
+                db.executemany("INSERT OR IGNORE INTO answer VALUES(?, ?, ?)", group.answers)
+            if group.facts:
+                db.executemany("INSERT OR REPLACE INTO fact VALUES(?, ?)", group.facts.items())
+            for work in group.others:
+                work(db)
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+        db.execute("COMMIT")
+
+    def _tell(self, durable: "asyncio.Future[None]", error: Exception | None) -> None:
+        def tell() -> None:
+            if error is None:
+                if not durable.done():
+                    durable.set_result(None)
+                return
+            for future in (durable, self.failed):
+                if not future.done():
+                    future.set_exception(error)
+
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(tell)
+
+
+class Reader:
+    """The file as whoever may not write it reads it: the standby, what looks back. Blocks; one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, making it on first use; raises RideError for one that cannot be used."""
+        self._path, self._db = path, connect(path)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def snapshots(self) -> list[tuple[int, bytes]]:
+        """Return the snapshots as (seq, body), the newest first; a damaged one is logged and left out."""
+        found: list[tuple[int, bytes]] = []
+        for seq, packed, sum in self._rows("SELECT seq, body, sum FROM snapshot ORDER BY seq DESC"):
+            if zlib.crc32(packed) == sum:
+                found.append((seq, zlib.decompress(packed)))
+            else:
+                log.error("a snapshot of the ride journal is damaged; an older one is used", seq=seq)
+        return found
+
+    def events(self, after: int, most: int = 10_000) -> list[tuple[int, int, bytes]]:
+        """Return events after a number as (seq, time_s, body), at most ``most``.
+
+        Raises RideError for one that is damaged or missing: what comes after it cannot be applied.
+        """
+        found: list[tuple[int, int, bytes]] = []
+        rows = self._rows("SELECT seq, time_s, body, sum FROM event WHERE seq > ? ORDER BY seq LIMIT ?", (after, most))
+        for seq, time_s, body, sum in rows:
+            if seq != after + 1 + len(found) or zlib.crc32(body) != sum:
+                raise RideError(
+                    f"{self._path}: event {after + 1 + len(found)} is damaged or missing; restore the file from a backup"
+                )
+            found.append((seq, time_s, body))
+        return found
+
+    def last_events(self, since: int, most: int) -> list[tuple[int, int, bytes]]:
+        """Return the last ``most`` events after a number, whatever was forgotten before them."""
+        sql = "SELECT seq, time_s, body FROM event WHERE seq > ? ORDER BY seq DESC LIMIT ?"
+        return list(self._rows(sql, (since, most)))[::-1]
+
+    def open_trips(self) -> list[bytes]:
+        """Return the trips that are not over."""
+        return [body for (body,) in self._rows("SELECT body FROM trip WHERE open")]
+
+    def trip(self, id: str) -> bytes | None:
+        """Return a trip."""
+        return next((body for (body,) in self._rows("SELECT body FROM trip WHERE id = ?", (id,))), None)
+
+    def trips_of(self, rider: str, most: int) -> list[bytes]:
+        """Return a rider's last trips, newest first."""
+        sql = "SELECT body FROM trip WHERE rider = ? ORDER BY changed_s DESC LIMIT ?"
+        return [body for (body,) in self._rows(sql, (rider, most))]
+
+    def trips(self, since_s: int, most: int) -> list[bytes]:
+        """Return everybody's trips that changed since, newest first."""
+        sql = "SELECT body FROM trip WHERE changed_s >= ? ORDER BY changed_s DESC LIMIT ?"
+        return [body for (body,) in self._rows(sql, (since_s, most))]
+
+    def answers(self) -> list[tuple[str, bytes]]:
+        """Return the answers that are kept, by key, oldest first."""
+        return list(self._rows("SELECT key, body FROM answer ORDER BY time_s"))
+
+    def fact(self, name: str) -> bytes | None:
+        """Return what was last kept under a name."""
+        return next((body for (body,) in self._rows("SELECT body FROM fact WHERE name = ?", (name,))), None)
+
+    def _rows(self, sql: str, values: Sequence[object] = ()) -> list[Any]:
+        try:
+            return list(self._db.execute(sql, tuple(values)))  # pyright: ignore[reportArgumentType] - texts and numbers
+        except apsw.Error as error:
+            raise RideError(f"{self._path}: cannot be read ({error}); restore the file from a backup") from None
+
+
+def connect(path: Path) -> apsw.Connection:
+    """Open a journal, making it on first use; raises RideError for what is none."""
+    try:
+        db = apsw.Connection(str(path))
+        db.set_busy_timeout(10_000)
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.execute("PRAGMA secure_delete=ON")
+        db.execute("PRAGMA wal_autocheckpoint=4000")
+        db.execute(_SCHEMA)
+    except apsw.Error as error:
+        raise RideError(f"{path}: not a ride journal ({error}); restore it from a backup, or move it away") from None
+    return db

@@ -1,0 +1,95 @@
+"""The dispatcher's end of the socket: reads calls, has each decided at once, answers when what it changed is on disk."""
+
+import asyncio
+from asyncio import StreamReader, StreamWriter
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from hanmaru.platform.problems import Problem
+from hanmaru.ride.dispatch.wire import Call, News, Reply, address, frame, read_frame
+from hanmaru.ride.domain import RideError
+
+log = structlog.get_logger()
+
+MOST_CONNECTIONS = 64
+MOST_UNSENT = 64 * 2**20
+"""Bytes that a reader may leave unread before it is cut off; it comes back and reads anew."""
+
+Answer = Callable[[str, dict[str, Any]], tuple[bytes, "asyncio.Future[None] | None"]]
+"""Decides a call: its JSON answer, and the future that is done when it may leave (None: at once)."""
+
+
+class Server:
+    """Listens in a folder for as long as it is open; there is one in a folder at a time, who holds the lock."""
+
+    def __init__(self, folder: Path, answer: Answer) -> None:
+        """Name the folder and what decides."""
+        self._folder, self._answer = folder, answer
+        self._writers: set[StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+        self._decoder = msgspec.msgpack.Decoder(Call)
+
+    async def open(self) -> None:
+        """Begin to listen."""
+        path = address(self._folder)
+        Path(path).unlink(missing_ok=True)
+        self._server = await asyncio.start_unix_server(self._serve, path, backlog=MOST_CONNECTIONS)
+
+    async def close(self) -> None:
+        """End every connection and listen no more."""
+        if self._server is not None:
+            self._server.close()
+        for writer in list(self._writers):
+            writer.close()
+        if self._server is not None:
+            await self._server.wait_closed()
+
+    def tell(self, news: News) -> None:
+        """Tell every connection what changed."""
+        message = frame(news)
+        for writer in list(self._writers):
+            self._send(writer, message)
+
+    async def _serve(self, reader: StreamReader, writer: StreamWriter) -> None:
+        if len(self._writers) >= MOST_CONNECTIONS:
+            return writer.close()
+        self._writers.add(writer)
+        try:
+            while True:
+                self._decide(self._decoder.decode(await read_frame(reader)), writer)
+        except (ConnectionError, msgspec.DecodeError):
+            pass
+        finally:
+            self._writers.discard(writer)
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+
+    def _decide(self, call: Call, writer: StreamWriter) -> None:
+        try:
+            body, durable = self._answer(call.method, call.params)
+            reply = Reply(call.id, 200, body)
+        except Problem as problem:
+            reply, durable = Reply(call.id, problem.status, problem.encode()), None
+        except RideError as error:
+            reply, durable = Reply(call.id, 409, Problem(409, "Not possible", str(error)).encode()), None
+        except Exception:
+            log.exception("a call to the dispatcher failed", method=call.method)
+            reply, durable = Reply(call.id, 500, Problem(500, "Internal error", "The log has it.").encode()), None
+        if durable is None or durable.done():
+            self._send(writer, frame(reply))
+        else:
+            durable.add_done_callback(lambda done: self._send(writer, frame(reply)) if not done.exception() else None)
+
+    def _send(self, writer: StreamWriter, message: bytes) -> None:
+        if writer.is_closing():
+            return
+        if writer.transport.get_write_buffer_size() > MOST_UNSENT:
+            log.error("a web worker does not read what the dispatcher answers; it is cut off")
+            return writer.transport.abort()
+        writer.write(message)

@@ -1,0 +1,246 @@
+"""Where the service drives: its roads, virtual stops and travel times, made from the settings at the start.
+
+Stops that were chosen are kept in the room's folder, so that a stop has the same id after every start.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import shapely
+import structlog
+
+from hanmaru.city.build import City, build
+from hanmaru.city.places import APARTMENT, HOUSE, NAMES
+from hanmaru.city.profile import Profile
+from hanmaru.ride.dispatch import settings as files
+from hanmaru.ride.dispatch.settings import Settings, Vans
+from hanmaru.ride.domain import Bools, Floats, RideError
+from hanmaru.ride.roads.graph import RoadGraph, load
+from hanmaru.ride.roads.matrix import Metric, Network, Places, Targets
+from hanmaru.ride.roads.stops import Stops, choose
+from hanmaru.ride.roads.turns import connected
+
+log = structlog.get_logger()
+
+STOPS_FILE = "stops.json"
+WALKS_M = (150.0, 200.0, 250.0, 300.0, 400.0, 500.0, 700.0, 1000.0, 1500.0, 2500.0)
+"""How far people may live from a stop: the first that needs no more stops than the settings want."""
+UNHINDERED = 0.8
+"""What share of the limit a van drives at where nothing else is known: lights and turns take the rest (assumed)."""
+
+
+class Stop(msgspec.Struct, frozen=True):
+    """A virtual stop as it is kept and told."""
+
+    id: str
+    name: dict[str, str]
+    lon: float
+    lat: float
+    accessible: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """A service's ground. ``stops`` come first in the matrices, then the depots of vans that are elsewhere.
+
+    ``facts`` are what is told of each stop; ``depot`` (V,) each van's column; ``ring`` the area's lon, lat.
+    """
+
+    network: Network
+    stops: Stops
+    facts: Sequence[Stop]
+    targets: Targets
+    depot: Sequence[int]
+    ring: Sequence[tuple[float, float]]
+    vans: Sequence[Vans]
+    city: City | None
+
+    @property
+    def places(self) -> Places:
+        """Stops and depots on the network: the matrices' columns."""
+        return self.targets.places
+
+    def metric(self, speed_kmh: Floats | None = None) -> Metric:
+        """Return travel at speeds (m,), those of an empty road where none are given."""
+        return self.network.weigh(self.network.graph.limit_kmh * UNHINDERED if speed_kmh is None else speed_kmh)
+
+
+def ready(folder: Path, profile: Profile, demo: bool) -> Settings:
+    """Return a room's settings, made for the city's new town where a demo has none."""
+    if demo and not (folder / files.FILE).exists():
+        city = build(profile)
+        name = {"en": f"{profile.name.en} Call Bus", "ko": f"{profile.name.ko} 부름버스"}
+        files.write_default(folder, name, _town(city))
+    return files.load(folder)
+
+
+def make(folder: Path, settings: Settings, profile: Profile) -> Site:
+    """Make the ground that the settings describe; takes seconds. Raises RideError."""
+    city = build(profile) if settings.roads == "city" else None
+    graph = _roads(folder, settings, city)
+    ring = list(settings.area) or _hull(graph)
+    graph = _within(graph, ring) if settings.area else graph.keep(connected(graph))
+    network = Network(graph)
+    stops, facts = _stops(folder, settings, network, city, ring)
+    vans = settings.fleet()
+    middle = shapely.Polygon(ring).representative_point()
+    wanted = np.array([van.depot or (middle.x, middle.y) for van in vans])
+    depots, which = np.unique(wanted, axis=0, return_inverse=True)
+    at = network.snap(depots)
+    places = Places(np.append(stops.places.edge, at.edge), np.append(stops.places.along, at.along))
+    depot = (len(stops) + which.reshape(-1)).tolist()
+    return Site(network, stops, facts, network.targets(places), depot, ring, vans, city)
+
+
+def _roads(folder: Path, settings: Settings, city: City | None) -> RoadGraph:
+    if city is not None:
+        from hanmaru.ride.roads.simulated import from_city
+
+        return from_city(city)
+    path = folder / settings.roads
+    if path.suffix == ".npz":
+        return load(path)
+    from hanmaru.ride.roads.read import read
+
+    return read(path)
+
+
+def _within(graph: RoadGraph, ring: Sequence[tuple[float, float]]) -> RoadGraph:
+    """Return the part of a network in an area where every road leads to every other."""
+    area = shapely.Polygon(ring)
+    shapely.prepare(area)
+    inside = shapely.contains_xy(area, *graph.lonlat.T)
+    some: Bools = inside[graph.source] & inside[graph.target]
+    if not some.any():
+        raise RideError(f"{files.FILE}: no road lies in the area; is it lon, lat, and of this city?")
+    part = graph.keep(some)
+    return part.keep(connected(part))
+
+
+def _hull(graph: RoadGraph) -> list[tuple[float, float]]:
+    hull: Any = shapely.MultiPoint(graph.lonlat).convex_hull.buffer(0.002, quad_segs=2)
+    return [(round(x, 5), round(y, 5)) for x, y in hull.exterior.coords[:-1]]
+
+
+def _town(city: City) -> list[tuple[float, float]]:
+    """Return the outline of a city's dongs, its largest town; of the whole city where it has none."""
+    towns = [
+        area for area, d in zip(city.land.districts, city.profile.districts, strict=True) if d.kind == "dong"
+    ] or list(city.land.districts)
+    union: Any = shapely.union_all(towns).buffer(60).buffer(-30)
+    largest = max(getattr(union, "geoms", [union]), key=lambda part: part.area)
+    xy = np.array(largest.simplify(60).exterior.coords[:-1])
+    return [(lon, lat) for lon, lat in city.land.plane.lonlat(xy).tolist()]
+
+
+def _stops(
+    folder: Path, settings: Settings, network: Network, city: City | None, ring: Sequence[tuple[float, float]]
+) -> tuple[Stops, Sequence[Stop]]:
+    """Return the stops that are kept, or choose some and keep them."""
+    graph = network.graph
+    made_of = hashlib.sha256(f"{graph.digest} {settings.stops} {list(ring)}".encode()).hexdigest()[:16]
+    own = isinstance(settings.stops, str)
+    path = folder / (str(settings.stops) if own else STOPS_FILE)
+    try:
+        kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
+    except (OSError, msgspec.DecodeError) as error:
+        if own:
+            raise RideError(f"{path}: {error}") from None
+        kept = None
+    if kept is None or (not own and kept.made_of != made_of):
+        people, weight = _people(network, city)
+        for walk_m in WALKS_M:
+            chosen = choose(network, people, weight.copy(), max_walk_m=walk_m)
+            if len(chosen) <= int(settings.stops):
+                break
+        else:
+            raise RideError(f"{files.FILE}: the area is too large for {settings.stops} stops; raise stops")
+        names = _names(chosen.lonlat, city)
+        facts = [
+            Stop(f"s{id}", name, round(lon, 6), round(lat, 6), bool(accessible))
+            for id, name, (lon, lat), accessible in zip(
+                chosen.ids, names, chosen.lonlat.tolist(), chosen.accessible.tolist(), strict=True
+            )
+        ]
+        kept = _Kept(made_of, facts)
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(kept)))
+        log.info("virtual stops chosen", stops=len(facts), walk_m=walk_m)
+    if len(kept.stops) < 2:
+        raise RideError(f"{path}: a service needs at least two stops")
+    lonlat = np.array([(stop.lon, stop.lat) for stop in kept.stops])
+    accessible = np.array([stop.accessible for stop in kept.stops])
+    ids, names = tuple(s.id for s in kept.stops), tuple(s.name["en"] for s in kept.stops)
+    return Stops(ids, names, lonlat, network.snap(lonlat), accessible), kept.stops
+
+
+class _Kept(msgspec.Struct):
+    made_of: str
+    stops: list[Stop]
+
+
+def _people(network: Network, city: City | None) -> tuple[Floats, Floats]:
+    """Return points (p, 2) where people set out and how many: homes and other places, or the junctions of a network."""
+    graph = network.graph
+    if city is None:
+        return graph.lonlat, np.ones(len(graph.lonlat))
+    box = graph.lonlat.min(axis=0), graph.lonlat.max(axis=0)
+    lonlat = city.places.lonlat
+    near = ((lonlat >= box[0]) & (lonlat <= box[1])).all(axis=1)
+    return lonlat[near], city.places.capacity[near].astype(float)
+
+
+def _names(lonlat: Floats, city: City | None) -> list[dict[str, str]]:
+    """Return a name for each stop (k, 2): after its district and what is near, numbered where there are several."""
+    if city is None:
+        return [{"en": f"Stop {k + 1}", "ko": f"정류장 {k + 1}"} for k in range(len(lonlat))]
+    from scipy.spatial import KDTree
+
+    places = city.places
+    known = np.flatnonzero(~np.isin(places.kind, (APARTMENT, HOUSE)))
+    plane = city.land.plane
+    tree: Any = KDTree(places.xy[known])
+    nearest = known[tree.query(plane.xy(lonlat))[1]]
+    count: dict[tuple[int, int], int] = {}
+    names: list[dict[str, str]] = []
+    for place in nearest.tolist():
+        key = int(places.district[place]), int(places.kind[place])
+        n = count[key] = count.get(key, 0) + 1
+        district, kind = city.profile.districts[key[0]].name, NAMES[key[1]]
+        names.append({"en": f"{district.en} {kind.en} {n}", "ko": f"{district.ko} {kind.ko} {n}"})
+    return names
+
+
+def spots(site: Site, languages: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+    """Return what riders can search for: stops, and the city's own places with a district and a kind each."""
+    found = [{"name": s.name, "kind": "stop", "lon": s.lon, "lat": s.lat} for s in site.facts]
+    city = site.city
+    if city is None:
+        return found
+    for district in city.profile.districts:
+        lon, lat = district.centre
+        name = {"en": district.name.en, "ko": district.name.ko}
+        found.append({"name": name, "kind": "district", "lon": lon, "lat": lat})
+    places = city.places
+    area = shapely.Polygon(site.ring)
+    shapely.prepare(area)
+    inside = shapely.contains_xy(area, *places.lonlat.T) & ~np.isin(places.kind, (HOUSE,))
+    count: dict[tuple[int, int], int] = {}
+    for place in np.flatnonzero(inside).tolist():
+        key = int(places.district[place]), int(places.kind[place])
+        n = count[key] = count.get(key, 0) + 1
+        district, kind = city.profile.districts[key[0]].name, NAMES[key[1]]
+        lon, lat = places.lonlat[place].tolist()
+        found.append(
+            {
+                "name": {"en": f"{district.en} {kind.en} {n}", "ko": f"{district.ko} {kind.ko} {n}"},
+                "kind": "place",
+                "lon": round(lon, 6),
+                "lat": round(lat, 6),
+            }
+        )
+    return found

@@ -1,0 +1,142 @@
+"""A rider's trip from the call to the end, as the events tell it. Who the rider is, is a pseudonym's secret."""
+
+import msgspec
+
+from hanmaru.ride.engine import events as e
+
+OPEN = ("asked", "offered", "booked", "aboard")
+"""States of a trip that is not over; ``on-way`` and ``arriving`` are booked ones, seen from outside."""
+ALIASES = (
+    "Crane Magpie Heron Swan Falcon Sparrow Lark Owl Tiger Deer Hare Fox Otter Bear Turtle Dolphin Pine Maple Bamboo Lotus"
+    " Plum Azalea Willow Ginkgo"
+).split()
+ALIASES_KO = (
+    "두루미 까치 왜가리 고니 매 참새 종달새 올빼미 호랑이 사슴 토끼 여우 수달 곰 거북 돌고래 소나무 단풍 대나무 연꽃"
+    " 매화 진달래 버들 은행"
+).split()
+
+
+class Point(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a rider is or goes, and what they call it."""
+
+    lon: float
+    lat: float
+    label: str = ""
+
+
+class Note(msgspec.Struct, frozen=True):
+    """A line of a trip's log."""
+
+    at_s: int
+    what: str
+
+
+class Broken(msgspec.Struct, frozen=True):
+    """A promise that was broken: why, and whether another one took its place."""
+
+    at_s: int
+    reason: str
+    instead: bool
+
+
+class Trip(msgspec.Struct, kw_only=True):
+    """One call. ``walks`` are the metres to each stop that was asked about, by stop, from the start and to the goal.
+
+    ``promise`` is the accepted offer. ``code`` is what the rider shows the driver.
+    """
+
+    id: str
+    rider: str
+    start: Point
+    goal: Point
+    seats: int
+    wheelchairs: int
+    when: str | dict[str, str]
+    made_s: int
+    code: str
+    walks: tuple[dict[int, int], dict[int, int]] = ({}, {})
+    state: str = "asked"
+    offers: tuple[e.Offer, ...] = ()
+    instead: str = ""
+    promise: e.Offer | None = None
+    reason: str = ""
+    broken: Broken | None = None
+    at_risk_s: int = 0
+    van: int = -1
+    picked_s: int = 0
+    dropped_s: int = 0
+    changed_s: int = 0
+    log: list[Note] = []
+
+    @property
+    def open(self) -> bool:
+        """Whether it is not over."""
+        return self.state in OPEN
+
+    @property
+    def alias(self) -> dict[str, str]:
+        """What a driver calls the rider: no name."""
+        number = int(self.code)
+        return {
+            "en": f"{ALIASES[number % len(ALIASES)]} {number % 100:02}",
+            "ko": f"{ALIASES_KO[number % len(ALIASES)]} {number % 100:02}",
+        }
+
+
+def fold(trip: Trip, event: e.AnyEvent) -> None:
+    """Take an event about a trip into it."""
+    what = ""
+    match event:
+        case e.Offered():
+            trip.state, trip.offers, trip.van = "offered", event.offers, -1
+            trip.instead = event.instead or ""
+            what = "offered"
+        case e.Rejected():
+            trip.state, trip.reason, trip.offers = "refused", event.reason, ()
+            what = "refused"
+        case e.Accepted():
+            trip.state, trip.promise, trip.offers, trip.van = "booked", event.offer, (), event.van
+            trip.instead = ""
+            what = "booked"
+        case e.Declined():
+            trip.state, trip.offers = "cancelled", ()
+            what = "declined"
+        case e.Expired():
+            trip.state, trip.offers = "expired", ()
+            what = "expired"
+        case e.Cancelled():
+            if event.stop is None:
+                trip.state = "cancelled"
+            what = "cancelled"
+        case e.PickedUp():
+            trip.state, trip.picked_s, trip.van = "aboard", event.begun_s, event.van
+            what = "aboard"
+        case e.DroppedOff():
+            trip.state = "cancelled" if any(note.what == "cancelled" for note in trip.log) else "done"
+            trip.dropped_s = event.begun_s
+            what = "done"
+        case e.NoShow():
+            trip.state = "no-show"
+            what = "no-show"
+        case e.AtRisk():
+            trip.at_risk_s = max(1, event.late_s)
+            what = "at-risk"
+        case e.Safe():
+            trip.at_risk_s = 0
+            what = "safe"
+        case e.PromiseBroken():
+            trip.broken = Broken(event.time_s, event.reason, event.offer is not None)
+            trip.at_risk_s = 0
+            if event.offer is not None:
+                trip.promise = event.offer
+            elif trip.state == "booked":
+                trip.state, trip.reason = "broken", event.reason
+            what = "broken"
+        case _:
+            return
+    trip.changed_s = event.time_s
+    trip.log.append(Note(event.time_s, what))
+
+
+encode = msgspec.msgpack.Encoder().encode
+decode = msgspec.msgpack.Decoder(Trip).decode
