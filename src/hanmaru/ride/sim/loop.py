@@ -337,9 +337,9 @@ class Day:
 
     def look(self, van: int, now: float) -> None:
         """Let a van do what its plan says next, unless it is busy."""
-        self.intent[van] += 1  # whatever it was about to do is off
         if self.doing[van] is not Doing.FREE:
             return
+        self.intent[van] += 1  # whatever it was about to do is off
         vans, requests = self.state.vans, self.state.requests
         start = float(vans.shift_from_s[van])
         if vans.length[van] == 0:
