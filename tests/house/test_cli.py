@@ -29,6 +29,8 @@ COMMANDS = [
     "trace links",
     "trace investigate",
     "trace synth",
+    "ride solve",
+    "ride check",
 ]
 
 

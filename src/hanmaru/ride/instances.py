@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NoReturn, get_args
+from typing import Literal, NoReturn
 
 import numpy as np
 
@@ -56,8 +56,6 @@ def read(path: Path, form: Format | None = None) -> Problem:
 
     Raises RideError, in one line with the file, the line and the column, for what is not such an instance.
     """
-    if form is not None and form not in get_args(Format):
-        raise RideError(f"--format is {' or '.join(get_args(Format))}, not {form}")
     lines = _lines(path)
     if not lines:
         raise RideError(f"{path} is empty; give an instance of Li & Lim or of Cordeau")
