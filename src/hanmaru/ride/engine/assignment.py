@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import highspy
 import numpy as np
+import numpy.typing as npt
 
-from hanmaru.ride.domain import Floats, Rows, Seconds, Travel
+from hanmaru.ride.domain import Bools, Floats, Rows, Seconds, Travel
 from hanmaru.ride.engine import trips
 from hanmaru.ride.engine.commands import Propose
 from hanmaru.ride.engine.config import Weights
@@ -32,6 +33,9 @@ CHUNK = 32
 """Vans between two looks at the clock."""
 UNSERVED = 1e6
 """Cost of an accepted request without a van: more than any plan, so that it gets one if there is one."""
+PRICED = 6
+"""Columns for each row that the integer program sees: those of least reduced cost."""
+WHOLE = 1e-6
 GAIN = 1.0
 """Driven seconds that a change has to save in all: below this it is not worth telling drivers."""
 
@@ -109,7 +113,8 @@ def plan(state: State, travel: Travel, now_s: int, weights: Weights, seconds: fl
         v = int(options.van[t])
         line = options.route[t, : options.length[t]]
         actions = tuple(-(int(i) >> 1) - 1 if i & 1 else (int(i) >> 1) + 1 for i in line if i < 2 * problem.size)
-        plans[v] = (*problem.front[v], *actions)
+        if [*problem.front[v], *actions] != state.vans.actions(v):
+            plans[v] = (*problem.front[v], *actions)
     return Propose(state.seq, plans, "assignment")
 
 
@@ -221,9 +226,11 @@ def _serve(van: Seconds, front: list[int], table: Seconds, ready: int) -> None:
 
 
 def _ragged(lists: list[list[int]]) -> tuple[Rows, Rows]:
-    start = np.zeros(len(lists) + 1, np.int32)
-    np.cumsum([len(one) for one in lists], out=start[1:])
-    return start, np.array([i for one in lists for i in one], np.int32)
+    return _starts([len(one) for one in lists]), np.array([i for one in lists for i in one], np.int32)
+
+
+def _starts(lengths: npt.ArrayLike) -> Rows:
+    return np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
 
 
 def nearest(problem: Waiting, state: State, time: Rows, usable: Rows) -> tuple[Rows, Rows]:
@@ -243,63 +250,88 @@ def nearest(problem: Waiting, state: State, time: Rows, usable: Rows) -> tuple[R
     return _ragged(lists)
 
 
-def choose(
-    problem: Waiting,
-    before: Floats,
-    orphans: Rows,
-    options: Trips,
-    seconds: float,
-) -> list[int]:
+def choose(problem: Waiting, before: Floats, orphans: Rows, options: Trips, seconds: float) -> list[int]:
     """Return the trips that vans should do instead of what they have: set partitioning, by HiGHS.
 
-    Columns: what each van has, the trips, each orphan unserved. Rows: each van once, each movable request once.
+    Columns: what each van has, at cost ``before`` (V,); the trips; each orphan unserved. Rows: each van once, each
+    movable request once. Its linear relaxation is solved first, and is often whole already. Else the integer program is
+    solved on the columns of least reduced cost, among them what there is now.
     """
     fleet, many = len(problem.vans), len(options.van)
-    row_of = np.full(problem.size, -1, np.int64)
-    row_of[problem.movable] = fleet + np.arange(len(problem.movable))
-    columns: list[Rows] = []
-    for v in range(fleet):
-        line = problem.kept[problem.kept_start[v] : problem.kept_start[v + 1]]
-        columns.append(_rows(v, line, row_of))
-    columns += [_rows(int(v), line[:n], row_of) for v, _, n, line in zip(*options, strict=True)]
-    columns += [row_of[[slot]].astype(np.int32) for slot in orphans]
-    keep = np.where(np.isfinite(before), before, 0.0)
-    worths = np.concatenate((keep, options.cost, np.full(len(orphans), UNSERVED)))
-    start = np.zeros(len(columns) + 1, np.int32)
-    np.cumsum([len(c) for c in columns], out=start[1:])
+    cost, start, index = columns(problem, before, orphans, options)
+    first = np.zeros(len(cost), np.bool_)
+    first[:fleet] = first[fleet + many :] = True
+    end = clock.perf_counter() + seconds
     rows = fleet + len(problem.movable)
+    found, reduced = solve(cost, start, index, rows, None, seconds)
+    if not len(found):
+        return []
+    if np.any((found > WHOLE) & (found < 1 - WHOLE)):
+        reduced[first] = -np.inf
+        some = np.sort(np.argsort(reduced, kind="stable")[: PRICED * rows])
+        own = np.diff(start)
+        within = np.repeat(np.isin(np.arange(len(cost)), some), own)
+        found = np.zeros(len(cost))
+        part = solve(cost[some], _starts(own[some]), index[within], rows, first[some], end - clock.perf_counter())[0]
+        if not len(part):
+            return []
+        found[some] = part
+    if cost @ np.rint(found) > cost[first].sum() - GAIN:
+        return []
+    return np.flatnonzero(found[fleet : fleet + many] > 0.5).tolist()
+
+
+def columns(problem: Waiting, before: Floats, orphans: Rows, options: Trips) -> tuple[Floats, Rows, Rows]:
+    """Return the columns of the program: what each costs, where each starts in the last array, and its rows."""
+    fleet, size = len(problem.vans), problem.size
+    row_of = np.full(size, -1, np.int32)
+    row_of[problem.movable] = np.arange(fleet, fleet + len(problem.movable), dtype=np.int32)
+    owner = np.repeat(np.arange(fleet, dtype=np.int32), np.diff(problem.kept_start))
+    picks = (problem.kept & 1 == 0) & (problem.kept < 2 * size)
+    rows = np.where(picks, row_of[np.where(picks, problem.kept >> 1, 0)], -1) if size else problem.kept * 0 - 1
+    kept = [np.concatenate(([v], rows[(owner == v) & (rows >= 0)])) for v in range(fleet)]
+    there: Bools = np.less(np.arange(options.route.shape[1]), options.length[:, None])
+    picks = there & (options.route & 1 == 0) & (options.route < 2 * size)
+    rows = np.where(picks, row_of[np.where(picks, options.route >> 1, 0)], -1)
+    table = np.hstack((options.van[:, None], rows))
+    used = table >= 0
+    index = np.concatenate((*kept, table[used], row_of[orphans])).astype(np.int32)
+    counts = np.concatenate(([len(one) for one in kept], used.sum(axis=1), np.ones(len(orphans)))).astype(np.int64)
+    cost = np.concatenate((np.where(np.isfinite(before), before, 0.0), options.cost, np.full(len(orphans), UNSERVED)))
+    return cost, _starts(counts), index
+
+
+def solve(
+    cost: Floats, start: Rows, index: Rows, rows: int, first: Bools | None, seconds: float
+) -> tuple[Floats, Floats]:
+    """Return the values and the reduced costs of a partitioning program's columns, both empty if there was no time.
+
+    ``start`` (c + 1,), ``index``: in which rows each column is. With ``first`` (c,), a solution to start from, the
+    columns are whole; without, it is the relaxation.
+    """
     lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = len(columns), rows
-    lp.col_cost_ = worths
-    lp.col_lower_, lp.col_upper_ = np.zeros(len(columns)), np.ones(len(columns))
+    lp.num_col_, lp.num_row_ = len(cost), rows
+    lp.col_cost_, lp.col_lower_, lp.col_upper_ = cost, np.zeros(len(cost)), np.ones(len(cost))
     lp.row_lower_ = lp.row_upper_ = np.ones(rows)
     lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    lp.a_matrix_.start_, lp.a_matrix_.index_ = start, np.concatenate(columns)
-    lp.a_matrix_.value_ = np.ones(start[-1])
-    lp.integrality_ = [highspy.HighsVarType.kInteger] * len(columns)
+    lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = start, index, np.ones(len(index))
     solver = highspy.Highs()
     solver.setOptionValue("output_flag", False)
     solver.setOptionValue("threads", 1)
     if np.isfinite(seconds):
         solver.setOptionValue("time_limit", max(seconds, 0.01))
-    solver.passModel(lp)
-    first = highspy.HighsSolution()
-    known = np.zeros(len(columns))
-    known[:fleet] = 1.0
-    known[fleet + many :] = 1.0
-    first.col_value = known
-    solver.setSolution(first)
+    if first is None:
+        solver.setOptionValue("presolve", "off")
+        solver.setOptionValue("solver", "simplex")
+        solver.passModel(lp)
+    else:
+        lp.integrality_ = [highspy.HighsVarType.kInteger] * len(cost)
+        solver.passModel(lp)
+        known = highspy.HighsSolution()
+        known.col_value = first.astype(np.float64)
+        solver.setSolution(known)
     solver.run()
-    found = np.array(solver.getSolution().col_value)
-    if len(found) != len(columns):
-        return []
-    found = np.rint(found)
-    if worths @ found > worths @ known - GAIN:
-        return []
-    return np.flatnonzero(found[fleet : fleet + many]).tolist()
-
-
-def _rows(van: int, line: Rows, row_of: Seconds) -> Rows:
-    picks = line[(line & 1 == 0) & (line < 2 * len(row_of))] >> 1
-    rows = row_of[picks]
-    return np.array([van, *rows[rows >= 0]], np.int32)
+    solution = solver.getSolution()
+    if first is None and solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+        return np.empty(0), np.empty(0)
+    return np.array(solution.col_value), np.array(solution.col_dual)

@@ -17,6 +17,8 @@ so that a price on pick-ups weighs waiting and one on drop-offs weighs arrival; 
 home after the shift is not counted. Times count from now, in whole seconds.
 """
 
+from typing import TypeAlias
+
 import numpy as np
 
 from hanmaru.city.kernels import kernel
@@ -27,11 +29,18 @@ LONGEST = 40
 """The longest route, in stops, that is considered for a set of requests; a van with more keeps what it has."""
 CANDIDATES = 60
 """The most requests that are tried in one van: sets of them are bits of an int64."""
+Count: TypeAlias = int | np.int64
+
+
+@kernel
+def _copy(n: Count, source: Rows, into: Rows) -> None:
+    for k in range(n):  # compiles much sooner than a slice does
+        into[k] = source[k]
 
 
 @kernel
 def value(
-    n: int,
+    n: Count,
     route: Rows,
     table: Seconds,
     price: Floats,
@@ -86,7 +95,7 @@ def value(
             if table[i, PARTNER] >= 0:
                 stops[k, PARTNER] = at[table[i, PARTNER]]
         begins = np.empty(n, np.int64)
-        if schedule(n, stops, time, van[0], van[1], begins) >= 0:
+        if schedule(int(n), stops, time, van[0], van[1], begins) >= 0:
             return np.inf
         cost = 0.0
         for k in range(n):
@@ -96,7 +105,7 @@ def value(
 
 @kernel
 def search(
-    n: int,
+    n: Count,
     route: Rows,
     cost: float,
     table: Seconds,
@@ -114,7 +123,8 @@ def search(
     are looked at. A partial route is left where a stop cannot be reached in time any more, or where all stops, each
     driven to straight away, would cost too much.
     """
-    items = route[:n].copy()
+    items = np.empty(n, np.int32)
+    _copy(n, route, items)
     used = np.zeros(n, np.bool_)
     before = np.full(n, -1, np.int64)
     for k in range(n):
@@ -179,7 +189,7 @@ def search(
             total = value(n, line, table, price, time, van, drive, at, stops)
             if total < cost:
                 cost = total
-                route[:n] = line
+                _copy(n, line, route)
             continue
         depth += 1
         chosen[depth] = -1
@@ -189,7 +199,7 @@ def search(
 
 @kernel
 def place(
-    n: int,
+    n: Count,
     route: Rows,
     pick: int,
     table: Seconds,
@@ -220,7 +230,7 @@ def place(
                     break
         if free + time[here, table[pick, ROW]] > table[pick, CLOSE]:
             continue
-        trial[:i] = route[:i]
+        _copy(i, route, trial)
         trial[i] = pick
         for j in range(i, end + 1):
             for k in range(i, j):
@@ -231,7 +241,7 @@ def place(
             cost = value(n + 2, trial, table, price, time, van, drive, at, stops)
             if cost < best:
                 best = cost
-                out[: n + 2] = trial
+                _copy(n + 2, trial, out)
     return best
 
 
@@ -254,7 +264,7 @@ def grow(
     costs: Floats,
     lengths: Rows,
     routes: Rows,
-) -> int:
+) -> Count:
     """Write the trips of one van to the last three arrays and return how many; the first is the van's base alone.
 
     ``base``, ``kept`` are routes: what stays with the van, and all that it has. ``candidates`` (m ≤ 60,) are
@@ -272,15 +282,15 @@ def grow(
     alone = np.zeros(m, np.bool_)
     line = np.empty(longest + 2, np.int32)
     n = len(base)
-    line[:n] = base
+    _copy(n, base, line)
     empty = value(n, line, table, price, time, van, drive, at, stops)
     if 1 < n <= exact:
         empty = search(n, line, empty, table, price, time, van, drive, nodes, at, stops)
     if empty == np.inf:
         return 0
     costs[0], lengths[0] = empty, n
-    routes[0, :n] = line[:n]
-    count = 1
+    _copy(n, line, routes[0])
+    count = np.int64(1)
     mine = np.int64(0)
     for c in range(m):
         for k in range(len(kept)):
@@ -291,7 +301,7 @@ def grow(
         size += 1
         last, here = count, count
         for parent in range(first, last):
-            n = lengths[parent]
+            n = np.int64(lengths[parent])
             if n + 2 > longest:
                 continue
             top = -1
@@ -308,7 +318,7 @@ def grow(
                 cost = place(n, routes[parent], 2 * candidates[c], table, price, time, van, drive, line, at, stops)
                 if n + 2 <= exact:
                     if cost == np.inf:
-                        line[:n] = routes[parent, :n]
+                        _copy(n, routes[parent], line)
                         if van[6] == 1:
                             line[n + 1] = line[n - 1]
                         line[n - van[6]], line[n + 1 - van[6]] = 2 * candidates[c], 2 * candidates[c] + 1
@@ -332,7 +342,7 @@ def grow(
                     count += 1
                 masks[slot] = masks[parent] | np.int64(1) << c
                 gains[slot], costs[slot], lengths[slot] = gain, cost, n + 2
-                routes[slot, : n + 2] = line[: n + 2]
+                _copy(n + 2, line, routes[slot])
         first = here if count > here else count
         if count == most:
             break
@@ -343,8 +353,8 @@ def grow(
 
 @kernel
 def neighbours(
-    count: int,
-    mine: np.int64,
+    count: Count,
+    mine: Count,
     van: Seconds,
     kept: Rows,
     candidates: Rows,
@@ -358,7 +368,7 @@ def neighbours(
     costs: Floats,
     lengths: Rows,
     routes: Rows,
-) -> int:
+) -> Count:
     """Add the kept route with one of its movable requests less, one more, or one for another; arrays as in `grow`.
 
     Sets of one or two were there already, so this is for a van whose kept set is larger than what can be grown from
@@ -376,7 +386,7 @@ def neighbours(
     for without in range(-1, m):
         if without >= 0 and not mine >> without & 1:
             continue
-        n = 0
+        n = np.int64(0)
         for k in range(len(kept)):
             if without < 0 or kept[k] >> 1 != candidates[without]:
                 less[n] = kept[k]
@@ -385,7 +395,7 @@ def neighbours(
             cost = value(n, less, table, price, time, van, drive, at, stops)
             if cost < np.inf:
                 costs[count], lengths[count] = cost, n
-                routes[count, :n] = less[:n]
+                _copy(n, less, routes[count])
                 count += 1
         for c in range(m):
             if count == most or n + 2 > longest or mine >> c & 1 or not alone[c]:
@@ -393,7 +403,7 @@ def neighbours(
             cost = place(n, less, 2 * candidates[c], table, price, time, van, drive, line, at, stops)
             if cost < np.inf:
                 costs[count], lengths[count] = cost, n + 2
-                routes[count, : n + 2] = line[: n + 2]
+                _copy(n + 2, line, routes[count])
                 count += 1
     return count
 
@@ -421,7 +431,7 @@ def grow_all(
     costs: Floats,
     lengths: Rows,
     routes: Rows,
-) -> int:
+) -> Count:
     """Write the trips of some vans, at most ``most`` each, to the last four arrays and return how many.
 
     ``chosen`` vans of ``vans`` (V, 7). What `grow` takes for van v is between ``*_start`` (V + 1,) [v] and [v + 1].
@@ -451,7 +461,8 @@ def grow_all(
             lengths[count:last],
             routes[count:last],
         )
-        owner[count : count + made] = v
+        for k in range(count, count + made):
+            owner[k] = v
         count += made
     return count
 
@@ -480,7 +491,7 @@ def value_all(
         for k in range(len(kept)):
             if kept[k] & 1 or kept[k] >= 2 * len(worth):
                 continue
-            n = 0
+            n = np.int64(0)
             for i in kept:
                 if i >> 1 != kept[k] >> 1:
                     less[n] = i
