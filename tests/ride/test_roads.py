@@ -16,7 +16,7 @@ def network() -> Network:
 
 def test_the_matrix_and_the_drawn_way_agree(network: Network):
     city = build(load("hanbit"))
-    metric = network.weigh(simulated.speeds(city, 1_763_600_000))
+    metric = network.weigh(simulated.speeds(city, network.graph, 1_763_600_000))
     chosen = stops.choose(network, city.places.lonlat, np.ones(len(city.places.lonlat)))
     targets = network.targets(chosen.places)
     travel = metric.travel(targets)

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -34,7 +35,7 @@ or known not to; part of a roundabout; a link road between others."""
 CROSSING, BUS_STOP, HYDRANT = 0, 1, 2
 """Kinds of ``obstacles``: what the law keeps stopped vehicles away from."""
 
-_EARTH_M = 6371008.8
+_EQUATOR_M, _E2 = 6378137.0, 0.00669437999014
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,8 @@ class RoadGraph:
     edge's ends are ``shape[shape_first[e]:shape_first[e + 1]]``. ``banned`` holds sequences of edges that nobody may
     drive one after the other: ``banned[banned_first[i]:banned_first[i + 1]]``, two edges for a forbidden turn, more
     where the way between counts. ``obstacles`` (k, 2) lon, lat and ``obstacle_kind`` (k,) are where stopping nearby is
-    forbidden; ``walks`` (w, 2) int32 into ``walk_lonlat``, ``walk_m`` (w,): the footpaths, none where unknown.
+    forbidden. ``walks`` (w, 2) int32 into ``walk_lonlat``, ``walk_m`` (w,) long and ``walk_steps`` (w,) where they are
+    stairs: where people walk, either way; none where unknown.
     """
 
     name: str
@@ -76,6 +78,7 @@ class RoadGraph:
     walk_lonlat: Floats
     walks: Rows
     walk_m: Floats
+    walk_steps: Bools
 
     @cached_property
     def first_edge(self) -> npt.NDArray[np.int64]:
@@ -191,7 +194,7 @@ def assemble(
     *,
     obstacles: Floats | None = None,
     obstacle_kind: npt.NDArray[np.uint8] | None = None,
-    walk: tuple[Floats, Rows, Floats] | None = None,
+    walk: tuple[Floats, Rows, Floats, Bools] | None = None,
 ) -> RoadGraph:
     """Return a graph of edges in any order; ``banned`` counts in that order. Raises RideError where there is none."""
     if not edges:
@@ -202,8 +205,7 @@ def assemble(
     ordered = [edges[i] for i in order.tolist()]
     bans = sorted(set(banned))
     shapes = [e.shape.reshape(-1, 2) for e in ordered]
-    none = (np.empty((0, 2)), np.empty((0, 2), np.int32), np.empty(0))
-    walk_lonlat, walks, walk_m = none if walk is None else walk
+    walk_lonlat, walks, walk_m, walk_steps = no_walks() if walk is None else walk
     return RoadGraph(
         name=name,
         lonlat=np.asarray(lonlat, np.float64).reshape(-1, 2),
@@ -223,7 +225,13 @@ def assemble(
         walk_lonlat=walk_lonlat,
         walks=walks,
         walk_m=walk_m,
+        walk_steps=walk_steps,
     )
+
+
+def no_walks() -> tuple[Floats, Rows, Floats, Bools]:
+    """Return the footpaths of a source that knows none."""
+    return np.empty((0, 2)), np.empty((0, 2), np.int32), np.empty(0), np.empty(0, bool)
 
 
 def offsets(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -234,8 +242,21 @@ def offsets(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 def metres(a: Floats, b: Floats) -> Floats:
     """Return distances (k,), m, between points (k, 2) lon, lat close to each other.
 
-    On a plane through each pair's mean latitude, on a sphere of mean radius 6371008.8 m: within 0.3 % in a city.
+    On the WGS 84 ellipsoid's plane at each pair's mean latitude: within a millionth of the geodesic in a city.
     """
     a, b = np.radians(a), np.radians(b)
-    east = (b[:, 0] - a[:, 0]) * np.cos((a[:, 1] + b[:, 1]) / 2)
-    return _EARTH_M * np.hypot(east, b[:, 1] - a[:, 1])
+    phi = (a[:, 1] + b[:, 1]) / 2
+    w = np.sqrt(1 - _E2 * np.sin(phi) ** 2)
+    east = (b[:, 0] - a[:, 0]) * np.cos(phi) * _EQUATOR_M / w
+    return np.hypot(east, (b[:, 1] - a[:, 1]) * _EQUATOR_M * (1 - _E2) / w**3)
+
+
+def lengths(lines: Sequence[Floats]) -> Floats:
+    """Return the lengths (k,), m, of lines of points (·, 2) lon, lat."""
+    if not lines:
+        return np.empty(0)
+    counts = np.array([len(line) for line in lines])
+    points = np.concatenate(lines)
+    step = np.append(metres(points[:-1], points[1:]), 0.0)
+    step[np.cumsum(counts) - 1] = 0.0
+    return np.add.reduceat(step, np.cumsum(counts) - counts)

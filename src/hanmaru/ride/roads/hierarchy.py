@@ -25,7 +25,7 @@ Longs = npt.NDArray[np.int64]
 def dissect(tail: Rows, head: Rows, lonlat: Floats) -> Rows:
     """Return each state's rank (s,) in the order of contraction."""
     topology = pyroutingkit.CCHTopology()
-    lon, lat = lonlat.T.astype(np.float32)
+    lon, lat = np.ascontiguousarray(lonlat.T, np.float32)  # it reads memory as it lies, whatever the strides
     topology.build(tail.astype(np.uint32), head.astype(np.uint32), lat, lon, len(lonlat))
     with tempfile.TemporaryDirectory() as folder:  # the order has no other way out
         topology.save(folder)

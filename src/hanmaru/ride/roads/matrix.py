@@ -55,8 +55,12 @@ class Way:
 class Network:
     """A road graph ready for travel times; never changes. `weigh` gives it speeds."""
 
-    def __init__(self, graph: RoadGraph, *, u_turns: bool = True, left_hand: bool = False) -> None:
-        """Prepare a graph. ``left_hand``: traffic drives on the left, as in Japan; in Korea it drives on the right."""
+    def __init__(self, graph: RoadGraph, *, u_turns: bool = False, left_hand: bool = False) -> None:
+        """Prepare a graph.
+
+        ``u_turns``: vans may turn back at every junction, not at dead ends only. ``left_hand``: traffic drives on the
+        left, as in Japan; in Korea it drives on the right.
+        """
         self.graph = graph
         self.left_hand = left_hand
         self.arcs = turns.expand(graph, u_turns=u_turns)

@@ -6,6 +6,7 @@ from hanmaru.city.build import City
 from hanmaru.city.streets import PRIMARY, RESIDENTIAL, SECONDARY, TERTIARY, TRUNK
 from hanmaru.ride.domain import Floats
 from hanmaru.ride.roads.graph import ACCESSIBLE, BUS_STOP, CLASSES, CROSSING, INACCESSIBLE, NO_STOPPING, RoadGraph
+from hanmaru.ride.roads.turns import connected
 
 _CLASS = {
     RESIDENTIAL: "residential",
@@ -17,7 +18,7 @@ _CLASS = {
 
 
 def from_city(city: City) -> RoadGraph:
-    """Return the city's roads; edge e is the city's edge e, node i its node i.
+    """Return the city's roads; ``way`` holds each edge's number in the city.
 
     The generated city says nothing of kerbs, crossings and signs, so rules stand in: planned towns have lowered kerbs,
     country lanes no pavement; junctions with a main road of the towns have crossings; nobody stops on a trunk road.
@@ -32,7 +33,7 @@ def from_city(city: City) -> RoadGraph:
     busy = np.bincount(roads.target, roads.road_class >= TERTIARY, len(roads.lonlat)) >= 3
     stops = city.sensors["PublicTransportStop"].lonlat if "PublicTransportStop" in city.sensors else np.empty((0, 2))
     crossings = roads.lonlat[busy]
-    return RoadGraph(
+    graph = RoadGraph(
         name=city.profile.id,
         lonlat=roads.lonlat,
         source=roads.source.astype(np.int32),
@@ -51,10 +52,12 @@ def from_city(city: City) -> RoadGraph:
         walk_lonlat=np.empty((0, 2)),
         walks=np.empty((0, 2), np.int32),
         walk_m=np.empty(0),
+        walk_steps=np.empty(0, bool),
     )
+    return graph.keep(connected(graph))
 
 
-def speeds(city: City, t: float) -> Floats:
+def speeds(city: City, graph: RoadGraph, t: float) -> Floats:
     """Return the traffic's speed (m,), km/h, on every edge at an instant (Unix seconds), live sensors aside."""
-    when = np.full(len(city.roads.source), float(t))
-    return city.traffic.at(np.arange(len(when)), when, city.weather.at(when)).speed_kmh
+    when = np.full(len(graph.way), float(t))
+    return city.traffic.at(graph.way, when, city.weather.at(when)).speed_kmh

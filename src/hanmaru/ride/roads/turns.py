@@ -32,7 +32,7 @@ class Arcs:
     of_edge: Rows
 
 
-def expand(graph: RoadGraph, *, u_turns: bool = True) -> Arcs:
+def expand(graph: RoadGraph, *, u_turns: bool = False) -> Arcs:
     """Return the graph to search; without ``u_turns`` nobody turns back the way they came but at a dead end."""
     n, m = len(graph.lonlat), len(graph.source)
     bans = [tuple(graph.banned[a:b].tolist()) for a, b in zip(graph.banned_first, graph.banned_first[1:], strict=False)]
@@ -111,28 +111,33 @@ def _automaton(bans: list[tuple[int, ...]]) -> tuple[dict[tuple[int, int], int],
 
 
 def _turning_back(graph: RoadGraph) -> list[tuple[int, int]]:
-    """Return every pair of edges that goes back the way it came where another way on exists."""
+    """Return every pair of edges that goes back the way it came where another way on exists.
+
+    The way back is an edge between the same nodes and, since two roads may join them, as long to a hundredth.
+    """
     n = len(graph.lonlat)
     there = graph.source.astype(np.int64) * n + graph.target
     back = graph.target.astype(np.int64) * n + graph.source
     order = np.argsort(there, kind="stable")
-    at = np.searchsorted(there[order], back)
-    found = np.append(there[order], -1)[at] == back
-    ways_on = np.diff(graph.first_edge)[graph.target]
-    choice = np.flatnonzero(found & (ways_on > 1))
-    return list(zip(choice.tolist(), order[at[choice]].tolist(), strict=True))
+    low, high = np.searchsorted(there[order], back), np.searchsorted(there[order], back, "right")
+    first = np.repeat(np.arange(len(back)), high - low)
+    second = order[np.arange(len(first)) - np.repeat(np.cumsum(high - low) - high, high - low)]
+    same = np.abs(graph.length_m[first] - graph.length_m[second]) <= 0.01 * graph.length_m[first]
+    choice = same & (np.diff(graph.first_edge)[graph.target[first]] > 1)
+    return list(zip(first[choice].tolist(), second[choice].tolist(), strict=True))
 
 
-def connected(graph: RoadGraph) -> Bools:
+def connected(graph: RoadGraph, *, u_turns: bool = False) -> Bools:
     """Return which edges (m,) belong to the largest part where every edge can be driven to from every other."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    arcs = expand(graph)
+    arcs = expand(graph, u_turns=u_turns)
     size = len(arcs.node)
     matrix = coo_array((np.ones(len(arcs.tail), np.int8), (arcs.tail, arcs.head)), (size, size))
     _, part = connected_components(matrix, directed=True, connection="strong")
-    inside = part == np.bincount(part).argmax()
+    inside = part[arcs.tail] == part[arcs.head]
+    largest = np.bincount(part[arcs.tail[inside]], graph.length_m[arcs.edge[inside]]).argmax() if inside.any() else -1
     keep = np.zeros(len(graph.source), bool)
-    keep[arcs.edge[inside[arcs.tail] & inside[arcs.head]]] = True
+    keep[arcs.edge[inside & (part[arcs.tail] == largest)]] = True
     return keep
