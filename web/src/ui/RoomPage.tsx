@@ -45,6 +45,7 @@ export function RoomPage({ session, signedOut }: { session: Session; signedOut: 
   };
   const service = manifest?.services.find(({ name }) => name === page?.service);
   const city = text(manifest?.city.name, "Hanmaru");
+  const open = pages.filter((one) => one.service === page?.service && may(one.permission));
   return (
     <div className="room">
       <a className="skip" href="#room-main" onClick={(event) => { event.preventDefault(); document.getElementById("room-main")?.focus(); }}>{t("room.skip")}</a>
@@ -53,20 +54,22 @@ export function RoomPage({ session, signedOut }: { session: Session; signedOut: 
           <span className="mark" aria-hidden="true" />
           <span><b>{service ? text(service.title) : city}</b><small><Icon node={ArrowLeft} size={13} />{city}</small></span>
         </a>
-        <nav className="room-nav" aria-label={service ? text(service.title) : t("menu.pages")}>
-          {pages.filter((one) => one.service === page?.service && may(one.permission)).map((one) => (
-            <a
-              key={one.id} href={one.path} aria-current={one === page ? "page" : undefined}
-              onClick={(event: MouseEvent) => {
-                if (event.metaKey || event.ctrlKey || event.shiftKey) return;
-                event.preventDefault();
-                go(one.path);
-              }}
-            >
-              {text(one.title)}
-            </a>
-          ))}
-        </nav>
+        {open.length > 1 && (
+          <nav className="room-nav" aria-label={service ? text(service.title) : t("menu.pages")}>
+            {open.map((one) => (
+              <a
+                key={one.id} href={one.path} aria-current={one === page ? "page" : undefined}
+                onClick={(event: MouseEvent) => {
+                  if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+                  event.preventDefault();
+                  go(one.path);
+                }}
+              >
+                {text(one.title)}
+              </a>
+            ))}
+          </nav>
+        )}
         <div className="top-end"><Menu session={session} signedOut={signedOut} /></div>
       </header>
       <main id="room-main" className="room-main" tabIndex={-1}>

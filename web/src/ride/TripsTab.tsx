@@ -1,0 +1,79 @@
+import { useDeferredValue, useEffect, useMemo, useState, type JSX } from "react";
+import { clock } from "../format";
+import { t } from "../i18n";
+import { Choice, Waiting } from "../office/parts";
+import { reason } from "../problems";
+import { useShell } from "../ui/page";
+import { ask } from "./data";
+import { Find, rowKeys, vanChoices } from "./DispatchPage";
+import type { LiveFleet } from "./fleet";
+import { Override } from "./Override";
+import { State } from "./parts";
+import { ACTIVE } from "./TripView";
+import type { Trip, TripRow } from "./types";
+import { at, lasting, party, told } from "./words";
+
+const STATES = ["", "booked", "on-way", "arriving", "aboard", "broken", "done", "cancelled", "no-show", "refused", "expired"] as const;
+
+/** Rides by state, name or number. Who rides is not in it. */
+export function TripsTab({ fleet, select }: { fleet: LiveFleet; select: (van: string) => void }): JSX.Element {
+  const shell = useShell();
+  const acts = shell.may("ride.dispatch");
+  const [query, setQuery] = useState("");
+  const [state, setState] = useState<string>("");
+  const wish = useDeferredValue(query.trim());
+  const [trips, setTrips] = useState<TripRow[]>();
+  const [problem, setProblem] = useState("");
+  const [again, setAgain] = useState(0);
+  useEffect(() => {
+    const abort = new AbortController();
+    const parameters = new URLSearchParams({ ...(state ? { state } : {}), ...(wish ? { q: wish } : {}) });
+    ask<{ trips: TripRow[] }>(`/trips?${parameters}`, "GET", undefined, abort.signal).then(
+      ({ trips: found }) => { setTrips(found); setProblem(""); },
+      (error: unknown) => { if (!abort.signal.aborted) setProblem(reason(error)); },
+    );
+    return () => abort.abort();
+  }, [wish, state, fleet.version, again]);
+  const choices = useMemo(() => vanChoices(fleet.vans), [fleet.vans]);
+  const done = (): void => setAgain((count) => count + 1);
+  const place = (one: TripRow["from"]): string => one.label ?? told(one.stop?.name, t("ride.somewhere"));
+  return (
+    <>
+      <div className="side-tools">
+        <Find label={t("ride.findTrip")} value={query} onChange={setQuery} />
+        <Choice name="state" label={t("ride.statusLabel")} value={state} onChange={setState} options={STATES.map((one) => [one, one ? t(`ride.state.${one}`) : t("ride.allStates")] as const)} />
+      </div>
+      {problem && <p role="alert" className="problem">{problem}</p>}
+      {!trips ? <Waiting problem="" /> : trips.length === 0 ? <p className="hint">{t("ride.noneFound")}</p> : (
+        <ul className="dispatch-trips" onKeyDown={rowKeys}>
+          {trips.map((trip) => (
+            <li key={trip.id}>
+              <div>
+                <h3><code>{trip.id.slice(-8)}</code>{trip.alias && <> {trip.alias}</>} <State of="state" state={trip.state} /></h3>
+                <p>{place(trip.from)} → {place(trip.to)}</p>
+                <p className="trip-line">{promised(trip)} · {party(trip.seats, trip.wheelchairs)}{(trip.late_s ?? 0) > 60 && <> · <b className="late">{t("ride.lateBy", { time: lasting(trip.late_s!) })}</b></>}</p>
+              </div>
+              <div className="row-buttons">
+                {trip.van && <button type="button" className="button small" data-row="" aria-label={t("ride.showVan", { plate: trip.van.plate })} onClick={() => select(trip.van!.id)}>{trip.van.plate}</button>}
+                {acts && ACTIVE.has(trip.state) && trip.state !== "offered" && trip.state !== "aboard" && (
+                  <>
+                    <Override kind="assign" about={trip.id.slice(-8)} request={trip.id} vans={choices.filter(([id]) => id !== trip.van?.id)} done={done} />
+                    {trip.van && <Override kind="unassign" about={trip.id.slice(-8)} request={trip.id} done={done} />}
+                    <Override kind="cancel" about={trip.id.slice(-8)} request={trip.id} done={done} />
+                  </>
+                )}
+              </div>
+            </li>
+          ))}
+        </ul>
+      )}
+    </>
+  );
+}
+
+/** What was promised, in a few words; when it was asked for where nothing was. */
+function promised({ promise, made_at: made }: TripRow): string {
+  if (typeof promise === "string") return t("ride.promised", { time: at(promise) });
+  const one: Trip["promise"] = promise;
+  return one ? `${at(one.pickup.from)}–${clock(one.pickup.to)}, ${t("ride.latest", { time: clock(one.dropoff.arrive_by) })}` : t("ride.askedAt", { time: at(made) });
+}

@@ -1,0 +1,61 @@
+import { X } from "lucide";
+import { useEffect, useRef, useState, type JSX } from "react";
+import { Button } from "react-aria-components";
+import { clock, number } from "../format";
+import { t } from "../i18n";
+import { Icon } from "../ui/Icon";
+import { useShell } from "../ui/page";
+import { ask } from "./data";
+import { Override } from "./Override";
+import { State } from "./parts";
+import type { Risk, Stop, Van } from "./types";
+import { lasting, told, word } from "./words";
+
+/** Half the side of the box that stops are offered from, in degrees: about a kilometre. */
+const NEAR = 0.01;
+
+/** One van: its plan, and what the dispatcher can do with it. */
+export function VanPanel({ van, risks, close }: { van: Van; risks: readonly Risk[]; close: () => void }): JSX.Element {
+  const shell = useShell();
+  const panel = useRef<HTMLElement>(null);
+  const [near, setNear] = useState<Stop[]>([]);
+  useEffect(() => {
+    panel.current?.scrollIntoView({ block: "nearest" });
+    const box = [van.lon - NEAR, van.lat - NEAR, van.lon + NEAR, van.lat + NEAR].map((value) => value.toFixed(5)).join(",");
+    ask<{ stops: Stop[] }>(`/stops?bbox=${box}`).then(({ stops }) => setNear(stops), () => undefined);
+    // Where it was when it was chosen is near enough.
+  }, [van.id]);
+  const risky = new Set(risks.filter((risk) => risk.van === van.id).map(({ request }) => request));
+  const held = van.status === "held";
+  const out = van.status === "out-of-service" || van.status === "broken";
+  return (
+    <section ref={panel} className="van-panel" aria-label={t("ride.vanOf", { plate: van.plate })} onKeyDown={(event) => { if (event.key === "Escape") close(); }}>
+      <header>
+        <h2>{van.plate}</h2><State of="status" state={van.status} />
+        <span>{t("ride.ofSeats", { aboard: number(van.aboard), seats: number(van.seats) })}{van.wheelchairs > 0 && ` · ${t("ride.wheelchairs", { count: number(van.wheelchairs) })}`}{van.driver && ` · ${van.driver}`}</span>
+        <Button className="icon-button quiet" aria-label={t("ride.closeVan")} onPress={close}><Icon node={X} /></Button>
+      </header>
+      {van.plan.length === 0 ? <p className="hint">{t("ride.noPlan")}</p> : (
+        <ol className="van-plan">
+          {van.plan.map((one, index) => (
+            <li key={index} data-risk={(one.request && risky.has(one.request)) || undefined}>
+              <time dateTime={one.at}>{clock(one.at)}</time><span>{told(one.stop.name)} <small>{word("action", one.kind)}</small></span>
+              {(one.late_s ?? 0) > 60 && <b className="late">{t("ride.lateBy", { time: lasting(one.late_s!) })}</b>}
+            </li>
+          ))}
+        </ol>
+      )}
+      {shell.may("ride.dispatch") && (
+        <div className="row-buttons">
+          {out ? <Override kind="back" about={van.plate} van={van.id} /> : (
+            <>
+              <Override kind={held ? "release" : "hold"} about={van.plate} van={van.id} />
+              {near.length > 0 && <Override kind="stop-at" about={van.plate} van={van.id} stops={near.map((stop) => [stop.id, told(stop.name)] as const)} />}
+              <Override kind="out-of-service" about={van.plate} van={van.id} />
+            </>
+          )}
+        </div>
+      )}
+    </section>
+  );
+}

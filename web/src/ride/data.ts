@@ -1,0 +1,50 @@
+import { useEffect, useState } from "react";
+import { request } from "../api";
+import { now } from "../format";
+
+export const ROOT = "/api/ride/v1";
+
+/** Asks the room's routes. */
+export function ask<T>(path: string, method = "GET", body?: unknown, signal?: AbortSignal): Promise<T> {
+  const init: RequestInit = { method, ...(signal ? { signal } : {}) };
+  if (body === undefined) return request<T>(ROOT + path, init);
+  return request<T>(ROOT + path, { ...init, body: JSON.stringify(body), headers: { "content-type": "application/json" } });
+}
+
+/** The server's time, told again every `ms` milliseconds. */
+export function useNow(ms: number): number {
+  const [time, setTime] = useState(now);
+  useEffect(() => {
+    const timer = setInterval(() => setTime(now()), ms);
+    return () => clearInterval(timer);
+  }, [ms]);
+  return time;
+}
+
+/** A random UUID, where the page is not a secure context, too. */
+export function uuid(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6]! & 0x0f) | 0x40;
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
+
+/** JSON in the browser's storage under a key; `fallback` where there is none that can be read. */
+export function kept<T>(key: string, fallback: T): T {
+  try {
+    return (JSON.parse(localStorage.getItem(key) ?? "null") as T | null) ?? fallback;
+  } catch {
+    return fallback;
+  }
+}
+
+/** Keeps a value for the next time; whether the browser had room for it. */
+export function keep(key: string, value: unknown): boolean {
+  try {
+    localStorage.setItem(key, JSON.stringify(value));
+    return true;
+  } catch {
+    return false;
+  }
+}
