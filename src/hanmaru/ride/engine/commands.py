@@ -77,24 +77,27 @@ class Moved(Command, frozen=True):
 
 
 class Arrived(Command, frozen=True):
-    """A van stands at a stop."""
+    """A van stands at a stop; ``at_s``: since when, if that is some time ago (a tunnel)."""
 
     van: int
     stop: int
+    at_s: int | None = None
 
 
 class Boarded(Command, frozen=True):
-    """A rider is aboard and boarding is over."""
+    """A rider is aboard and boarding is over, now or since ``at_s``. Says too that the van is at that stop."""
 
     van: int
     id: str
+    at_s: int | None = None
 
 
 class Alighted(Command, frozen=True):
-    """A rider has left the van, at the planned stop or wherever it stands."""
+    """A rider has left the van, at the stop where it stands, or where this was planned if it is not known to stand."""
 
     van: int
     id: str
+    at_s: int | None = None
 
 
 class BreakStart(Command, frozen=True):

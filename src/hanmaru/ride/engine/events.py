@@ -144,27 +144,30 @@ class Moved(Event, frozen=True, kw_only=True):
 
 
 class Arrived(Event, frozen=True, kw_only=True):
-    """A van stands at a stop."""
+    """A van stands at a stop since ``since_s``."""
 
     van: int
     stop: int
+    since_s: int
 
 
 class PickedUp(Event, frozen=True, kw_only=True):
-    """A rider has boarded; ``begun_s``: when the van was there for it."""
+    """A rider is aboard since ``picked_s``; ``begun_s``: when the van came to the stop."""
 
     id: str
     van: int
     begun_s: int
+    picked_s: int
 
 
 class DroppedOff(Event, frozen=True, kw_only=True):
-    """A rider has left the van at a stop; ``begun_s``: when the van was there."""
+    """A rider has left the van at a stop at ``left_s``; ``begun_s``: when the van came there."""
 
     id: str
     van: int
     stop: int
     begun_s: int
+    left_s: int
 
 
 class NoShow(Event, frozen=True, kw_only=True):
@@ -203,7 +206,7 @@ class VanBack(Event, frozen=True, kw_only=True):
 
 
 class ShiftSet(Event, frozen=True, kw_only=True):
-    """A van's working time; ``plan`` holds its breaks, which have the ids ``breaks``."""
+    """A van's working time and its breaks by id; those that it had are no more. The plan with them follows."""
 
     van: int
     from_s: int
@@ -211,8 +214,17 @@ class ShiftSet(Event, frozen=True, kw_only=True):
     breaks: dict[str, Break]
 
 
+class Overtime(Event, frozen=True, kw_only=True):
+    """A van can be at its depot only after its shift: the shift is longer."""
+
+    van: int
+    to_s: int
+
+
 class AtRisk(Event, frozen=True, kw_only=True):
-    """The schedule is late for a promise, within the grace; plans are held to what is now the best: ``held``."""
+    """The schedule is late for a promise (or a break), within the grace; plans are held to what is now the best:
+    ``held``.
+    """
 
     id: str
     van: int
@@ -285,6 +297,7 @@ AnyEvent: TypeAlias = (
     | BrokenDown
     | VanBack
     | ShiftSet
+    | Overtime
     | AtRisk
     | Safe
     | PromiseBroken

@@ -15,7 +15,6 @@ MEASURES: Floats = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.05], [0.0, 1.0, 0.05]
 """Cheapest for the service; soonest pick-up; quickest arrival. The latter two weigh cost a little: a minute of
 driving saved is worth three seconds.
 """
-CHEAPEST = MEASURES[:1]
 SAME_S = 60
 """Offers that differ by less than this in every time, and not in fare, are the same to a rider."""
 

@@ -7,11 +7,15 @@ the same log gives the same state to the last bit, from the start or from any sn
 from collections.abc import Callable
 from typing import Any
 
+from msgspec.structs import replace
+
 from hanmaru.ride.domain import RideError
 from hanmaru.ride.engine import events as e
+from hanmaru.ride.engine.commands import Spot
 from hanmaru.ride.engine.state import (
     ABOARD,
     ASKED,
+    AT_RISK,
     BREAK,
     BROKEN,
     CANCELLED,
@@ -20,6 +24,8 @@ from hanmaru.ride.engine.state import (
     FAILED,
     FOREVER,
     HELD,
+    KEPT,
+    LOST,
     NO_SHOW,
     OFF,
     OFFERED,
@@ -74,6 +80,7 @@ def _promise(state: State, slot: int, offer: e.Offer) -> None:
     if requests.status[slot] != ABOARD:
         requests.origin[slot] = offer.pickup.stop
     requests.destination[slot] = offer.dropoff.stop
+    requests.risk[slot] = KEPT
     _hold(state, slot, offer.promise)
 
 
@@ -162,15 +169,15 @@ def _stand(state: State, van: int, stop: int, time_s: int) -> None:
 
 
 def _arrived(state: State, event: e.Arrived) -> tuple[int, ...]:
-    _stand(state, event.van, event.stop, event.time_s)
+    _stand(state, event.van, event.stop, event.since_s)
     return (event.van,)
 
 
 def _picked_up(state: State, event: e.PickedUp) -> tuple[int, ...]:
     requests, vans, slot = state.requests, state.vans, state.slot(event.id)
     requests.status[slot] = ABOARD
-    requests.begun_s[slot], requests.picked_s[slot] = event.begun_s, event.time_s
-    vans.ready_s[event.van] = event.time_s
+    requests.begun_s[slot], requests.picked_s[slot] = event.begun_s, event.picked_s
+    vans.ready_s[event.van] = event.picked_s
     plan = vans.actions(event.van)
     plan.remove(slot + 1)
     vans.set_plan(event.van, plan)
@@ -179,7 +186,7 @@ def _picked_up(state: State, event: e.PickedUp) -> tuple[int, ...]:
 
 def _dropped_off(state: State, event: e.DroppedOff) -> tuple[int, ...]:
     _end(state, state.slot(event.id), DONE, event.time_s)
-    state.vans.ready_s[event.van] = event.time_s
+    state.vans.ready_s[event.van] = event.left_s
     return (event.van,)
 
 
@@ -204,15 +211,26 @@ def _break_ended(state: State, event: e.BreakEnded) -> tuple[int, ...]:
     return (event.van,)
 
 
+def _strand(state: State, slot: int, event: e.BrokenDown) -> None:
+    """Let a rider wait again where the van stands: for as long as it takes, but promised the same arrival and ride."""
+    requests, offer = state.requests, state.requests.offer[slot]
+    requests.status[slot] = WAITING
+    if offer is None:
+        return
+    made = offer.promise
+    by_s = min(made.by_s, int(requests.picked_s[slot]) + made.ride_s)
+    promise = e.Promise(event.time_s, FOREVER, by_s, made.ride_s)
+    _promise(state, slot, replace(offer, pickup=Spot(event.stop), promise=promise))
+
+
 def _broken_down(state: State, event: e.BrokenDown) -> tuple[int, ...]:
     vans, requests, van = state.vans, state.requests, event.van
     for slot in state.aboard(van):
-        requests.status[slot] = WAITING
-        requests.origin[slot] = event.stop
-        requests.earliest_s[slot], requests.latest_s[slot] = event.time_s, FOREVER
+        if requests.kind[slot] != BREAK:
+            _strand(state, slot, event)
     for action in vans.actions(van):
         slot = abs(action) - 1
-        if requests.kind[slot] == BREAK:
+        if requests.kind[slot] == BREAK and requests.status[slot] != CANCELLED:
             _end(state, slot, CANCELLED, event.time_s)
         requests.van[slot] = -1
     vans.set_plan(van, ())
@@ -230,46 +248,56 @@ def _van_back(state: State, event: e.VanBack) -> tuple[int, ...]:
 def _shift_set(state: State, event: e.ShiftSet) -> tuple[int, ...]:
     vans, requests, van = state.vans, state.requests, event.van
     vans.shift_from_s[van], vans.shift_to_s[van] = event.from_s, event.to_s
-    fixed = state.fixed(van)
-    for action in vans.actions(van)[fixed:]:
+    for action in vans.actions(van)[2 if vans.status[van] == RESTING else 0 :]:
         slot = abs(action) - 1
         if action > 0 and requests.kind[slot] == BREAK:
             _end(state, slot, CANCELLED, event.time_s)
-    plan = vans.actions(van)
     for id, rest in event.breaks.items():
         slot = requests.add(id)
-        requests.kind[slot], requests.status[slot], requests.van[slot] = BREAK, WAITING, van
+        requests.kind[slot], requests.status[slot] = BREAK, WAITING
         requests.earliest_s[slot], requests.latest_s[slot] = rest.from_s, rest.to_s
         requests.boarding_s[slot] = rest.duration_s
         requests.deadline_s[slot] = requests.ride_s[slot] = FOREVER
         requests.seats[slot], requests.wheelchairs[slot] = vans.seats[van], vans.wheelchairs[van]
         requests.changed_s[slot] = event.time_s
-        plan += [slot + 1, -slot - 1]
-    vans.set_plan(van, plan)
     return (van,)
 
 
+def _overtime(state: State, event: e.Overtime) -> tuple[int, ...]:
+    state.vans.shift_to_s[event.van] = event.to_s
+    return (event.van,)
+
+
 def _at_risk(state: State, event: e.AtRisk) -> tuple[int, ...]:
-    _hold(state, state.slot(event.id), event.held)
+    slot = state.slot(event.id)
+    state.requests.risk[slot] = AT_RISK
+    _hold(state, slot, event.held)
     return (event.van,)
 
 
 def _safe(state: State, event: e.Safe) -> tuple[int, ...]:
     slot = state.slot(event.id)
+    state.requests.risk[slot] = KEPT
     offer = state.requests.offer[slot]
     if offer is not None:
         _hold(state, slot, offer.promise)
-    return (int(state.requests.van[slot]),)
+    return _whose(state, slot)
 
 
 def _promise_broken(state: State, event: e.PromiseBroken) -> tuple[int, ...]:
     requests, slot = state.requests, state.slot(event.id)
     if event.offer is not None:
         _promise(state, slot, event.offer)
-        return (event.offer.van,) if event.offer.van >= 0 else ()
-    if requests.status[slot] == WAITING:
+    elif requests.status[slot] == WAITING and not requests.picked_s[slot]:
         return _end(state, slot, FAILED, event.time_s)
-    return ()
+    else:
+        requests.risk[slot] = LOST
+    return _whose(state, slot)
+
+
+def _whose(state: State, slot: int) -> tuple[int, ...]:
+    van = int(state.requests.van[slot])
+    return (van,) if van >= 0 else ()
 
 
 def _repositioned(state: State, event: e.Repositioned) -> tuple[int, ...]:
@@ -287,6 +315,10 @@ def _overridden(state: State, event: e.Overridden) -> tuple[int, ...]:
     if status is None or event.van is None:
         return ()
     state.vans.status[event.van] = status
+    if status == OFF:
+        for action in state.vans.actions(event.van):
+            if action > 0 and state.requests.kind[action - 1] == BREAK:
+                _end(state, action - 1, CANCELLED, event.time_s)
     return (event.van,)
 
 
@@ -315,6 +347,7 @@ _HOW: dict[type[e.AnyEvent], Callable[[State, Any], tuple[int, ...]]] = {
     e.BrokenDown: _broken_down,
     e.VanBack: _van_back,
     e.ShiftSet: _shift_set,
+    e.Overtime: _overtime,
     e.AtRisk: _at_risk,
     e.Safe: _safe,
     e.PromiseBroken: _promise_broken,

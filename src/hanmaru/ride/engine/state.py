@@ -27,6 +27,9 @@ FREE, ASKED, OFFERED, WAITING, ABOARD, DONE, CANCELLED, NO_SHOW, REJECTED, EXPIR
 FINISHED = DONE
 """Statuses from this one on are final."""
 
+# How a promise stands.
+KEPT, AT_RISK, LOST = range(3)
+
 FOREVER = 2**40
 """A time after all others."""
 
@@ -80,6 +83,7 @@ _REQUEST_COLUMNS = {
     "begun_s": np.int64,
     "picked_s": np.int64,
     "changed_s": np.int64,
+    "risk": np.int8,
 }
 
 
@@ -159,6 +163,7 @@ class Requests:
     begun_s: Seconds
     picked_s: Seconds
     changed_s: Seconds
+    risk: np.ndarray[tuple[int], np.dtype[np.int8]]
     ids: list[str]
     asked: list[commands.Request | None]
     offers: list[tuple[events.Offer, ...]]
@@ -234,17 +239,19 @@ class State:
             raise RideError(f"there is no request {id!r}: it was never made, or finished long ago")
         return slot
 
-    def fixed(self, van: int) -> int:
-        """Return how many actions at the front of a van's plan are under way, so that no plan may change them:
-        those at the stop where it stands, or the break that its driver has begun.
+    def fixed(self, van: int, now_s: int | None = None) -> int:
+        """Return how many actions at the front of a van's plan are under way, so that no plan may change them: those
+        at the stop where it stands, if their time has come, or the break that its driver has begun.
         """
         vans, requests = self.vans, self.requests
+        now_s = self.now_s if now_s is None else now_s
         if vans.status[van] == RESTING:
             return 2
-        stop = vans.stop[van]
+        stop = int(vans.stop[van])
         for k, action in enumerate(vans.actions(van)):
             slot = abs(action) - 1
-            if stop < 0 or (requests.origin if action > 0 else requests.destination)[slot] != stop:
+            here = stop >= 0 and (requests.origin if action > 0 else requests.destination)[slot] == stop
+            if not here or (action > 0 and requests.earliest_s[slot] > now_s):
                 return k
         return int(vans.length[van])
 
@@ -252,6 +259,12 @@ class State:
         """Return the slots of who is in a van."""
         plan = self.vans.actions(van)
         return [-action - 1 for action in plan if action < 0 and -action not in plan]
+
+    def van(self, van: int) -> int:
+        """Return a van's number. Raises `RideError` if there is none such."""
+        if not 0 <= van < len(self.vans):
+            raise RideError(f"there is no van {van}: vans are 0 to {len(self.vans) - 1}")
+        return van
 
     def copy(self) -> "State":
         """Return a state of its own with the same content."""

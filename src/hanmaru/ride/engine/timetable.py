@@ -105,7 +105,7 @@ def fill(
                 stops[k, CLOSE] = min(deadline[slot], picked[slot] + ride[slot])
                 head[ABOARD_SEATS] += seats[slot]
                 head[ABOARD_CHAIRS] += chairs[slot]
-        if standing and fixed == k and stops[k, ROW] == stop[van]:
+        if standing and fixed == k and stops[k, ROW] == stop[van] and stops[k, OPEN] <= now:
             fixed = k + 1
     for k in range(n):
         where[abs(actions[k]) - 1] = -1
@@ -122,6 +122,8 @@ def fill(
     for k in range(fixed):
         stops[k, CLOSE] = FOREVER
         stops[k, PARTNER] = -1
+    if status[van] == RESTING:  # perhaps before its window
+        stops[0, OPEN] = 0
     after = stops[fixed, ROW]
     leg = np.int64(time[row[van], after]) if after >= 0 else np.int64(0)
     if leg < UNREACHABLE:
