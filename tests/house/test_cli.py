@@ -31,6 +31,7 @@ COMMANDS = [
     "trace synth",
     "ride solve",
     "ride check",
+    "ride simulate",
 ]
 
 

@@ -64,3 +64,36 @@ def check(
     from hanmaru.ride.solve_command import check_file
 
     check_file(instance, solution, form, json_)
+
+
+@app.command()
+def simulate(
+    scenario: Annotated[
+        Path | None, typer.Argument(help="A scenario's TOML file; or --city.", show_default=False)
+    ] = None,
+    city: Annotated[bool, typer.Option("--city", help="The simulated city's first living zone, by default.")] = False,
+    vans: Annotated[str | None, typer.Option(help="Fleets to compare: 8,10,12 or 8-12.", show_default=False)] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(help="Policies to compare: insertion, assignment, search, full.", show_default=False),
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(help="Simulated days of each.  [default: 5]", show_default=False)] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(help="Find the smallest fleet for this, such as '95% under 12 min'.", show_default=False),
+    ] = None,
+    under: Annotated[
+        float | None, typer.Option(help="Minutes of wait that count as in time.  [default: 12]", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A folder for the report (Korean, English), its data and all runs.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Simulate days of service with the live engine: policies and fleets side by side, or how many vans a target takes.
+
+    Example: hanmaru ride simulate --city --target 95% --under 12 --out report
+    """
+    from hanmaru.ride.simulate_command import run
+
+    run(scenario, city, vans, policy, seeds, target, under, out, json_)

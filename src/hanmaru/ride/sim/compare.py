@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from hanmaru.ride.domain import RideError
-from hanmaru.ride.sim.outcome import MEASURES
+from hanmaru.ride.sim.outcome import MEASURES, SHARES
 from hanmaru.ride.sim.scenario import MOST_VANS
 from hanmaru.ride.sim.stats import CONFIDENCE, Estimate, certainty, difference, estimate
 
@@ -58,8 +58,9 @@ class Results:
         return [done[seed][measure] for seed in self.seeds if seed in done]
 
     def estimates(self, case: Case) -> dict[str, Estimate]:
-        """Return all measures of a case."""
-        return {name: estimate(self.values(case, name)) for name in MEASURES}
+        """Return all measures of a case; intervals of shares end at 0 and 1."""
+        found = {name: estimate(self.values(case, name)) for name in MEASURES}
+        return found | {name: _bounded(found[name]) for name in SHARES}
 
     def differences(self, case: Case, base: Case) -> dict[str, Estimate]:
         """Return by how much a case differs from another, over the seeds that both have."""
@@ -78,6 +79,10 @@ class Results:
             sizes = sorted(case.vans for case in cases if case.policy == policy)
             for smaller, larger in pairwise(sizes):
                 yield Case(policy, larger), Case(policy, smaller)
+
+
+def _bounded(share: Estimate) -> Estimate:
+    return Estimate(share.mean, max(share.low, 0.0), min(share.high, 1.0), share.n)
 
 
 @dataclass(frozen=True, slots=True)

@@ -284,6 +284,8 @@ class Day:
     def choose(self, i: int, offers: Sequence[Offer]) -> Offer | None:
         """Return the offer of the least generalised time that the rider puts up with."""
         depart, riders = float(self.demand.depart_s[i]), self.behaviour.riders
+        patience = math.inf if riders.patience_s is None else riders.patience_s
+        detour = math.inf if riders.detour is None else riders.detour
 
         def cost(offer: Offer) -> float:
             wait, ride = offer.pickup_s - depart - offer.pickup.walk_s, offer.dropoff_s - offer.pickup_s
@@ -292,7 +294,7 @@ class Day:
         def bearable(offer: Offer) -> bool:
             direct = self.travel.time_s[offer.pickup.stop, offer.dropoff.stop]
             ride = offer.dropoff_s - offer.pickup_s - self.config.boarding_s
-            return offer.pickup_s - depart <= riders.patience_s and ride <= riders.detour * max(direct, 1)
+            return offer.pickup_s - depart <= patience and ride <= detour * max(direct, 1)
 
         return min(filter(bearable, offers), key=cost, default=None)
 

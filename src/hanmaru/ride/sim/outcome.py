@@ -70,6 +70,7 @@ class Outcome:
 
 
 MEASURES = {
+    "requests": "requests made",
     "served": "share of requests served",
     "refused": "share of requests without an offer",
     "declined": "share of requests whose rider took no offer",
@@ -94,6 +95,8 @@ MEASURES = {
 }
 """The measures of a run; names end in their unit, shares lie between 0 and 1."""
 
+SHARES = ("served", "refused", "declined", "cancelled", "no_show", "broken", "in_time", "promises_kept")
+
 
 def measures(out: Outcome, target_wait_s: float) -> dict[str, float]:
     """Return a run's `MEASURES`; NaN where nothing was there to measure (nobody served has no mean wait)."""
@@ -105,8 +108,9 @@ def measures(out: Outcome, target_wait_s: float) -> dict[str, float]:
     riders, hours = float(out.riders[served].sum()), float(out.on_duty_s.sum()) / 3600
     km = float(out.driven_m.sum()) / 1000
     promised = served | (out.fate == Fate.BROKEN)
-    kept = served & (out.picked_s <= out.latest_pickup_s) & (out.dropped_s <= out.arrive_by_s)
+    kept = served & (np.floor(out.picked_s) <= out.latest_pickup_s) & (np.floor(out.dropped_s) <= out.arrive_by_s)
     return {
+        "requests": float(n),
         "served": float(share[Fate.SERVED]),
         "refused": float(share[Fate.REFUSED]),
         "declined": float(share[Fate.DECLINED]),

@@ -97,12 +97,12 @@ class Van(_Table, frozen=True):
 class Riders(_Table, frozen=True):
     """What riders do: refuse offers beyond limits, cancel, do not come.
 
-    ``patience_s`` is the longest wait, and ``detour`` the longest time aboard by the direct one, that a rider takes; of
-    several offers that will do, the one with the least generalised time.
+    ``patience_s`` is the longest wait, and ``detour`` the longest time aboard by the direct one, that a rider takes
+    (None: any); of several offers that will do, the one with the least generalised time.
     """
 
-    patience_s: Seconds = 86_400
-    detour: Positive = 1e9
+    patience_s: Seconds | None = None
+    detour: Positive | None = None
     cancel: Share = 0.0
     no_show: Share = 0.0
 

@@ -188,7 +188,7 @@ def _of_city(scenario: Scenario, config: Config) -> Town:
     chosen = stops.choose(
         Network(graph), places.lonlat[at], places.capacity[at].astype(float), max_walk_m=scenario.area.stops_m
     )
-    speed = simulated.speeds(city, midnight_s + SPEEDS_AT_S)
+    speed = simulated.speeds(city, graph, midnight_s + SPEEDS_AT_S)
     made = _with_stops(graph, speed, chosen)
     listed = _listed(scenario, midnight_s)
     depots = _depots(scenario, chosen, made)
