@@ -290,7 +290,7 @@ def columns(problem: Waiting, before: Floats, orphans: Rows, options: Trips) -> 
     picks = (problem.kept & 1 == 0) & (problem.kept < 2 * size)
     rows = np.where(picks, row_of[np.where(picks, problem.kept >> 1, 0)], -1) if size else problem.kept * 0 - 1
     kept = [np.concatenate(([v], rows[(owner == v) & (rows >= 0)])) for v in range(fleet)]
-    there: Bools = np.less(np.arange(options.route.shape[1]), options.length[:, None])
+    there = np.less(np.arange(trips.LONGEST), options.length[:, None])
     picks = there & (options.route & 1 == 0) & (options.route < 2 * size)
     rows = np.where(picks, row_of[np.where(picks, options.route >> 1, 0)], -1)
     table = np.hstack((options.van[:, None], rows))
