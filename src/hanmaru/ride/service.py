@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hanmaru.hub.client import HubClient
-from hanmaru.platform.services import Page, Service, Text
+from hanmaru.platform.services import Context, Page, Service, Task, Text
+from hanmaru.ride.api import routes
 
 if TYPE_CHECKING:
     import typer
@@ -38,9 +39,27 @@ ROLES: Mapping[str, Text] = {
     "transit-authority": {"en": "Transit authority", "ko": "교통 당국"},
 }
 
+
+def wanted(context: Context[HubClient]) -> bool:
+    """Whether this city has a service: a demo makes one, others write its settings."""
+    return bool(context.city.get("demo")) or (context.data_dir / "service.toml").exists()
+
+
+async def dispatch(context: Context[HubClient]) -> None:
+    """Be one of the dispatcher's two processes."""
+    from hanmaru.ride.dispatch.process import run
+
+    await run(context)
+
+
 service: Service[HubClient] = Service(
     name="ride",
     title={"en": "Demand-responsive transit", "ko": "수요응답형 교통"},
+    routes=routes,
+    tasks=[
+        Task("dispatcher", dispatch, apart=True, wanted=wanted),
+        Task("dispatcher-2", dispatch, apart=True, wanted=wanted),
+    ],
     permissions=PERMISSIONS,
     roles=ROLES,
     policies=Path(__file__).with_name("policies"),

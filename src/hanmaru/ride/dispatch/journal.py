@@ -22,8 +22,10 @@ log = structlog.get_logger()
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS event(
-  seq INTEGER PRIMARY KEY, time_s INTEGER NOT NULL, body BLOB NOT NULL, sum INTEGER NOT NULL) STRICT;
+  seq INTEGER PRIMARY KEY, time_s INTEGER NOT NULL, passing INTEGER NOT NULL, body BLOB NOT NULL,
+  sum INTEGER NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS event_time ON event(time_s);
+CREATE INDEX IF NOT EXISTS event_passing ON event(seq) WHERE passing;
 CREATE TABLE IF NOT EXISTS snapshot(seq INTEGER PRIMARY KEY, body BLOB NOT NULL, sum INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS trip(
   id TEXT PRIMARY KEY, rider TEXT NOT NULL, open INTEGER NOT NULL, changed_s INTEGER NOT NULL, body BLOB NOT NULL)
@@ -34,6 +36,7 @@ CREATE TABLE IF NOT EXISTS answer(key TEXT PRIMARY KEY, time_s INTEGER NOT NULL,
 CREATE INDEX IF NOT EXISTS answer_time ON answer(time_s);
 CREATE TABLE IF NOT EXISTS fact(name TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
 """
+FILE = "journal.db"
 SNAPSHOTS = 3
 """How many snapshots are kept: one may be damaged."""
 ANSWERS_S = 2 * 86_400
@@ -46,11 +49,12 @@ MOST_WAITING = 20_000
 class Entry:
     """What one decision changes, all or nothing.
 
-    ``events`` are (seq, time_s, body), ``trips`` (id, rider, open, changed_s, body), ``answers`` (key, time_s, body),
-    ``facts`` (name, body), of which only the last is kept.
+    ``events`` are (seq, time_s, passing, body), of which passing ones are kept only until a snapshot holds them;
+    ``trips`` (id, rider, open, changed_s, body), ``answers`` (key, time_s, body), ``facts`` (name, body), of which only
+    the last is kept.
     """
 
-    events: Sequence[tuple[int, int, bytes]] = ()
+    events: Sequence[tuple[int, int, bool, bytes]] = ()
     trips: Sequence[tuple[str, str, bool, int, bytes]] = ()
     answers: Sequence[tuple[str, int, bytes]] = ()
     facts: Sequence[tuple[str, bytes]] = ()
@@ -61,7 +65,7 @@ class _Group:
     """What one transaction will hold, and who waits for it."""
 
     durable: asyncio.Future[None]
-    events: list[tuple[int, int, bytes, int]] = field(default_factory=list[tuple[int, int, bytes, int]])
+    events: list[tuple[int, int, bool, bytes, int]] = field(default_factory=list[tuple[int, int, bool, bytes, int]])
     trips: dict[str, tuple[str, str, bool, int, bytes]] = field(
         default_factory=dict[str, tuple[str, str, bool, int, bytes]]
     )
@@ -92,7 +96,7 @@ class Journal:
         """Take a decision into the next transaction; the future is done when it is on disk."""
         with self._news:
             group = self._group
-            group.events += [(seq, at, body, zlib.crc32(body)) for seq, at, body in entry.events]
+            group.events += [(seq, at, passing, body, zlib.crc32(body)) for seq, at, passing, body in entry.events]
             for trip in entry.trips:
                 group.trips[trip[0]] = trip
             group.answers += entry.answers
@@ -121,6 +125,7 @@ class Journal:
                 "DELETE FROM snapshot WHERE seq NOT IN (SELECT seq FROM snapshot ORDER BY seq DESC LIMIT ?)",
                 (SNAPSHOTS,),
             )
+            db.execute("DELETE FROM event WHERE passing AND seq <= (SELECT min(seq) FROM snapshot)")
 
         self._also(work)
 
@@ -140,6 +145,20 @@ class Journal:
     def destroy(self, rider: str) -> asyncio.Future[None]:
         """Delete a person's trips that are over; the future is done when they are gone from the file."""
         return self._also(lambda db: db.execute("DELETE FROM trip WHERE rider = ? AND NOT open", (rider,)) and None)
+
+    def note(self, name: str, body: bytes) -> asyncio.Future[None]:
+        """Keep a fact under a name."""
+        return self.append(Entry(facts=[(name, body)]))
+
+    def begin_anew(self) -> asyncio.Future[None]:
+        """Forget events, snapshots and facts; trips that were open are over."""
+
+        def work(db: apsw.Connection) -> None:
+            for table in ("event", "snapshot", "fact"):
+                db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
+            db.execute("UPDATE trip SET open = 0")
+
+        return self._also(work)
 
     def _also(self, work: Callable[[apsw.Connection], None]) -> asyncio.Future[None]:
         with self._news:
@@ -182,7 +201,7 @@ class Journal:
         db.execute("BEGIN IMMEDIATE")
         try:
             if group.events:
-                db.executemany("INSERT INTO event VALUES(?, ?, ?, ?)", group.events)
+                db.executemany("INSERT INTO event VALUES(?, ?, ?, ?, ?)", group.events)
             if group.trips:
                 db.executemany("INSERT OR REPLACE INTO trip VALUES(?, ?, ?, ?, ?)", group.trips.values())
             if group.answers:
@@ -241,7 +260,8 @@ class Reader:
         for seq, time_s, body, sum in rows:
             if seq != after + 1 + len(found) or zlib.crc32(body) != sum:
                 raise RideError(
-                    f"{self._path}: event {after + 1 + len(found)} is damaged or missing; restore the file from a backup"
+                    f"{self._path}: event {after + 1 + len(found)} is damaged or missing;"
+                    " restore the file from a backup"
                 )
             found.append((seq, time_s, body))
         return found
@@ -269,9 +289,9 @@ class Reader:
         sql = "SELECT body FROM trip WHERE changed_s >= ? ORDER BY changed_s DESC LIMIT ?"
         return [body for (body,) in self._rows(sql, (since_s, most))]
 
-    def answers(self) -> list[tuple[str, bytes]]:
-        """Return the answers that are kept, by key, oldest first."""
-        return list(self._rows("SELECT key, body FROM answer ORDER BY time_s"))
+    def answer(self, key: str) -> bytes | None:
+        """Return what was answered to a key."""
+        return next((body for (body,) in self._rows("SELECT body FROM answer WHERE key = ?", (key,))), None)
 
     def fact(self, name: str) -> bytes | None:
         """Return what was last kept under a name."""

@@ -1,6 +1,7 @@
-"""The dispatcher's end of the socket: reads calls, has each decided at once, answers when what it changed is on disk."""
+"""The dispatcher's end of the socket: has each call decided at once, and answers when what it changed is on disk."""
 
 import asyncio
+import os
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable
 from contextlib import suppress
@@ -37,7 +38,8 @@ class Server:
     async def open(self) -> None:
         """Begin to listen."""
         path = address(self._folder)
-        Path(path).unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(path)  # noqa: PTH108 - a socket that a killed dispatcher left
         self._server = await asyncio.start_unix_server(self._serve, path, backlog=MOST_CONNECTIONS)
 
     async def close(self) -> None:

@@ -102,8 +102,9 @@ class Settings(_Table, frozen=True, kw_only=True):
         ]
         for what in ("id", "driver"):
             names = [getattr(van, what) for van in every if getattr(van, what)]
-            if twice := sorted({name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else ()):
-                raise RideError(f"{FILE}: two vans have the {what} {twice[0]!r}; with count, write {{n}} in it")
+            if len(names) > len(set(names)):
+                twice = next(name for name in names if names.count(name) > 1)
+                raise RideError(f"{FILE}: two vans have the {what} {twice!r}; with count, write {{n}} in it")
         return every
 
 
@@ -168,7 +169,7 @@ _DEFAULT = """\
 # The demand-responsive service of this city. Change what you like; it holds from the next start on.
 
 name = {{ en = {en}, ko = {ko} }}
-hours = ["06:00", "24:00"]
+hours = ["00:00", "24:00"]   # a demo is looked at at any hour; a service may drive from "06:00" to "24:00"
 roads = "city"      # the simulated city's, or the path of an .osm.pbf, .csv, .geojson or .npz file
 stops = 300         # how many virtual stops are made, or the path of a file with your own
 area = [{area}]

@@ -1,14 +1,17 @@
 """A rider's trip from the call to the end, as the events tell it. Who the rider is, is a pseudonym's secret."""
 
+from typing import Any
+
 import msgspec
 
+from hanmaru.platform.bodies import instant
 from hanmaru.ride.engine import events as e
 
 OPEN = ("asked", "offered", "booked", "aboard")
 """States of a trip that is not over; ``on-way`` and ``arriving`` are booked ones, seen from outside."""
 ALIASES = (
-    "Crane Magpie Heron Swan Falcon Sparrow Lark Owl Tiger Deer Hare Fox Otter Bear Turtle Dolphin Pine Maple Bamboo Lotus"
-    " Plum Azalea Willow Ginkgo"
+    "Crane Magpie Heron Swan Falcon Sparrow Lark Owl Tiger Deer Hare Fox Otter Bear Turtle Dolphin Pine Maple Bamboo"
+    " Lotus Plum Azalea Willow Ginkgo"
 ).split()
 ALIASES_KO = (
     "두루미 까치 왜가리 고니 매 참새 종달새 올빼미 호랑이 사슴 토끼 여우 수달 곰 거북 돌고래 소나무 단풍 대나무 연꽃"
@@ -140,3 +143,10 @@ def fold(trip: Trip, event: e.AnyEvent) -> None:
 
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(Trip).decode
+
+
+def described(event: e.AnyEvent) -> dict[str, Any]:
+    """Return an event as the desk's log shows it."""
+    members = msgspec.to_builtins(event)
+    kind, time_s = members.pop("type"), members.pop("time_s")
+    return {"what": kind, "at": instant(time_s), **members}

@@ -26,7 +26,7 @@ AWAY_M = 60.0
 
 @dataclass(slots=True)
 class Leg:
-    """A van under way: from a place where it was at ``start_s`` to a stop (-1: nowhere), on a way that is found later."""
+    """A van under way: from where it was at ``start_s`` to a stop (-1: nowhere), on a way that is found later."""
 
     edge: int
     along: float

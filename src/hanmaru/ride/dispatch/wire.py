@@ -1,4 +1,4 @@
-"""What goes over the dispatcher's socket: frames of a length and MessagePack, many calls at a time on one connection."""
+"""What goes over the dispatcher's socket: frames of MessagePack, many calls at a time on one connection."""
 
 import asyncio
 import os

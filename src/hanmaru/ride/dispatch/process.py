@@ -1,0 +1,248 @@
+"""The dispatcher's process: it works when it holds the lock, and is ready to when another one does.
+
+Two of them run. The one without the lock has its kernels compiled, the roads ready and the journal followed, so that it
+answers a moment after the system takes the lock from one that was killed.
+"""
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import msgspec
+import numpy as np
+import structlog
+
+from hanmaru.city.profile import Profile, from_dict
+from hanmaru.hub.client import HubClient
+from hanmaru.platform.services import Context
+from hanmaru.ride.dispatch import site as ground
+from hanmaru.ride.dispatch.calls import Calls
+from hanmaru.ride.dispatch.journal import FILE, Journal, Reader
+from hanmaru.ride.dispatch.operation import Operation
+from hanmaru.ride.dispatch.server import Server
+from hanmaru.ride.dispatch.settings import Settings
+from hanmaru.ride.dispatch.site import Site
+from hanmaru.ride.dispatch.vans import rows
+from hanmaru.ride.domain import RideError
+from hanmaru.ride.engine import commands as c
+from hanmaru.ride.engine import events as e
+from hanmaru.ride.engine.dispatcher import Dispatcher
+from hanmaru.ride.engine.state import Fleet, State
+
+log = structlog.get_logger()
+
+LOCK = "dispatcher.lock"
+TRY_S = 0.05
+"""How often who has no lock asks for it, and reads on in the journal."""
+TICK_S, MOVE_S = 1.0, 5.0
+SHIFTS_S, RETENTION_S = 60.0, 3600.0
+
+_event = msgspec.msgpack.Decoder(e.AnyEvent)
+
+
+class Replica:
+    """The dispatcher's state as the journal has it, followed."""
+
+    def __init__(self, site: Site, settings: Settings, reader: Reader) -> None:
+        """Take the newest snapshot that is whole, or begin with the fleet at its depots; `follow` does the rest."""
+        self.site, self.settings, self.reader = site, settings, reader
+        self.metric = site.metric()
+        depots = site.places.take(np.array(site.depot))
+        self._travel = self.metric.travel(site.targets, depots)
+        self.ground = hashlib.sha256(
+            msgspec.json.encode([site.facts, [(van.id, van.seats, van.wheelchairs) for van in site.vans]])
+        ).hexdigest()
+        self.dispatcher = self._newest()
+
+    @property
+    def same_ground(self) -> bool:
+        """Whether the journal is about these stops and vans: about others, its plans mean nothing."""
+        return (kept := self.reader.fact("ground")) is None or kept == self.ground.encode()
+
+    def _newest(self) -> Dispatcher:
+        if self.same_ground:
+            for seq, body in self.reader.snapshots():
+                try:
+                    state = State.loads(body)
+                except RideError as error:
+                    log.error("a snapshot cannot be read; an older one is used", seq=seq, error=str(error))
+                    continue
+                return Dispatcher(self.settings.promise, state, self._travel)
+        return self.fresh()
+
+    def fresh(self) -> Dispatcher:
+        """Return a dispatcher that knows nothing but the fleet."""
+        vans, depot = self.site.vans, tuple(self.site.depot)
+        fleet = Fleet(
+            seats=tuple(van.seats for van in vans),
+            wheelchairs=tuple(van.wheelchairs for van in vans),
+            depot=depot,
+            stop=depot,
+            shift_from_s=(0,) * len(vans),
+            shift_to_s=(0,) * len(vans),
+        )
+        return Dispatcher(self.settings.promise, fleet, self._travel)
+
+    def follow(self) -> None:
+        """Apply what the journal has that was not applied."""
+        while self.same_ground:
+            events = self.reader.events(self.dispatcher.state.seq)
+            for _, _, body in events:
+                self.dispatcher.apply(_event.decode(body))
+            if len(events) < 10_000:
+                return
+
+
+def warm(replica: Replica) -> None:
+    """Have every kernel compiled that an answer needs, on a dispatcher that is thrown away."""
+    dispatcher = replica.fresh()
+    now_s = int(time.time())
+    for van in range(len(replica.site.vans)):
+        dispatcher.state.vans.shift_to_s[van] = now_s + 86_400
+    made = dispatcher.handle(c.Request(id="warm", origins=(c.Spot(0),), destinations=(c.Spot(1),)), now_s)
+    for event in made:
+        if isinstance(event, e.Offered):
+            dispatcher.handle(c.Accept("warm", event.offers[0].id), now_s)
+    dispatcher.timetables.refresh(now_s)
+    for van in np.flatnonzero(dispatcher.state.vans.length)[:1].tolist():
+        dispatcher.timetables.begins(van, now_s)
+        dispatcher.timetables.late_begins(van, now_s)
+    site = replica.site
+    replica.metric.rows(site.places.take([0]), site.targets)
+    replica.metric.way(site.places.take([0]), site.places.take([1]))
+
+
+@asynccontextmanager
+async def only(folder: Path, replica: Replica) -> AsyncGenerator[None]:
+    """Wait for the lock, following the journal meanwhile, and hold it for as long as the block lasts."""
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        while not _taken(descriptor):
+            replica.follow()
+            await asyncio.sleep(TRY_S)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def profile_of(context: Context[HubClient]) -> Profile:
+    """Return the city's profile."""
+    return from_dict({name: value for name, value in context.city.items() if name in Profile.__struct_fields__}
+                     | {"services": list(context.city.get("services") or ())})  # fmt: skip
+
+
+async def run(context: Context[HubClient]) -> None:
+    """Be a dispatcher until cancelled: the active one, or ready to be."""
+    folder, profile = context.data_dir, profile_of(context)
+    settings = await asyncio.to_thread(ground.ready, folder, profile, bool(context.city.get("demo")))
+    site = await asyncio.to_thread(ground.make, folder, settings, profile)
+    reader = Reader(folder / FILE)
+    try:
+        replica = await asyncio.to_thread(Replica, site, settings, reader)
+        await asyncio.to_thread(warm, replica)
+        log.info("a dispatcher is ready", vans=len(site.vans), stops=len(site.stops))
+        async with only(folder, replica):
+            began = time.monotonic()
+            replica.follow()
+            async with serving(folder, replica, ZoneInfo(str(context.city["zone"]))) as (operation, journal):
+                took = round(time.monotonic() - began, 3)
+                log.info("the dispatcher works", seq=operation.state.seq, open=len(operation.trips), took_s=took)
+                await _work(operation, journal)
+    finally:
+        reader.close()
+
+
+@asynccontextmanager
+async def serving(folder: Path, replica: Replica, zone: ZoneInfo) -> AsyncGenerator[tuple[Operation, Journal]]:
+    """Give the operation, asked and answered over the socket, for as long as the block lasts."""
+    reader = replica.reader
+    journal = Journal(folder / FILE)
+    try:
+        if not replica.same_ground:
+            log.warning("the stops or vans were changed: trips that were open are over, and all begins anew")
+            await journal.begin_anew()
+            replica.dispatcher = replica.fresh()
+        if reader.fact("ground") is None:
+            await journal.note("ground", replica.ground.encode())
+        operation = Operation(
+            replica.site, replica.settings, zone, replica.metric, replica.dispatcher, journal, reader, time.time
+        )
+        _shift(operation)
+        await _move(operation)
+        server = Server(folder, Calls(operation).answer)
+        operation.tell = server.tell
+        await server.open()
+        try:
+            yield operation, journal
+        finally:
+            await server.close()
+    finally:
+        await asyncio.to_thread(journal.close)
+
+
+async def _work(operation: Operation, journal: Journal) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_every(TICK_S, operation, lambda: operation.tick(operation.now())))
+        group.create_task(_every(SHIFTS_S, operation, lambda: _shift(operation)))
+        group.create_task(_every(RETENTION_S, operation, lambda: _forget(operation)))
+        group.create_task(_moving(operation))
+        await journal.failed
+
+
+async def _every(seconds: float, operation: Operation, work: "asyncio.Future[None] | object") -> None:
+    """Do something again and again; what cannot be done now is logged and tried again."""
+    assert callable(work)
+    while True:
+        try:
+            work()
+        except RideError as error:
+            log.warning("not possible now", reason=str(error))
+        await asyncio.sleep(seconds)
+
+
+def _shift(operation: Operation) -> None:
+    for shift in operation.shifts(operation.now()):
+        operation.handle(shift, "", "")
+
+
+def _forget(operation: Operation) -> None:
+    now_s = int(operation.now())
+    operation.journal.forget(now_s - operation.settings.limits.keep_days * 86_400, now_s)
+
+
+async def _moving(operation: Operation) -> None:
+    """Keep up with the vans under way; where there are many, more rarely: it takes at most a tenth of a core."""
+    while True:
+        began = time.monotonic()
+        await _move(operation)
+        await asyncio.sleep(max(MOVE_S, 9 * (time.monotonic() - began)))
+
+
+async def _move(operation: Operation) -> None:
+    tracks, metric, now_s = operation.tracks, operation.metric, operation.now()
+
+    def work() -> tuple[list[int], list[object], tuple[object, object]]:
+        tracks.seek(metric, range(len(tracks.legs)))
+        vans, legs, places = tracks.ahead(now_s)
+        return vans, list(legs), rows(metric, operation.site, places) if vans else (None, None)
+
+    vans, legs, (time_s, length_m) = await asyncio.to_thread(work)
+    still = [k for k, van in enumerate(vans) if tracks.legs[van] is legs[k]]
+    if still and operation.metric is metric:
+        from hanmaru.ride.dispatch.vans import AHEAD_S
+
+        operation.moved([vans[k] for k in still], time_s[still], length_m[still], now_s + AHEAD_S)  # type: ignore[index]
