@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -36,15 +36,6 @@ CROSSING, BUS_STOP, HYDRANT = 0, 1, 2
 """Kinds of ``obstacles``: what the law keeps stopped vehicles away from."""
 
 _EQUATOR_M, _E2 = 6378137.0, 0.00669437999014
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What an import found and left out, for `hanmaru ride network` to print."""
-
-    read: dict[str, int] = field(default_factory=dict[str, int])
-    dropped: dict[str, int] = field(default_factory=dict[str, int])
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -114,11 +114,11 @@ class Network:
         """Return where places are (k, 2) lon, lat, on the middle of the road."""
         return self.plane.lonlat(self._points(places)[0])
 
-    def kerb(self, places: Places, aside_m: float) -> Floats:
-        """Return points (k, 2) lon, lat beside places, ``aside_m`` from the road's middle on the side of the kerb."""
+    def kerb(self, places: Places, aside_m: Floats) -> Floats:
+        """Return points (k, 2) lon, lat beside places, ``aside_m`` (k,) from the road's middle towards the kerb."""
         xy, ahead = self._points(places)
         side = np.stack((ahead[:, 1], -ahead[:, 0]), axis=1) * (-1 if self.left_hand else 1)
-        return self.plane.lonlat(xy + aside_m * side)
+        return self.plane.lonlat(xy + aside_m[:, None] * side)
 
     def bearing(self, places: Places) -> Floats:
         """Return which way one drives at places (k,), degrees clockwise from north."""

@@ -20,16 +20,18 @@ _CLASS = {
 def from_city(city: City) -> RoadGraph:
     """Return the city's roads; ``way`` holds each edge's number in the city.
 
-    The generated city says nothing of kerbs, crossings and signs, so rules stand in: planned towns have lowered kerbs,
-    country lanes no pavement; junctions with a main road of the towns have crossings; nobody stops on a trunk road.
+    The generated city says nothing of kerbs, crossings and signs, so rules stand in: dongs have pavements with lowered
+    kerbs, eups along their tertiary roads and myeons along their secondary roads and up; country lanes have none; where
+    three main roads meet are crossings; nobody stops on a trunk road.
     """
     roads = city.roads
     kind = np.array([CLASSES.index(_CLASS[k]) for k in range(len(_CLASS))], np.uint8)[roads.road_class]
     m = len(kind)
-    planned = np.array([d.kind == "dong" for d in city.profile.districts])[roads.district[roads.source]]
-    flags = np.where(planned, ACCESSIBLE, 0) | np.where(roads.road_class == TRUNK, NO_STOPPING, 0)
-    rural = np.array([d.kind == "myeon" for d in city.profile.districts])[roads.district[roads.source]]
-    flags |= np.where(rural & (roads.road_class == RESIDENTIAL), INACCESSIBLE, 0)
+    kinds = np.array([d.kind for d in city.profile.districts])[roads.district[roads.source]]
+    pavement = (kinds == "dong") | (roads.road_class >= np.where(kinds == "eup", TERTIARY, SECONDARY))
+    lane = (kinds == "myeon") & (roads.road_class == RESIDENTIAL)
+    flags = np.where(pavement, ACCESSIBLE, 0) | np.where(lane, INACCESSIBLE, 0)
+    flags |= np.where(roads.road_class == TRUNK, NO_STOPPING, 0)
     busy = np.bincount(roads.target, roads.road_class >= TERTIARY, len(roads.lonlat)) >= 3
     stops = city.sensors["PublicTransportStop"].lonlat if "PublicTransportStop" in city.sensors else np.empty((0, 2))
     crossings = roads.lonlat[busy]
