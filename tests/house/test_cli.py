@@ -32,6 +32,7 @@ COMMANDS = [
     "ride solve",
     "ride check",
     "ride simulate",
+    "ride network",
 ]
 
 

@@ -97,3 +97,30 @@ def simulate(
     from hanmaru.ride.simulate_command import run
 
     run(scenario, city, vans, policy, seeds, target, under, out, json_)
+
+
+@app.command()
+def network(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="OpenStreetMap (.osm.pbf), links (.geojson, .csv), a saved .npz, or city:PROFILE.", show_default=False
+        ),
+    ],
+    out: Annotated[Path | None, typer.Option(help="Where the network goes: a file ending in .npz.")] = None,
+    turns: Annotated[Path | None, typer.Option(help="A table of forbidden turns for links.")] = None,
+    country: Annotated[str, typer.Option(help="Whose speed limits hold where roads carry none.")] = "KR",
+    stops: Annotated[
+        Path | None, typer.Option(help="Choose virtual stops and write them here (.geojson, .csv).")
+    ] = None,
+    own_stops: Annotated[Path | None, typer.Option(help="Check a city's own stops (.geojson, .csv) on it.")] = None,
+    max_walk: Annotated[float, typer.Option(help="Metres that people walk to a chosen stop.")] = 300.0,
+    json_: Json = False,
+) -> None:
+    """Import a road network with its forbidden turns and speed limits, and say what was found and dropped.
+
+    Example: hanmaru ride network sejong.osm.pbf --out sejong.npz --stops stops.geojson
+    """
+    from hanmaru.ride.roads.network_command import run
+
+    run(source, out, turns, country, stops, own_stops, max_walk, json_)

@@ -18,6 +18,7 @@ from hanmaru.ride.roads import tables
 from hanmaru.ride.roads.graph import (
     ACCESSIBLE,
     BUS_STOP,
+    CLASSES,
     CROSSING,
     HYDRANT,
     INACCESSIBLE,
@@ -230,6 +231,22 @@ def candidates(network: Network, every_m: float = 40.0) -> Places:
     metres = before[which] + (k + 0.5) / count[which] * room[which]
     places = Places(usable[which], metres / graph.length_m[usable[which]])
     return places.take(_clear(network, places))
+
+
+def streets(network: Network, every_m: float = 50.0) -> tuple[Floats, Floats]:
+    """Return points (p, 2) lon, lat along the streets that people live on, and the metres (p,) that each stands for.
+
+    For `choose` where nobody knows where people are. Expressways and ramps are left out.
+    """
+    graph = network.graph
+    lived = np.flatnonzero(
+        ((graph.flags & RAMP) == 0) & (graph.road_class < CLASSES.index("trunk")) & (graph.length_m > 0)
+    ).astype(np.int32)
+    count = np.maximum(1, np.rint(graph.length_m[lived] / every_m).astype(np.int64))
+    which = np.repeat(np.arange(len(lived)), count)
+    k = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
+    edge = lived[which]
+    return network.lonlat(Places(edge, (k + 0.5) / count[which])), graph.length_m[edge] / count[which]
 
 
 def _clear(network: Network, places: Places) -> Bools:

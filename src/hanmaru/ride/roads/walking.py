@@ -58,8 +58,9 @@ class Footpaths:
         found: Any = self._tree.query(  # pyright: ignore[reportUnknownMemberType]
             self._plane.xy(lonlat), k=min(_NODES, self.size), distance_upper_bound=_AWAY_M
         )
-        away: Floats = np.asarray(found[0]).reshape(len(lonlat), -1)
-        return np.where(np.isfinite(away), np.asarray(found[1]).reshape(len(lonlat), -1), -1).astype(np.int32), away
+        shape = (len(lonlat), min(_NODES, self.size))
+        away: Floats = np.asarray(found[0]).reshape(shape)
+        return np.where(np.isfinite(away), np.asarray(found[1]).reshape(shape), -1).astype(np.int32), away
 
     def reach(self, sources: Floats, limit_m: float, items: Floats | None = None) -> Reach:
         """Return what sources (k, 2) lon, lat reach within a walk: points (p, 2), or the nodes themselves."""
