@@ -44,10 +44,12 @@ PUBLIC = {
     "GET /readyz",
     "GET /services/{service}/{file:path}",
     "GET /setup",
+    "GET /worker.js",
     "GET /api/trace/v1/authority.pem",
     "GET /trace",
     "GET /trace/{rest:path}",
     *(f"GET /trace/{page}{rest}" for page in ("requests", "chain", "hotspots") for rest in ("", "/{rest:path}")),
+    *(f"GET /{page}{rest}" for page in ("app", "driver", "ride") for rest in ("", "/{rest:path}")),
 }
 """The routes that answer whoever asks: signing in and setting up, tokens, the front end, @contexts, a balancer's."""
 

@@ -44,6 +44,8 @@ CONTENT_SECURITY_POLICY = (
     "connect-src 'self'; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
+WORKER_POLICY = "default-src 'none'; connect-src 'self'"
+"""What the worker that keeps pages usable without a line may do: fetch what is from here."""
 CITY = ("name", "centre", "zone", "languages", "bounds")
 """What the web app is told of the city."""
 
@@ -192,12 +194,18 @@ def routes(services: Sequence[Service[Any]], city: Mapping[str, Any], *, web_dir
     async def icon(request: Request) -> Response:
         return await send_file(request, web_dir, "favicon.svg")
 
+    async def worker(request: Request) -> Response:
+        answer = await send_file(request, web_dir, "worker.js")
+        answer.headers["content-security-policy"] = WORKER_POLICY
+        return answer
+
     return [
         GuardedRoute("/api/shell/v1/manifest", get_manifest, permission="read"),
         GuardedRoute("/api/shell/v1/city", get_city, permission="public"),
         GuardedRoute("/services/{service}/{file:path}", module, permission="public"),
         GuardedRoute("/assets/{file:path}", asset, permission="public"),
         GuardedRoute("/favicon.svg", icon, permission="public"),
+        GuardedRoute("/worker.js", worker, permission="public"),
         *(GuardedRoute(path, index, permission="public") for path in PAGES),
         *(GuardedRoute(path + below, index, permission="public") for path in pages for below in ("", "/{rest:path}")),
     ]

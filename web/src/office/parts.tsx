@@ -82,13 +82,15 @@ export interface FieldOf {
  * shown until it is closed. `done` is called once that is over, and the focus goes back to the button, or to the part of
  * the page that it was in when the button is gone.
  */
-export function FormDialog({ open, about, title, help, submit, danger, fields, run, done, children }: {
+export function FormDialog({ open, about, title, help, submit, stay, danger, fields, run, done, children }: {
   open: string;
   /** What the button is about, for who hears it without seeing its row. */
   about?: string;
   title: string;
   help?: ReactNode;
   submit: string;
+  /** What leaves the dialog without doing it, where "cancel" could be taken for what it does. */
+  stay?: string;
   danger?: boolean;
   fields?: FieldOf[];
   run: (data: FormData) => Promise<ReactNode | void>;
@@ -149,7 +151,7 @@ export function FormDialog({ open, about, title, help, submit, danger, fields, r
                     {children}
                     <p role="alert" className="problem">{failure === undefined ? "" : reason(failure)}</p>
                     <div className="dialog-end">
-                      <Button className="button" onPress={close}>{t("office.cancel")}</Button>
+                      <Button className="button" onPress={close}>{stay ?? t("office.cancel")}</Button>
                       <Button type="submit" className={danger ? "button danger" : "button primary"} isDisabled={busy}>{submit}</Button>
                     </div>
                   </Form>

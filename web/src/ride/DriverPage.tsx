@@ -10,6 +10,7 @@ import { remembered, useValue } from "../state";
 import { Icon } from "../ui/Icon";
 import { useShell, useTitle } from "../ui/page";
 import { ask, useNow } from "./data";
+import { useLasting } from "./lasting";
 import { collection, EMPTY, line, point, type Drawn } from "./map";
 import { MapView } from "./MapView";
 import { LineState, State } from "./parts";
@@ -37,6 +38,7 @@ export function DriverPage(): JSX.Element {
   const share = useValue(sharing);
   const { at: here, denied } = usePosition(share === "on", ([lon, lat]) => queue.add({ kind: "position", lon, lat }));
   useLit();
+  useLasting("driver");
   useTitle(t("ride.driver"));
   const seen = useMemo(() => (plan ? present(plan, pending) : undefined), [plan, pending]);
   const waiting = pending.filter(({ action }) => action.kind !== "position").length;

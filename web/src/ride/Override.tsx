@@ -23,7 +23,7 @@ export function Override({ kind, about, van, request, vans, stops, done, childre
   const list = useId();
   return (
     <FormDialog
-      open={word("override", kind)} about={about} title={t("ride.overrideTitle", { what: word("override", kind), about })} help={t(`ride.overrideHelp.${kind}`)} submit={word("override", kind)} danger={HARD.has(kind)}
+      open={word("override", kind)} about={about} title={t("ride.overrideTitle", { what: word("override", kind), about })} help={t(`ride.overrideHelp.${kind}`)} submit={word("override", kind)} {...(kind === "cancel" ? { stay: t("ride.leaveIt") } : {})} danger={HARD.has(kind)}
       fields={[{ name: "reason", label: t("ride.overrideReason") }]}
       run={async (data) => {
         const chosen = (name: string): string | undefined => (data.get(name) as string | null) || undefined;

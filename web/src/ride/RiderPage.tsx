@@ -9,6 +9,7 @@ import { reason } from "../problems";
 import { Icon } from "../ui/Icon";
 import { To, useShell, useTitle } from "../ui/page";
 import { ask, keep, kept, ROOT } from "./data";
+import { useLasting } from "./lasting";
 import { collection, EMPTY, line, point, type Drawn } from "./map";
 import { MapView } from "./MapView";
 import { LineState, State } from "./parts";
@@ -26,6 +27,7 @@ const STOPS_MS = 250;
 /** Calls rides: the plan, the offers, the ride under way, and the ones before. */
 export function RiderPage({ part }: { part: string }): JSX.Element {
   const { data: service, problem } = useLoaded<ServiceInfo>(`${ROOT}/service`);
+  useLasting("app");
   useEffect(() => void (service && setServerNow(Date.parse(service.now) / 1000)), [service]);
   if (!service) return <div className="rider-alone"><Waiting problem={problem} /></div>;
   return <Rider service={service} part={part} />;
@@ -226,6 +228,7 @@ function useDrawn(service: ServiceInfo, stops: readonly Stop[], trip: Trip | und
 function fitted(trip: Trip | undefined, draft: Draft): LonLat[] {
   if (!trip) return [draft.from, draft.to].flatMap((place) => (place ? [spot(place)] : []));
   const promise = trip.promise;
-  const places = [...(trip.state === "aboard" ? [] : [trip.from]), ...(promise ? [promise.pickup.stop] : []), ...(trip.van ? [trip.van] : []), ...(trip.state === "aboard" || !trip.van ? [trip.to] : [])];
+  if (!promise) return [spot(trip.from), spot(trip.to), ...(trip.offers ?? []).flatMap(({ pickup, dropoff }) => [spot(pickup.stop), spot(dropoff.stop)])];
+  const places = [...(trip.state === "aboard" ? [] : [trip.from]), promise.pickup.stop, ...(trip.van ? [trip.van] : []), ...(trip.state === "aboard" || !trip.van ? [trip.to] : [])];
   return [...places.map(spot), ...(trip.state === "aboard" ? trip.path ?? [] : [])];
 }

@@ -58,7 +58,7 @@ export function TripView({ trip, accept, show, cancel, again, leave }: {
       ) : null}
       <div className="thumb">
         {CANCELLABLE.has(trip.state) && (
-          <FormDialog danger open={t("ride.cancel")} title={t("ride.cancelTitle")} help={t(trip.state === "arriving" ? "ride.cancelLate" : "ride.cancelHelp")} submit={t("ride.cancelYes")} run={async () => cancel("")} />
+          <FormDialog danger open={t("ride.cancel")} title={t("ride.cancelTitle")} help={t(trip.state === "arriving" ? "ride.cancelLate" : "ride.cancelHelp")} submit={t("ride.cancelYes")} stay={t("ride.cancelNo")} run={async () => cancel("")} />
         )}
         {trip.state === "offered" && <Button className="button" onPress={leave}>{t("ride.noThanks")}</Button>}
         {!ACTIVE.has(trip.state) && <Button className="button" onPress={again}>{t("ride.again")}</Button>}

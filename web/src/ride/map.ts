@@ -1,5 +1,5 @@
 import type { Feature, FeatureCollection } from "geojson";
-import { LngLatBounds, Map as MapLibre, ScaleControl, setWorkerUrl, type ExpressionSpecification, type GeoJSONSource, type LayerSpecification, type PaddingOptions, type StyleSpecification } from "maplibre-gl";
+import { LngLatBounds, Map as MapLibre, ScaleControl, setWorkerUrl, type ExpressionSpecification, type GeoJSONSource, type LayerSpecification, type StyleSpecification } from "maplibre-gl";
 import workerUrl from "maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url";
 import { FONT, makeStyle, PALETTES, type Basemap } from "../map/style";
 import { calm, type Theme } from "../settings";
@@ -22,6 +22,9 @@ export const SOURCES = ["zone", "paths", "walk", "stops", "ends", "vans"] as con
 export type Source = (typeof SOURCES)[number];
 export type Drawn = Partial<Record<Source, FeatureCollection>>;
 
+/** Pixels between what is shown whole and the map's edge, for its label. */
+const MOST_PADDING = 60;
+
 export const EMPTY: FeatureCollection = { type: "FeatureCollection", features: [] };
 export const collection = (features: Feature[]): FeatureCollection => ({ type: "FeatureCollection", features });
 export const point = (lon: number, lat: number, properties: Record<string, unknown> = {}): Feature => ({ type: "Feature", geometry: { type: "Point", coordinates: [lon, lat] }, properties });
@@ -33,7 +36,6 @@ function layers(theme: Theme): LayerSpecification[] {
   const label = { "text-font": FONT, "text-offset": [0, 1.1] as [number, number], "text-anchor": "top" as const, "text-optional": true };
   const bright: ExpressionSpecification = ["case", ["boolean", ["get", "on"], true], 0.85, 0.25];
   return [
-    { id: "zone-fill", type: "fill", source: "zone", paint: { "fill-color": c.zone, "fill-opacity": 0.05 } },
     { id: "zone", type: "line", source: "zone", paint: { "line-color": c.zone, "line-width": 2, "line-dasharray": [3, 2], "line-opacity": 0.8 } },
     { id: "paths-casing", type: "line", source: "paths", layout: { "line-cap": "round", "line-join": "round" }, paint: { "line-color": ring, "line-width": 7, "line-opacity": bright } },
     { id: "paths", type: "line", source: "paths", layout: { "line-cap": "round", "line-join": "round" }, paint: { "line-color": ["coalesce", ["get", "c"], c.path], "line-width": 4, "line-opacity": bright } },
@@ -86,6 +88,8 @@ export class RideMap {
   readonly map: MapLibre;
   #ready = false;
   #waiting: (() => void)[] = [];
+  /** What the map shows whole until the viewer moves it. */
+  #fitted: readonly LonLat[] = [];
 
   constructor(element: HTMLElement, city: City, basemap: Basemap, theme: Theme, language: string, label: string, heard: () => Heard) {
     const style: StyleSpecification = makeStyle(theme, language, basemap, []);
@@ -115,6 +119,8 @@ export class RideMap {
       else heard().tapped?.([lngLat.lng, lngLat.lat]);
     });
     this.map.on("mousemove", ({ point: at }) => void (this.map.getCanvas().style.cursor = found(at)?.properties?.id ? "pointer" : ""));
+    for (const own of ["dragstart", "zoomstart"] as const) this.map.on(own, ({ originalEvent }) => { if (originalEvent) this.#fitted = []; });
+    this.map.on("resize", () => this.#fit(false));
     this.map.on("moveend", () => {
       const { lng, lat } = this.map.getCenter();
       heard().moved?.([lng, lat]);
@@ -131,13 +137,21 @@ export class RideMap {
     this.#then(() => void (this.map.getSource(source) as GeoJSONSource | undefined)?.setData(data));
   }
 
-  fit(places: readonly LonLat[], padding: number | PaddingOptions = 56): void {
+  fit(places: readonly LonLat[]): void {
+    this.#fitted = places;
+    this.#fit(!calm.value);
+  }
+
+  #fit(animate: boolean): void {
     const bounds = new LngLatBounds();
-    for (const [lon, lat] of places) bounds.extend([lon, lat]);
-    if (!bounds.isEmpty()) this.map.fitBounds(bounds, { padding, maxZoom: 16, animate: !calm.value, duration: 500 });
+    for (const [lon, lat] of this.#fitted) bounds.extend([lon, lat]);
+    const { clientWidth, clientHeight } = this.map.getContainer();
+    const padding = Math.min(MOST_PADDING, Math.round(0.2 * Math.min(clientWidth, clientHeight)));
+    if (!bounds.isEmpty()) this.map.fitBounds(bounds, { padding, maxZoom: 16, animate, duration: 500 });
   }
 
   goTo(at: LonLat, zoom?: number): void {
+    this.#fitted = [];
     this.map.easeTo({ center: [at[0], at[1]], zoom: zoom ?? Math.max(14.5, this.map.getZoom()), duration: calm.value ? 0 : 400 });
   }
 

@@ -1,12 +1,13 @@
 import { useEffect, useRef, useState } from "react";
 import { ended, session } from "../api";
-import { ROOT } from "./data";
+import { keep, kept, ROOT } from "./data";
 
 export type Line = "connecting" | "live" | "lost";
 
 /** Longer than two of the server's beats: a line that was heard beating and is silent for so long is dead. */
 const SILENCE_MS = 40_000;
 const MOST_WAIT_MS = 15_000;
+const HEARD = "hanmaru.ride.heard";
 
 /** What happens to each event's data, by the event's name. */
 export type Handlers = Record<string, (data: never) => void>;
@@ -22,6 +23,7 @@ export function follow(path: string, handlers: Handlers, changed: (line: Line) =
 
   function alive(): void {
     attempt = 0;
+    keep(HEARD, Date.now());
     changed("live");
     clearTimeout(watchdog);
     if (beats) watchdog = setTimeout(again, SILENCE_MS);
@@ -76,7 +78,7 @@ export function follow(path: string, handlers: Handlers, changed: (line: Line) =
   };
 }
 
-/** Follows a stream while the component is there. Returns how the line is and since when it is lost, in milliseconds; 0: it is not. */
+/** Follows a stream while the component is there. Returns how the line is and, while it is lost, when it was last heard, in milliseconds; also before this page was opened. */
 export function useStream(path: string | null, handlers: Handlers): { line: Line; lostAt: number } {
   const [state, setState] = useState<{ line: Line; lostAt: number }>({ line: "connecting", lostAt: 0 });
   const current = useRef(handlers);
@@ -84,7 +86,7 @@ export function useStream(path: string | null, handlers: Handlers): { line: Line
   useEffect(() => {
     if (path === null) return undefined;
     const latest = Object.fromEntries(Object.keys(current.current).map((name) => [name, (data: never) => current.current[name]!(data)]));
-    return follow(path, latest, (line) => setState((before) => (before.line === line ? before : { line, lostAt: line === "lost" ? before.lostAt || Date.now() : 0 })));
+    return follow(path, latest, (line) => setState((before) => (before.line === line ? before : { line, lostAt: line === "lost" ? kept(HEARD, Date.now()) : 0 })));
   }, [path]);
   return state;
 }
