@@ -17,7 +17,7 @@ from hanmaru.ride.sim.summary import CaseFound, Summary
 LANGUAGES = ("ko", "en")
 CHARTS = ("in_time", "wait_mean_s", "wait_p95_s", "served", "riders_per_van_hour", "vehicle_km", "empty_km", "detour")
 COMPARED = ("in_time", "wait_mean_s", "wait_p95_s", "served", "riders_per_van_hour", "vehicle_km", "empty_km")
-EMPTY = (None, "", [], {}, ())
+EMPTY: tuple[object, ...] = (None, "", [], {}, ())
 WHOLE = ("requests", "riders", "van_hours", "vehicle_km", "empty_km")
 
 
