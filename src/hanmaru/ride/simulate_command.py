@@ -75,7 +75,7 @@ def _simulator(place: town.Town, under_s: float) -> Callable[[str, int, int], Me
             demand[seed] = place.demand(seed)
         fleet, shifts = place.fleet(vans)
         behaviour = Behaviour(setting.riders, setting.disturbance, shifts)
-        layers = policies.layers(scenario.policy(policy), setting.layers, place.config)
+        layers = policies.layers(scenario.policy(policy), setting.layers, place.config, place.world, demand[seed])
         outcome = simulate(place.world, fleet, place.config, demand[seed], behaviour, layers, seed)
         return measures(outcome, under_s)
 

@@ -1,27 +1,50 @@
 """What runs behind insertion under each policy. All of it is deterministic: budgets are iterations, never a clock."""
 
-from collections.abc import Callable
+import numpy as np
 
-from hanmaru.ride.engine import assignment
+from hanmaru.ride.engine import assignment, rebalancing
 from hanmaru.ride.engine.commands import AnyCommand
 from hanmaru.ride.engine.config import Config
 from hanmaru.ride.engine.dispatcher import Dispatcher
-from hanmaru.ride.sim.loop import Layer
+from hanmaru.ride.sim.loop import Demand, Layer
 from hanmaru.ride.sim.scenario import Layers, PolicyName
-
-Look = Callable[[Dispatcher, int], AnyCommand | None]
-
-
-def layers(policy: PolicyName, settings: Layers, config: Config) -> list[Layer]:
-    """Return a policy's layers: none for insertion; assignment; search; or all, with rebalancing."""
-    if policy == "insertion":
-        return []
-    return [Layer(settings.assignment_every_s, _assignment(config))]
+from hanmaru.ride.sim.world import World
 
 
-def _assignment(config: Config) -> Look:
-    def look(dispatcher: Dispatcher, now_s: int) -> AnyCommand | None:
-        proposal = assignment.plan(dispatcher.state, dispatcher.travel, now_s, config.weights)
+def layers(policy: PolicyName, settings: Layers, config: Config, world: World, demand: Demand) -> list[Layer]:
+    """Return a policy's layers: none for insertion; assignment; rebalancing; or all."""
+    found: list[Layer] = []
+    if policy in ("assignment", "full"):
+        found.append(Layer(settings.assignment_every_s, Assigning(config)))
+    if policy in ("rebalancing", "full"):
+        found.append(Layer(settings.rebalancing_every_s, Rebalancing(config, world, demand)))
+    return found
+
+
+class Assigning:
+    """Assigns all waiting riders anew."""
+
+    def __init__(self, config: Config) -> None:
+        """Take the service's weights."""
+        self.weights = config.weights
+
+    def __call__(self, dispatcher: Dispatcher, now_s: int) -> AnyCommand | None:
+        """Return better plans, or None."""
+        proposal = assignment.plan(dispatcher.state, dispatcher.travel, now_s, self.weights)
         return proposal if proposal.plans else None
 
-    return look
+
+class Rebalancing:
+    """Sends idle vans to where riders have been calling; it knows the calls so far, at the stop nearest to each."""
+
+    def __init__(self, config: Config, world: World, demand: Demand) -> None:
+        """Divide the stops into zones."""
+        self.weights = config.weights
+        self.middles, zone = rebalancing.zones(world.travel(0))
+        self.asked_s = demand.asked_s
+        self.zone = zone[np.array([spots[0].stop for spots in demand.origins])]
+
+    def __call__(self, dispatcher: Dispatcher, now_s: int) -> AnyCommand | None:
+        """Return where idle vans should go, or None."""
+        expected = rebalancing.expected(self.asked_s, self.zone, len(self.middles), now_s)
+        return rebalancing.plan(dispatcher.state, dispatcher.travel, now_s, self.middles, expected, self.weights)

@@ -9,7 +9,7 @@ import msgspec
 
 from hanmaru.ride.domain import RideError
 
-PolicyName = Literal["insertion", "assignment", "search", "full"]
+PolicyName = Literal["insertion", "assignment", "rebalancing", "full"]
 POLICIES: tuple[PolicyName, ...] = get_args(PolicyName)
 LonLat = tuple[Annotated[float, msgspec.Meta(ge=-180, le=180)], Annotated[float, msgspec.Meta(ge=-90, le=90)]]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
