@@ -53,8 +53,8 @@ class Decisions:
 
     def open_vans(self, without: Iterable[int] = ()) -> Bools:
         """Return (V,) which vans may get new riders: those at work or resting; not held, broken or out of service."""
-        status = self.state.vans.status
-        allowed = (status == ON) | (status == RESTING)
+        vans = self.state.vans
+        allowed = (vans.status == ON) | ((vans.status == RESTING) & (vans.resumes == ON))
         allowed[list(without)] = False
         return allowed
 

@@ -4,8 +4,8 @@ from hanmaru.ride.domain import UNREACHABLE, Bools, RideError
 from hanmaru.ride.engine import commands as c
 from hanmaru.ride.engine import events as e
 from hanmaru.ride.engine.decisions import Decisions
-from hanmaru.ride.engine.promises import ARRIVAL, anyhow, homeless, promised, renewed, repair, settle
-from hanmaru.ride.engine.state import BREAK, BROKEN, HELD, OFF, ON, RESTING, WAITING
+from hanmaru.ride.engine.promises import ARRIVAL, anyhow, behind, homeless, promised, renewed, repair, settle
+from hanmaru.ride.engine.state import BREAK, BROKEN, FOREVER, HELD, OFF, ON, RESTING, WAITING
 
 
 def legal_breaks(from_s: int, to_s: int) -> tuple[c.Break, ...]:
@@ -22,6 +22,8 @@ def shift(d: Decisions, command: c.Shift) -> None:
     van = d.state.van(command.van)
     if command.to_s <= command.from_s or any(x.to_s < x.from_s or x.duration_s <= 0 for x in command.breaks):
         raise RideError(f"the shift of van {van} must end after it begins, and so must the windows of its breaks")
+    if d.state.vans.status[van] == BROKEN:
+        raise RideError(f"van {van} is broken: say first when it is back")
     breaks = {f"break-{d.state.seq + 1}-{k}": rest for k, rest in enumerate(command.breaks)}
     d.tell(e.ShiftSet, van=van, from_s=command.from_s, to_s=command.to_s, breaks=breaks)
     plan = d.state.vans.actions(van)
@@ -43,7 +45,7 @@ def break_start(d: Decisions, command: c.BreakStart) -> None:
     slot = next((a - 1 for a in plan if a > 0 and requests.kind[a - 1] == BREAK), None)
     if slot is None:
         raise RideError(f"van {van} has no break ahead: set one with its shift")
-    if d.state.vans.status[van] != ON or d.state.aboard(van):
+    if d.state.vans.status[van] in (RESTING, BROKEN) or d.state.aboard(van):
         raise RideError(f"van {van} can begin its break only when it is empty and at work")
     if plan[0] != slot + 1:
         first = (slot + 1, -slot - 1, *(action for action in plan if abs(action) - 1 != slot))
@@ -75,6 +77,10 @@ def breakdown(d: Decisions, command: c.Breakdown) -> None:
         stop = int(d.travel.time_s[vans.row[van]].argmin())
     if not 0 <= stop < d.travel.time_s.shape[1]:
         raise RideError(f"there is no stop {stop} where van {van} could stand")
+    for slot in d.state.aboard(van):
+        if d.state.requests.deadline_s[slot] == FOREVER and d.state.requests.kind[slot] != BREAK:  # wants to get off
+            id, since_s = d.state.requests.ids[slot], int(vans.since_s[van])
+            d.tell(e.DroppedOff, id=id, van=van, stop=stop, begun_s=since_s, left_s=d.now_s)
     d.tell(e.BrokenDown, van=van, stop=stop)
     rehouse(d, e.Reason.BREAKDOWN)
 
@@ -177,8 +183,7 @@ def _give(d: Decisions, slot: int, command: c.Override, allowed: Bools, refusal:
         raise RideError(refusal)
     _record(d, command)
     if not kept:
-        made = promised(d, slot)
-        late = max(0, place.pickup_s - made.to_s, place.dropoff_s - made.by_s)
+        late = behind(d, slot, place)
         offer = renewed(d, slot, place)
         d.tell(e.PromiseBroken, id=requests.ids[slot], reason=e.Reason.OVERRIDE, offer=offer, late_s=late)
     plans = {place.van: place.plan}

@@ -214,6 +214,12 @@ def renewed(d: Decisions, slot: int, place: Place) -> e.Offer:
     )
 
 
+def behind(d: Decisions, slot: int, place: Place) -> int:
+    """Return by how much a place for a rider misses the promise."""
+    made, ride = promised(d, slot), place.dropoff_s - place.pickup_s - int(d.state.requests.boarding_s[slot])
+    return max(0, place.pickup_s - made.to_s, place.dropoff_s - made.by_s, ride - made.ride_s)
+
+
 def settle(d: Decisions, slot: int, reason: e.Reason, allowed: Bools | None = None) -> bool:
     """Find a van for a rider who has none: one that keeps the promise, or else with a new promise; or break it without.
 
@@ -231,7 +237,7 @@ def settle(d: Decisions, slot: int, reason: e.Reason, allowed: Bools | None = No
         return True
     place = d.best(d.wish(slot, anyhow(d, slot)), slot, allowed, ARRIVAL)
     if place is not None:
-        late = max(0, place.pickup_s - made.to_s, place.dropoff_s - made.by_s)
+        late = behind(d, slot, place)
         d.tell(e.PromiseBroken, id=id, reason=reason, offer=renewed(d, slot, place), late_s=late)
         d.tell(e.PlansChanged, layer="rescue", plans={place.van: place.plan})
         return True

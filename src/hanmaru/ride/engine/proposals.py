@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from hanmaru.ride.engine import events as e
 from hanmaru.ride.engine.decisions import Decisions
-from hanmaru.ride.engine.state import ABOARD, BREAK, KEPT, ON, RESTING, WAITING
+from hanmaru.ride.engine.state import ABOARD, BREAK, KEPT, WAITING
 
 SAVES = 0.5
 """A proposal has to save more than this (driven seconds): below it is rounding."""
@@ -97,6 +97,7 @@ def _consistent(d: Decisions, group: dict[int, e.Plan]) -> bool:
     """Whether everybody whom these vans serve is served once, in order, and what is under way stays as it is."""
     vans, requests = d.state.vans, d.state.requests
     seen: set[int] = set()
+    open_vans = d.open_vans()
     for van, plan in group.items():
         now = vans.actions(van)
         fixed = d.state.fixed(van, d.now_s)
@@ -110,9 +111,7 @@ def _consistent(d: Decisions, group: dict[int, e.Plan]) -> bool:
             seen.add(action)
             if action > 0:
                 opened.add(slot)
-                if requests.van[slot] != van and (
-                    vans.status[van] not in (ON, RESTING) or requests.kind[slot] == BREAK
-                ):
+                if requests.van[slot] != van and (not open_vans[van] or requests.kind[slot] == BREAK):
                     return False
             elif requests.status[slot] == WAITING and slot not in opened:
                 return False

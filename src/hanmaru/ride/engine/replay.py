@@ -139,10 +139,10 @@ def _cancelled(state: State, event: e.Cancelled) -> tuple[int, ...]:
     slot = state.slot(event.id)
     if event.stop is None or event.van is None:
         return _end(state, slot, CANCELLED, event.time_s)
-    requests = state.requests
-    requests.destination[slot] = event.stop
-    requests.deadline_s[slot] = FOREVER
-    requests.ride_s[slot] = FOREVER
+    offer = state.requests.offer[slot]
+    if offer is not None:
+        promise = replace(offer.promise, by_s=FOREVER, ride_s=FOREVER)
+        _promise(state, slot, replace(offer, dropoff=Spot(event.stop), promise=promise))
     state.vans.set_plan(event.van, event.plan)
     return (event.van,)
 
@@ -198,6 +198,7 @@ def _no_show(state: State, event: e.NoShow) -> tuple[int, ...]:
 
 def _break_started(state: State, event: e.BreakStarted) -> tuple[int, ...]:
     vans = state.vans
+    vans.resumes[event.van] = vans.status[event.van]
     vans.status[event.van] = RESTING
     vans.ready_s[event.van] = event.time_s
     return (event.van,)
@@ -206,7 +207,7 @@ def _break_started(state: State, event: e.BreakStarted) -> tuple[int, ...]:
 def _break_ended(state: State, event: e.BreakEnded) -> tuple[int, ...]:
     _end(state, state.slot(event.id), DONE, event.time_s)
     vans = state.vans
-    vans.status[event.van] = ON
+    vans.status[event.van] = vans.resumes[event.van]
     vans.ready_s[event.van] = event.time_s
     return (event.van,)
 

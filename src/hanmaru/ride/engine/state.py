@@ -63,6 +63,7 @@ _VAN_COLUMNS = {
     "shift_from_s": np.int64,
     "shift_to_s": np.int64,
     "status": np.int8,
+    "resumes": np.int8,
     "target": np.int32,
     "length": np.int32,
 }
@@ -92,6 +93,7 @@ class Vans:
 
     ``row``: the row of `Travel` from which a van goes on; it is or will be there at ``ready_s``. ``stop``: where it
     stands since ``since_s``, or -1 under way. ``target``: the stop to which an idle van is sent, or -1.
+    ``resumes``: the status after a break.
     """
 
     row: Rows
@@ -104,6 +106,7 @@ class Vans:
     shift_from_s: Seconds
     shift_to_s: Seconds
     status: np.ndarray[tuple[int], np.dtype[np.int8]]
+    resumes: np.ndarray[tuple[int], np.dtype[np.int8]]
     target: Rows
     length: Rows
     plan: Rows
