@@ -52,6 +52,14 @@ async def dispatch(context: Context[HubClient]) -> None:
     await run(context)
 
 
+async def demo(context: Context[HubClient]) -> None:
+    """Have people of a demo city call and drive."""
+    if context.city.get("demo"):
+        from hanmaru.ride.demo import run
+
+        await run(context)
+
+
 service: Service[HubClient] = Service(
     name="ride",
     title={"en": "Demand-responsive transit", "ko": "수요응답형 교통"},
@@ -59,6 +67,7 @@ service: Service[HubClient] = Service(
     tasks=[
         Task("dispatcher", dispatch, apart=True, wanted=wanted),
         Task("dispatcher-2", dispatch, apart=True, wanted=wanted),
+        Task("demo", demo),
     ],
     permissions=PERMISSIONS,
     roles=ROLES,
