@@ -22,8 +22,8 @@ def shift(d: Decisions, command: c.Shift) -> None:
     van = d.state.van(command.van)
     if command.to_s <= command.from_s or any(x.to_s < x.from_s or x.duration_s <= 0 for x in command.breaks):
         raise RideError(f"the shift of van {van} must end after it begins, and so must the windows of its breaks")
-    if d.state.vans.status[van] == BROKEN:
-        raise RideError(f"van {van} is broken: say first when it is back")
+    if d.state.vans.status[van] in (BROKEN, OFF):
+        raise RideError(f"van {van} is out of service: say first when it is back")
     breaks = {f"break-{d.state.seq + 1}-{k}": rest for k, rest in enumerate(command.breaks)}
     d.tell(e.ShiftSet, van=van, from_s=command.from_s, to_s=command.to_s, breaks=breaks)
     plan = d.state.vans.actions(van)
@@ -45,7 +45,7 @@ def break_start(d: Decisions, command: c.BreakStart) -> None:
     slot = next((a - 1 for a in plan if a > 0 and requests.kind[a - 1] == BREAK), None)
     if slot is None:
         raise RideError(f"van {van} has no break ahead: set one with its shift")
-    if d.state.vans.status[van] in (RESTING, BROKEN) or d.state.aboard(van):
+    if d.state.vans.status[van] not in (ON, HELD) or d.state.aboard(van):
         raise RideError(f"van {van} can begin its break only when it is empty and at work")
     if plan[0] != slot + 1:
         first = (slot + 1, -slot - 1, *(action for action in plan if abs(action) - 1 != slot))
