@@ -50,13 +50,13 @@ export function DispatchPage({ part }: { part: string }): JSX.Element {
         <h1 className="visually-hidden">{t("ride.dispatch")}</h1>
         <LineState line={fleet.line} lostAt={fleet.lostAt} />
         <Risks fleet={fleet} select={select} />
-        {van && <VanPanel key={van.id} van={van} risks={fleet.risks} close={() => setSelected(null)} />}
+        {van && <VanPanel key={van.id} van={van} stops={fleet.stops} risks={fleet.risks} close={() => setSelected(null)} />}
         <Tabs className="case-tabs dispatch-tabs" selectedKey={tab} onSelectionChange={(key) => shell.go(key === "vans" ? "/ride" : `/ride/${String(key)}`)}>
           <TabList aria-label={t("ride.parts")}>{TABS.map((one) => <Tab key={one} id={one}>{word("tab", one)}{one === "vans" && fleet.known ? <small>{number(fleet.vans.size)}</small> : null}</Tab>)}</TabList>
           <TabPanel id="vans"><Vans fleet={fleet} selected={selected} select={select} /></TabPanel>
           <TabPanel id="trips"><TripsTab fleet={fleet} select={select} /></TabPanel>
           <TabPanel id="log"><LogTab fleet={fleet} /></TabPanel>
-          <TabPanel id="figures"><FiguresTab version={fleet.version} /></TabPanel>
+          <TabPanel id="figures"><FiguresTab fleet={fleet} /></TabPanel>
         </Tabs>
       </div>
       <section className="dispatch-map" aria-label={t("ride.fleetMap")}>
@@ -97,17 +97,17 @@ function Risks({ fleet, select }: { fleet: LiveFleet; select: (van: string) => v
   const shell = useShell();
   const acts = shell.may("ride.dispatch");
   const choices = useMemo(() => vanChoices(fleet.vans), [fleet.vans]);
-  const plate = (risk: Risk): string => risk.plate ?? fleet.vans.get(risk.van ?? "")?.plate ?? "–";
+  const plate = (risk: Risk): string => fleet.vans.get(risk.van ?? "")?.plate ?? "–";
   return (
     <section className="risks" aria-labelledby="risks-head">
       <h2 id="risks-head">{t("ride.atRisk")} <span className="count" role="status">{number(fleet.risks.length)}</span></h2>
       {fleet.known && fleet.risks.length === 0 && <p className="all-kept"><Icon node={CircleCheck} size={17} />{t("ride.allKept")}</p>}
       <ul>
         {[...fleet.risks].sort((a, b) => b.late_s - a.late_s).slice(0, 30).map((risk) => (
-          <li key={`${risk.request} ${risk.what}`} className="risk">
+          <li key={risk.request} className="risk">
             <Icon node={TriangleAlert} size={18} />
             <div>
-              <p><b>{t("ride.lateBy", { time: lasting(risk.late_s) })}</b> · {word("what", risk.what ?? "pickup")} {t("ride.promised", { time: at(risk.promise) })}{risk.expected && `, ${t("ride.expected", { time: clock(risk.expected) })}`}</p>
+              <p><b>{t("ride.lateBy", { time: lasting(risk.late_s) })}</b> · <AtRisk risk={risk} /></p>
               <p className="risk-why">{why(risk.why)} · {plate(risk)} · <code>{risk.request.slice(-8)}</code></p>
             </div>
             <div className="row-buttons">
@@ -120,6 +120,13 @@ function Risks({ fleet, select }: { fleet: LiveFleet; select: (van: string) => v
       </ul>
     </section>
   );
+}
+
+/** Which part of a promise is at risk: what was promised and what is expected. */
+function AtRisk({ risk: { promise, expected } }: { risk: Risk }): JSX.Element {
+  const late = expected?.pickup && Date.parse(expected.pickup) > Date.parse(promise.pickup.to);
+  const [what, promised, likely] = late ? ["pickup", promise.pickup.to, expected.pickup] : ["arrival", promise.dropoff.arrive_by, expected?.arrive];
+  return <>{word("what", what)} {t("ride.promised", { time: at(promised) })}{likely && `, ${t("ride.expected", { time: clock(likely) })}`}</>;
 }
 
 /** The vans that could take a ride, the emptiest first. */
@@ -162,7 +169,7 @@ function Vans({ fleet, selected, select }: { fleet: LiveFleet; selected: string 
                     <th scope="row"><button type="button" className="link" data-row="" aria-pressed={van.id === selected} onClick={() => select(van.id)}>{van.plate}</button></th>
                     <td><State of="status" state={van.status} /></td>
                     <td><Load van={van} /></td>
-                    <td>{next ? <>{clock(next.at)} {told(next.stop.name)}</> : "–"}</td>
+                    <td>{next ? <>{clock(next.at)} {told(fleet.stops.get(next.stop)?.name, next.stop)}</> : "–"}</td>
                     <td data-number="" className={late > 60 ? "late" : undefined}>{late > 60 ? lasting(late) : "–"}</td>
                   </tr>
                 );
@@ -210,9 +217,12 @@ function useDrawn(fleet: LiveFleet, service: ServiceInfo | undefined, selected: 
     return {
       zone,
       paths: collection(vans.flatMap((van) => (van.path && van.path.length > 1 ? [line(van.path, { c: lookColour(theme, look(van, risky)), on: !chosen || van === chosen })] : []))),
-      ends: chosen ? collection(chosen.plan.map(({ stop, kind }, index) => point(stop.lon, stop.lat, { k: index === 0 ? "next" : kind, name: told(stop.name) }))) : EMPTY,
+      ends: chosen ? collection(chosen.plan.flatMap(({ stop: id, kind }, index) => {
+        const stop = fleet.stops.get(id);
+        return stop ? [point(stop.lon, stop.lat, { k: index === 0 ? "next" : kind, name: told(stop.name) })] : [];
+      })) : EMPTY,
       vans: collection(vans.map((van) => point(van.lon, van.lat, { id: van.id, look: look(van, risky), on: van.id === selected, bearing: van.bearing ?? 0, name: `${van.plate.slice(-4)} ${van.aboard}/${van.seats}` }))),
     };
-  }, [fleet.vans, fleet.risks, zone, selected, theme]);
+  }, [fleet.vans, fleet.risks, fleet.stops, zone, selected, theme]);
 }
 

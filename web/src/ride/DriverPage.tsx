@@ -92,14 +92,15 @@ function Drive({ plan, here, act }: { plan: Plan; here: LonLat | null; act: Act 
   const [next, ...later] = stops;
   const resting = van.status === "break";
   const broken = van.status === "broken";
-  const rest = breaks.find(({ state }) => state === "now" || state === "started") ?? breaks.find(({ state, to }) => state !== "done" && state !== "ended" && Date.parse(to) > now);
+  const rest = breaks.find(({ state }) => state === "begun") ?? breaks[0];
+  const seen = here ?? (van.lon !== undefined && van.lat !== undefined ? [van.lon, van.lat] as const : null);
   const drawn: Drawn = useMemo(() => ({
     paths: next?.path?.length ? collection([...later.flatMap(({ path }) => (path?.length ? [line(path, { on: false })] : [])), line(next.path)]) : EMPTY,
     ends: collection(stops.map(({ key, stop }, index) => point(stop.lon, stop.lat, { k: index === 0 ? "next" : "later", name: told(stop.name), id: key }))),
-    vans: here ? collection([point(here[0], here[1], { look: "busy", name: van.plate, on: true })]) : next?.path?.[0] ? collection([point(next.path[0][0], next.path[0][1], { look: "busy", name: van.plate })]) : EMPTY,
+    vans: seen ? collection([point(seen[0], seen[1], { look: "busy", name: van.plate, bearing: van.bearing ?? 0, on: Boolean(here) })]) : EMPTY,
     // `later` is `stops` without its first.
-  }), [stops, here, van.plate]);
-  const fit = useMemo(() => (next ? [...(next.path ?? []), [next.stop.lon, next.stop.lat] as LonLat, ...(here ? [here] : [])] : []), [next, here]);
+  }), [stops, seen?.[0], seen?.[1], van.plate]);
+  const fit = useMemo(() => (next ? [...(next.path ?? []), [next.stop.lon, next.stop.lat] as LonLat, ...(seen ? [seen] : [])] : []), [next, seen]);
   const changed = useChanged(next);
 
   return (
@@ -113,24 +114,24 @@ function Drive({ plan, here, act }: { plan: Plan; here: LonLat | null; act: Act 
           </section>
         ) : resting ? (
           <section className="next-stop"><h1>{t("ride.onBreak")}</h1>{rest && <p className="big-time">{between(rest)}</p>}
-            <Button className="button primary huge" onPress={() => act({ kind: "break-end", ...(rest ? { break: rest.id } : {}) }, t("ride.break"))}><Icon node={Coffee} size={24} />{t("ride.endBreak")}</Button>
+            <Button className="button primary huge" onPress={() => act({ kind: "break-end" }, t("ride.break"))}><Icon node={Coffee} size={24} />{t("ride.endBreak")}</Button>
           </section>
         ) : next ? <NextStop key={next.key} stop={next} now={now} act={act} /> : (
           <section className="next-stop"><h1>{t("ride.noStops")}</h1><p>{t("ride.noStopsHelp")}</p></section>
         )}
         {later.length > 0 && (
           <section className="later" aria-labelledby="later-head"><h2 id="later-head">{t("ride.laterStops", { count: number(later.length) })}</h2>
-            <ol>{later.map((stop) => <li key={stop.key}><time dateTime={stop.arrive_at}>{clock(stop.arrive_at)}</time><span><b>{told(stop.stop.name)}</b><small>{stop.actions.map((one) => `${one.kind === "pickup" ? "+" : "−"}${number(one.seats)} ${one.alias}`).join(", ")}</small></span></li>)}</ol>
+            <ol>{later.map((stop) => <li key={stop.key}><time dateTime={stop.arrive_at ?? undefined}>{stop.arrive_at && clock(stop.arrive_at)}</time><span><b>{told(stop.stop.name)}</b><small>{stop.actions.map((one) => `${one.kind === "pickup" ? "+" : "−"}${number(one.seats + one.wheelchairs)} ${told(one.alias)}`).join(", ")}</small></span></li>)}</ol>
           </section>
         )}
-        <section className="aboard" aria-labelledby="aboard-head"><h2 id="aboard-head">{t("ride.aboardNow", { count: number(aboard.reduce((sum, one) => sum + one.seats, 0)) })}</h2>
-          {aboard.length > 0 && <ul>{aboard.map((one) => <li key={one.request}><b>{one.alias}</b><Seats of={one} />{one.to && <small>→ {told(typeof one.to === "object" && "name" in one.to && "lon" in one.to ? (one.to.name as string) : (one.to as string))}</small>}</li>)}</ul>}
+        <section className="aboard" aria-labelledby="aboard-head"><h2 id="aboard-head">{t("ride.aboardNow", { count: number(aboard.reduce((sum, one) => sum + one.seats + one.wheelchairs, 0)) })}</h2>
+          {aboard.length > 0 && <ul>{aboard.map((one) => <li key={one.request}><b>{told(one.alias)}</b><Seats of={one} />{one.to && <small>→ {told(one.to.name)}</small>}</li>)}</ul>}
         </section>
         <section className="shift" aria-label={t("ride.shift")}>
           <p>{t("ride.shift")} {between(plan.shift)}</p>
           {rest && !resting && <p>{t("ride.break")} {between(rest)}</p>}
           <div className="shift-buttons">
-            {!resting && !broken && <Button className="button large" isDisabled={!!next?.arrived || aboard.length > 0} onPress={() => act({ kind: "break-start", ...(rest ? { break: rest.id } : {}) }, t("ride.break"))}><Icon node={Coffee} />{t("ride.startBreak")}</Button>}
+            {!resting && !broken && <Button className="button large" isDisabled={!!next?.arrived || aboard.length > 0} onPress={() => act({ kind: "break-start" }, t("ride.break"))}><Icon node={Coffee} />{t("ride.startBreak")}</Button>}
             {!broken && <FormDialog danger open={t("ride.breakdown")} title={t("ride.breakdownTitle")} help={t("ride.breakdownHelp")} submit={t("ride.breakdownYes")} run={async () => act({ kind: "breakdown" }, van.plate)} />}
           </div>
         </section>
@@ -142,36 +143,38 @@ function Drive({ plan, here, act }: { plan: Plan; here: LonLat | null; act: Act 
 /** The stop that the van goes to, or is at: when, who, and the one button that is next. */
 function NextStop({ stop, now, act }: { stop: DriverStop; now: number; act: Act }): JSX.Element {
   const name = told(stop.stop.name);
-  const late = (now - Date.parse(stop.leave_at ?? stop.arrive_at)) / 1000;
+  const due = stop.arrive_at;
+  const late = !stop.arrived && due ? (now - Date.parse(stop.leave_at ?? due)) / 1000 : 0;
   return (
     <section className="next-stop" data-arrived={stop.arrived || undefined} aria-labelledby="next-head">
       <header>
         <div><p className="eyebrow">{t(stop.arrived ? "ride.atStop" : "ride.nextStop")}</p><h1 id="next-head">{name}</h1></div>
-        <p className="big-time" data-late={(!stop.arrived && late > 60) || undefined}><b>{at(stop.arrive_at)}</b><small>{!stop.arrived && late > 60 ? t("ride.lateBy", { time: lasting(late) }) : until(stop.arrive_at, now)}</small></p>
+        {due && <p className="big-time" data-late={late > 60 || undefined}><b>{at(due)}</b><small>{late > 60 ? t("ride.lateBy", { time: lasting(late) }) : until(due, now)}</small></p>}
       </header>
+      {stop.actions.length === 0 && <p>{t("ride.waitThere")}</p>}
       <ul className="manifest">
         {stop.actions.map((one) => <PassengerRow key={`${one.kind} ${one.request}`} stop={stop} one={one} act={act} />)}
       </ul>
-      {!stop.arrived && <Button className="button primary huge" onPress={() => act({ kind: "arrived", stop: stop.key }, name)}><Icon node={CircleParking} size={26} />{t("ride.arrived")}</Button>}
+      {!stop.arrived && <Button className="button primary huge" onPress={() => act({ kind: "arrived", stop: stop.stop.id }, name)}><Icon node={CircleParking} size={26} />{t("ride.arrived")}</Button>}
     </section>
   );
 }
 
 function PassengerRow({ stop, one, act }: { stop: DriverStop; one: Passenger; act: Act }): JSX.Element {
   const on = one.kind === "pickup";
-  const about = one.alias;
-  const done = isDone(one.state);
+  const about = told(one.alias);
+  const done = isDone(one);
   return (
     <li data-kind={one.kind} data-done={done || undefined}>
       <div className="who">
         <span className="on-off">{t(on ? "ride.on" : "ride.off")}</span>
-        <b>{one.alias}</b><Seats of={one} />
+        <b>{about}</b><Seats of={one} />
         {on && one.code && !done && <span className="code-check"><small>{t("ride.code")}</small> <b aria-label={[...one.code].join(" ")}>{one.code}</b></span>}
       </div>
-      {done ? <p className="done-mark"><Icon node={Check} />{word("did", one.state)}</p> : stop.arrived && (
+      {done ? <p className="done-mark"><Icon node={Check} />{word("did", one.state === "aboard" ? "boarded" : one.state)}</p> : stop.arrived && (
         <div className="row-buttons">
-          <Button className="button primary large" aria-label={t(on ? "ride.boardedWho" : "ride.alightedWho", { who: about })} onPress={() => act({ kind: on ? "boarded" : "alighted", stop: stop.key, request: one.request }, about)}><Icon node={Check} />{t(on ? "ride.boarded" : "ride.alighted")}</Button>
-          {on && <FormDialog danger open={t("ride.noShow")} about={about} title={t("ride.noShowTitle", { who: about })} help={t("ride.noShowHelp")} submit={t("ride.noShow")} run={async () => act({ kind: "no-show", stop: stop.key, request: one.request }, about)} />}
+          <Button className="button primary large" aria-label={t(on ? "ride.boardedWho" : "ride.alightedWho", { who: about })} onPress={() => act({ kind: on ? "boarded" : "alighted", request: one.request }, about)}><Icon node={Check} />{t(on ? "ride.boarded" : "ride.alighted")}</Button>
+          {on && <FormDialog danger open={t("ride.noShow")} about={about} title={t("ride.noShowTitle", { who: about })} help={t("ride.noShowHelp")} submit={t("ride.noShow")} run={async () => act({ kind: "no-show", request: one.request }, about)} />}
         </div>
       )}
     </li>

@@ -6,20 +6,23 @@ import { reason } from "../problems";
 import type { Attr } from "../types";
 import { Chart } from "../ui/Chart";
 import { ask } from "./data";
+import type { LiveFleet } from "./fleet";
 import type { FigurePoint } from "./types";
 
 /** What is charted: its unit, and what takes it there. */
 const CHARTED = [["mean_wait_s", "min", 1 / 60, 1], ["p95_wait_s", "min", 1 / 60, 1], ["aboard", "", 1, 0], ["waiting", "", 1, 0], ["riders_per_van_hour", "", 1, 1]] as const;
 
 /** The service over the last hours. */
-export function FiguresTab({ version }: { version: number }): JSX.Element {
+export function FiguresTab({ fleet }: { fleet: LiveFleet }): JSX.Element {
   const [hours, setHours] = useState("3");
-  const [points, setPoints] = useState<FigurePoint[]>();
+  const [kept, setKept] = useState<readonly FigurePoint[]>();
   const [problem, setProblem] = useState("");
   useEffect(() => {
-    ask<{ points: FigurePoint[] }>(`/figures?hours=${hours}`).then((told) => { setPoints(told.points); setProblem(""); }, (error: unknown) => setProblem(reason(error)));
-  }, [hours, version]);
-  if (!points) return <Waiting problem={problem} />;
+    ask<{ points?: FigurePoint[] }>(`/figures?hours=${hours}`).then((told) => { setKept(told.points ?? []); setProblem(""); }, (error: unknown) => setProblem(reason(error)));
+  }, [hours, fleet.version]);
+  if (!kept) return <Waiting problem={problem} />;
+  const end = Date.parse(kept.at(-1)?.at ?? "") || 0;
+  const points = [...kept, ...fleet.points.filter(({ at }) => Date.parse(at) > end)];
   return (
     <div className="figures-tab">
       <Choice name="hours" label={t("ride.span")} value={hours} onChange={setHours} options={["1", "3", "6", "24"].map((count) => [count, t("ride.lastHours", { count })] as const)} />

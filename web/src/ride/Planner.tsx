@@ -99,7 +99,7 @@ export function Planner({ draft, service, recent, refused, change, pick, send }:
       {refused && (
         <div role="alert" className="ride-note" data-tone="bad">
           <b>{t("ride.refused")}</b> <span>{why(refused.reason)}</span>
-          {refused.reason?.try?.length ? <ul>{refused.reason.try.map((one) => <li key={one.code}>{why(one)}</li>)}</ul> : null}
+          <Helps codes={refused.reason?.try ?? []} draft={draft} most_m={service.max_walk_m} change={change} />
         </div>
       )}
       <div className="ends">
@@ -126,8 +126,8 @@ export function Planner({ draft, service, recent, refused, change, pick, send }:
       </Button>
       {open && (
         <div className="party">
-          <Stepper label={t("ride.seats")} value={draft.seats} least={1} most={service.max_seats} onChange={(seats) => change({ seats, wheelchairs: Math.min(draft.wheelchairs, seats) })} />
-          <Stepper label={t("ride.wheelchairsLabel")} value={draft.wheelchairs} most={Math.min(service.max_wheelchairs, draft.seats)} onChange={(wheelchairs) => change({ wheelchairs })} />
+          <Stepper label={t("ride.seats")} value={draft.seats} least={draft.wheelchairs ? 0 : 1} most={service.max_seats} onChange={(seats) => change({ seats })} />
+          <Stepper label={t("ride.wheelchairsLabel")} value={draft.wheelchairs} most={service.max_wheelchairs} onChange={(wheelchairs) => change({ wheelchairs, seats: Math.max(draft.seats, wheelchairs ? 0 : 1) })} />
           <label className="field inline"><span>{t("ride.walk")}</span>
             <select value={Math.min(draft.walk_m, service.max_walk_m)} onChange={(event) => change({ walk_m: Number(event.target.value) })}>
               {[...new Set([...WALKS.filter((walk) => walk < service.max_walk_m), service.max_walk_m])].map((walk) => <option key={walk} value={walk}>{metres(walk)}</option>)}
@@ -138,5 +138,21 @@ export function Planner({ draft, service, recent, refused, change, pick, send }:
       <p role="alert" className="problem">{problem}</p>
       <div className="thumb"><Button type="submit" className="button primary big" isDisabled={busy}>{t(busy ? "ride.asking" : "ride.ask")}</Button></div>
     </form>
+  );
+}
+
+/** What may help after a refusal, each done by one button; what takes the rider's thought is in the reason already. */
+function Helps({ codes, draft, most_m, change }: { codes: readonly string[]; draft: Draft; most_m: number; change: (to: Partial<Draft>) => void }): JSX.Element {
+  function later(): void {
+    const from = draft.mode === "now" ? now() : Date.parse(instantOf(`${draft.day} ${draft.time}`) ?? "") || now();
+    const [day = "", time = ""] = exact(Math.ceil((from + LEAD_MS) / STEP_MS) * STEP_MS, false).split(" ");
+    change({ mode: draft.mode === "arrive_by" ? "arrive_by" : "depart_at", day, time });
+  }
+  return (
+    <p className="row-buttons">
+      {codes.includes("later") && <Button className="button" onPress={later}>{t("ride.try.later")}</Button>}
+      {codes.includes("longer-walk") && draft.walk_m < most_m && <Button className="button" onPress={() => change({ walk_m: most_m })}>{t("ride.try.walk", { length: metres(most_m) })}</Button>}
+      {codes.includes("fewer-seats") && draft.seats > 1 && <Button className="button" onPress={() => change({ seats: draft.seats - 1 })}>{t("ride.try.seats")}</Button>}
+    </p>
   );
 }

@@ -38,7 +38,7 @@ export function TripView({ trip, accept, show, cancel, again, leave }: {
       </header>
       {trip.state === "broken" && (
         <div role="alert" className="ride-note" data-tone="bad">
-          <b>{t("ride.brokenTitle")}</b> <span>{why(trip.broken)}</span>
+          <b>{t("ride.brokenTitle")}</b> <span>{told(trip.broken?.text) || why(trip.broken?.reason)}</span>
           {offers?.length ? <p>{t("ride.brokenOffers")}</p> : <p>{t("ride.brokenNone")}</p>}
         </div>
       )}

@@ -6,11 +6,11 @@ import { reason } from "../problems";
 import { useShell } from "../ui/page";
 import { ask } from "./data";
 import { Find, rowKeys, vanChoices } from "./DispatchPage";
-import type { LiveFleet } from "./fleet";
+import { ridesOf, type LiveFleet } from "./fleet";
 import { Override } from "./Override";
 import { State } from "./parts";
 import { ACTIVE } from "./TripView";
-import type { Trip, TripRow } from "./types";
+import type { Stop, TripRow } from "./types";
 import { at, lasting, party, told } from "./words";
 
 const STATES = ["", "booked", "on-way", "arriving", "aboard", "broken", "done", "cancelled", "no-show", "refused", "expired"] as const;
@@ -36,7 +36,8 @@ export function TripsTab({ fleet, select }: { fleet: LiveFleet; select: (van: st
   }, [wish, state, fleet.version, again]);
   const choices = useMemo(() => vanChoices(fleet.vans), [fleet.vans]);
   const done = (): void => setAgain((count) => count + 1);
-  const place = (one: TripRow["from"]): string => one.label ?? told(one.stop?.name, t("ride.somewhere"));
+  const rides = useMemo(() => ridesOf(fleet.vans), [fleet.vans]);
+  const stop = (told_: Stop | null | undefined, planned: string | undefined): string => told(told_?.name ?? fleet.stops.get(planned ?? "")?.name);
   return (
     <>
       <div className="side-tools">
@@ -46,25 +47,31 @@ export function TripsTab({ fleet, select }: { fleet: LiveFleet; select: (van: st
       {problem && <p role="alert" className="problem">{problem}</p>}
       {!trips ? <Waiting problem="" /> : trips.length === 0 ? <p className="hint">{t("ride.noneFound")}</p> : (
         <ul className="dispatch-trips" onKeyDown={rowKeys}>
-          {trips.map((trip) => (
-            <li key={trip.id}>
-              <div>
-                <h3><code>{trip.id.slice(-8)}</code>{trip.alias && <> {trip.alias}</>} <State of="state" state={trip.state} /></h3>
-                <p>{place(trip.from)} → {place(trip.to)}</p>
-                <p className="trip-line">{promised(trip)} · {party(trip.seats, trip.wheelchairs)}{(trip.late_s ?? 0) > 60 && <> · <b className="late">{t("ride.lateBy", { time: lasting(trip.late_s!) })}</b></>}</p>
-              </div>
-              <div className="row-buttons">
-                {trip.van && <button type="button" className="button small" data-row="" aria-label={t("ride.showVan", { plate: trip.van.plate })} onClick={() => select(trip.van!.id)}>{trip.van.plate}</button>}
-                {acts && ACTIVE.has(trip.state) && trip.state !== "offered" && trip.state !== "aboard" && (
-                  <>
-                    <Override kind="assign" about={trip.id.slice(-8)} request={trip.id} vans={choices.filter(([id]) => id !== trip.van?.id)} done={done} />
-                    {trip.van && <Override kind="unassign" about={trip.id.slice(-8)} request={trip.id} done={done} />}
-                    <Override kind="cancel" about={trip.id.slice(-8)} request={trip.id} done={done} />
-                  </>
-                )}
-              </div>
-            </li>
-          ))}
+          {trips.map((trip) => {
+            const ride = rides.get(trip.id);
+            const van = trip.van ?? ride?.van;
+            const way = [stop(trip.pickup, ride?.pickup), stop(trip.dropoff, ride?.dropoff)].filter(Boolean).join(" → ");
+            const short = trip.id.slice(-8);
+            return (
+              <li key={trip.id} data-risk={trip.at_risk || undefined}>
+                <div>
+                  <h3><code>{short}</code>{trip.alias && <> {told(trip.alias)}</>} <State of="state" state={trip.state} /></h3>
+                  {way && <p>{way}</p>}
+                  <p className="trip-line">{promised(trip)} · {party(trip.seats, trip.wheelchairs)}{(trip.late_s ?? 0) > 60 && <> · <b className="late">{t("ride.lateBy", { time: lasting(trip.late_s!) })}</b></>}</p>
+                </div>
+                <div className="row-buttons">
+                  {van && <button type="button" className="button small" data-row="" aria-label={t("ride.showVan", { plate: van.plate })} onClick={() => select(van.id)}>{van.plate}</button>}
+                  {acts && ACTIVE.has(trip.state) && trip.state !== "offered" && trip.state !== "aboard" && (
+                    <>
+                      <Override kind="assign" about={short} request={trip.id} vans={choices.filter(([id]) => id !== van?.id)} done={done} />
+                      {van && <Override kind="unassign" about={short} request={trip.id} done={done} />}
+                      <Override kind="cancel" about={short} request={trip.id} done={done} />
+                    </>
+                  )}
+                </div>
+              </li>
+            );
+          })}
         </ul>
       )}
     </>
@@ -72,8 +79,6 @@ export function TripsTab({ fleet, select }: { fleet: LiveFleet; select: (van: st
 }
 
 /** What was promised, in a few words; when it was asked for where nothing was. */
-function promised({ promise, made_at: made }: TripRow): string {
-  if (typeof promise === "string") return t("ride.promised", { time: at(promise) });
-  const one: Trip["promise"] = promise;
-  return one ? `${at(one.pickup.from)}–${clock(one.pickup.to)}, ${t("ride.latest", { time: clock(one.dropoff.arrive_by) })}` : t("ride.askedAt", { time: at(made) });
+function promised({ pickup_from: from, pickup_to: to, arrive_by: by, made_at: made }: TripRow): string {
+  return from && to && by ? `${at(from)}–${clock(to)}, ${t("ride.latest", { time: clock(by) })}` : t("ride.askedAt", { time: at(made) });
 }

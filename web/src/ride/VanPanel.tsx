@@ -1,33 +1,28 @@
 import { X } from "lucide";
-import { useEffect, useRef, useState, type JSX } from "react";
+import { useEffect, useMemo, useRef, type JSX } from "react";
 import { Button } from "react-aria-components";
 import { clock, number } from "../format";
 import { t } from "../i18n";
 import { Icon } from "../ui/Icon";
 import { useShell } from "../ui/page";
-import { ask } from "./data";
 import { Override } from "./Override";
 import { State } from "./parts";
 import type { Risk, Stop, Van } from "./types";
 import { lasting, told, word } from "./words";
 
-/** Half the side of the box that stops are offered from, in degrees: about a kilometre. */
-const NEAR = 0.01;
+/** How many stops a van can be sent to from here: the nearest. */
+const MOST_STOPS = 40;
 
 /** One van: its plan, and what the dispatcher can do with it. */
-export function VanPanel({ van, risks, close }: { van: Van; risks: readonly Risk[]; close: () => void }): JSX.Element {
+export function VanPanel({ van, stops, risks, close }: { van: Van; stops: ReadonlyMap<string, Stop>; risks: readonly Risk[]; close: () => void }): JSX.Element {
   const shell = useShell();
   const panel = useRef<HTMLElement>(null);
-  const [near, setNear] = useState<Stop[]>([]);
-  useEffect(() => {
-    panel.current?.scrollIntoView({ block: "nearest" });
-    const box = [van.lon - NEAR, van.lat - NEAR, van.lon + NEAR, van.lat + NEAR].map((value) => value.toFixed(5)).join(",");
-    ask<{ stops: Stop[] }>(`/stops?bbox=${box}`).then(({ stops }) => setNear(stops), () => undefined);
-    // Where it was when it was chosen is near enough.
-  }, [van.id]);
+  useEffect(() => panel.current?.scrollIntoView({ block: "nearest" }), []);
+  const far = (stop: Stop): number => (stop.lon - van.lon) ** 2 + (stop.lat - van.lat) ** 2;
+  const near = useMemo(() => [...stops.values()].sort((a, b) => far(a) - far(b)).slice(0, MOST_STOPS).map((stop) => [stop.id, told(stop.name)] as const), [stops, van.id]);
   const risky = new Set(risks.filter((risk) => risk.van === van.id).map(({ request }) => request));
   const held = van.status === "held";
-  const out = van.status === "out-of-service" || van.status === "broken";
+  const out = ["off", "broken", "out-of-service"].includes(van.status);
   return (
     <section ref={panel} className="van-panel" aria-label={t("ride.vanOf", { plate: van.plate })} onKeyDown={(event) => { if (event.key === "Escape") close(); }}>
       <header>
@@ -39,7 +34,7 @@ export function VanPanel({ van, risks, close }: { van: Van; risks: readonly Risk
         <ol className="van-plan">
           {van.plan.map((one, index) => (
             <li key={index} data-risk={(one.request && risky.has(one.request)) || undefined}>
-              <time dateTime={one.at}>{clock(one.at)}</time><span>{told(one.stop.name)} <small>{word("action", one.kind)}</small></span>
+              <time dateTime={one.at}>{clock(one.at)}</time><span>{told(stops.get(one.stop)?.name, one.stop)} <small>{word("action", one.kind)}</small></span>
               {(one.late_s ?? 0) > 60 && <b className="late">{t("ride.lateBy", { time: lasting(one.late_s!) })}</b>}
             </li>
           ))}
@@ -50,7 +45,7 @@ export function VanPanel({ van, risks, close }: { van: Van; risks: readonly Risk
           {out ? <Override kind="back" about={van.plate} van={van.id} /> : (
             <>
               <Override kind={held ? "release" : "hold"} about={van.plate} van={van.id} />
-              {near.length > 0 && <Override kind="stop-at" about={van.plate} van={van.id} stops={near.map((stop) => [stop.id, told(stop.name)] as const)} />}
+              {near.length > 0 && <Override kind="stop-at" about={van.plate} van={van.id} stops={near} />}
               <Override kind="out-of-service" about={van.plate} van={van.id} />
             </>
           )}

@@ -3,7 +3,7 @@ import { now } from "../format";
 import { reason } from "../problems";
 import { Observable } from "../state";
 import { ask, keep, kept, uuid } from "./data";
-import type { Action, Plan, Reason, Settled } from "./types";
+import type { Action, Passenger, Plan, Reason, Settled } from "./types";
 
 /** What the server takes at once. */
 const BATCH = 100;
@@ -134,20 +134,22 @@ export class Queue {
   }
 }
 
-const DONE = new Set(["boarded", "alighted", "no-show", "done"]);
+/** What a rider is in once a stop has nothing to do with them any more. */
+const DONE = { pickup: new Set(["boarded", "aboard", "no-show", "done", "cancelled"]), dropoff: new Set(["alighted", "done", "no-show", "cancelled"]) } as const;
 
-export const isDone = (state: string | undefined): boolean => DONE.has(state ?? "");
+export const isDone = ({ kind, state }: Passenger): boolean => DONE[kind].has(state ?? "");
 
 /** The plan as it is once what waits to be sent counts; stops where nothing is left to do are gone. */
 export function present(plan: Plan, pending: readonly Pending[]): Plan {
   const states = new Map<string, string>();
   const arrived = new Set<string>();
   let status = plan.van.status;
-  const first = plan.stops[0];
-  if (status === "at-stop" && first) arrived.add(first.key);
+  const [first] = plan.stops;
+  if (first && (status === "at-stop" || first.arrived)) arrived.add(first.key);
   for (const { action } of pending) {
-    if (action.kind === "arrived" && action.stop) {
-      arrived.add(action.stop);
+    if (action.kind === "arrived") {
+      const at = plan.stops.find(({ key, stop }) => stop.id === action.stop && !arrived.has(key));
+      if (at) arrived.add(at.key);
       status = "at-stop";
     } else if ((action.kind === "boarded" || action.kind === "no-show" || action.kind === "alighted") && action.request) states.set(action.request, action.kind);
     else if (action.kind === "break-start") status = "break";
@@ -156,13 +158,13 @@ export function present(plan: Plan, pending: readonly Pending[]): Plan {
   }
   const stops = plan.stops.map((stop) => ({
     ...stop,
-    arrived: stop.arrived || arrived.has(stop.key),
+    arrived: arrived.has(stop.key),
     actions: stop.actions.flatMap((one) => {
       const did = states.get(one.request);
       if (one.kind === "pickup") return [did && did !== "alighted" ? { ...one, state: did } : one];
       return did === "no-show" ? [] : [did === "alighted" ? { ...one, state: did } : one];
     }),
-  })).filter(({ actions }) => actions.some(({ state }) => !isDone(state)));
+  })).filter(({ arrived: there, actions }) => (actions.length ? !actions.every(isDone) : !there));
   if (status === "at-stop" && !stops[0]?.arrived) status = stops.length ? "driving" : "ready";
   const boarding = plan.stops.flatMap(({ actions }) => actions).filter((one) => one.kind === "pickup" && states.get(one.request) === "boarded" && !plan.aboard.some(({ request }) => request === one.request));
   const aboard = [...plan.aboard, ...boarding.map(({ request, alias, seats, wheelchairs }) => ({ request, alias, seats, wheelchairs }))].filter(({ request }) => states.get(request) !== "alighted");

@@ -34,6 +34,8 @@ export interface Money {
 export interface Reason {
   code: string;
   text?: Name;
+  /** What may help, as codes. */
+  try?: readonly string[];
 }
 
 export interface ServiceInfo {
@@ -85,8 +87,8 @@ export interface Trip {
   van?: { id: string; plate: string; lon: number; lat: number; bearing?: number | null; stops_before: number } | null;
   code?: string | null;
   path?: LonLat[] | null;
-  reason?: (Reason & { try?: Reason[] }) | null;
-  broken?: (Reason & { offers?: Offer[] }) | null;
+  reason?: Reason | null;
+  broken?: { reason: string; text?: Name; offers?: Offer[] } | null;
   fare?: Money | null;
   log?: { at: string; what: string }[];
 }
@@ -100,19 +102,17 @@ export interface Action {
   id: string;
   at: string;
   kind: ActionKind;
+  /** A stop's id. */
   stop?: string;
   request?: string;
-  break?: string;
   lon?: number;
   lat?: number;
 }
 
-export type PassengerState = "waiting" | "boarded" | "alighted" | "no-show";
-
 export interface Passenger {
   request: string;
   kind: "pickup" | "dropoff";
-  alias: string;
+  alias: Name;
   code?: string | null;
   seats: number;
   wheelchairs: number;
@@ -122,7 +122,8 @@ export interface Passenger {
 export interface DriverStop {
   key: string;
   stop: Stop;
-  arrive_at: string;
+  /** Null where the van is sent to wait. */
+  arrive_at: string | null;
   leave_at?: string | null;
   actions: Passenger[];
   path?: LonLat[] | null;
@@ -136,11 +137,11 @@ export interface Break extends Span {
 }
 
 export interface Plan {
-  van: { id: string; plate: string; status: string };
+  van: { id: string; plate: string; status: string; lon?: number; lat?: number; bearing?: number | null };
   shift: Span;
   breaks: Break[];
   stops: DriverStop[];
-  aboard: { request: string; alias: string; seats: number; wheelchairs: number; to?: Name | Stop | null }[];
+  aboard: { request: string; alias: Name; seats: number; wheelchairs: number; to?: Stop | null }[];
   seq: number;
 }
 
@@ -159,7 +160,8 @@ export interface Settled {
 // ---- dispatcher
 
 export interface Planned {
-  stop: Stop;
+  /** A stop's id. */
+  stop: string;
   kind: string;
   at: string;
   late_s?: number | null;
@@ -173,8 +175,10 @@ export interface Van {
   lat: number;
   bearing?: number | null;
   status: string;
+  held?: boolean;
   seats: number;
   wheelchairs: number;
+  /** How many people. */
   aboard: number;
   plan: Planned[];
   path?: LonLat[] | null;
@@ -184,12 +188,10 @@ export interface Van {
 export interface Risk {
   request: string;
   van: string | null;
-  plate?: string;
-  what?: string;
-  promise: string;
-  expected: string | null;
+  promise: NonNullable<Trip["promise"]>;
+  expected: Trip["expected"];
   late_s: number;
-  why: Reason | string;
+  why: Reason;
 }
 
 export interface Figures {
@@ -217,16 +219,18 @@ export interface FleetNews extends Partial<Fleet> {
 export interface TripRow {
   id: string;
   state: TripState;
-  alias?: string | null;
-  from: Place & { stop?: Stop | null };
-  to: Place & { stop?: Stop | null };
+  alias?: Name | null;
   seats: number;
   wheelchairs: number;
   made_at: string;
   van?: { id: string; plate: string } | null;
-  promise?: Trip["promise"] | string;
-  expected?: Trip["expected"] | string;
+  pickup?: Stop | null;
+  dropoff?: Stop | null;
+  pickup_from: string | null;
+  pickup_to: string | null;
+  arrive_by: string | null;
   late_s?: number | null;
+  at_risk?: boolean;
 }
 
 export type OverrideKind = "assign" | "unassign" | "cancel" | "hold" | "release" | "out-of-service" | "back" | "stop-at";
@@ -237,6 +241,7 @@ export interface Entry {
   kind: string;
   by?: string;
   van?: string | null;
+  vans?: readonly string[];
   request?: string | null;
   text?: Name;
   reason?: string | null;

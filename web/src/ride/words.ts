@@ -66,8 +66,8 @@ export function wanted(when: When): string {
   return "depart_at" in when ? t("ride.when.departAt", { time: at(when.depart_at) }) : t("ride.when.arriveBy", { time: at(when.arrive_by) });
 }
 
-/** How many people, and how many wheelchairs among them. */
+/** How many people, and how many of them in wheelchairs. */
 export function party(seats: number, wheelchairs: number): string {
-  const people = t("ride.people", { count: number(seats) });
+  const people = t("ride.people", { count: number(seats + wheelchairs) });
   return wheelchairs ? `${people} · ${t("ride.wheelchairs", { count: number(wheelchairs) })}` : people;
 }
