@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import msgspec
 import structlog
 from starlette.responses import StreamingResponse
 
+from hanmaru.platform.bodies import instant
 from hanmaru.platform.problems import Problem
 from hanmaru.ride.api.room import Room
 from hanmaru.ride.dispatch.wire import News
@@ -27,8 +27,6 @@ LIFE_S = 600.0
 GONE_S = 2.0
 """How long to wait before a dispatcher that is away is asked again."""
 
-RAW: tuple[bytes, ...] = ()
-
 
 class _Trip(msgspec.Struct):
     id: str
@@ -44,15 +42,19 @@ class _Plan(msgspec.Struct):
     seq: int
 
 
+class _Van(msgspec.Struct):
+    id: str
+
+
 class _Fleet(msgspec.Struct):
-    vans: msgspec.Raw
+    vans: list[msgspec.Raw]
     at_risk: msgspec.Raw
     figures: msgspec.Raw
     seq: int
 
 
 @contextmanager
-def woken(room: Room, about: Callable[[News], bool]) -> Any:
+def woken(room: Room, about: Callable[[News], bool]) -> Generator[asyncio.Event]:
     """Give an event that is set when news is about something, or may have been missed."""
     event = asyncio.Event()
 
@@ -71,6 +73,11 @@ def woken(room: Room, about: Callable[[News], bool]) -> Any:
 def sse(name: str, seq: int, data: bytes) -> bytes:
     """Return an event of a stream."""
     return b"id: %d\nevent: %b\ndata: %b\n\n" % (seq, name.encode(), data)
+
+
+def beat() -> bytes:
+    """Return what is sent when nothing else is: a browser can tell by it that the line is alive."""
+    return b'event: beat\ndata: {"now":"%b"}\n\n' % (instant(time.time()) or "").encode()
 
 
 def stream(events: AsyncIterator[bytes]) -> StreamingResponse:
@@ -121,7 +128,8 @@ async def _events(
                 events = await look(told)
             except Problem as problem:
                 if problem.status != 503:
-                    raise
+                    log.error("a stream ended", reason=problem.detail)
+                    return
                 events = []
                 await asyncio.sleep(GONE_S)
             if events:
@@ -129,7 +137,7 @@ async def _events(
                 yield b"".join(events)
             elif time.monotonic() - spoke > HEARTBEAT_S:
                 spoke = time.monotonic()
-                yield b": still here\n\n"
+                yield beat()
             await asyncio.sleep(PAUSE_S)
             try:
                 await asyncio.wait_for(event.wait(), LOOK_S if told else HEARTBEAT_S)
@@ -138,7 +146,7 @@ async def _events(
 
 
 class FleetFeed:
-    """The fleet, asked for once a second for all who look at it, and encoded once."""
+    """The fleet, asked for once a second for all who look at it; what changed is encoded once."""
 
     def __init__(self, room: Room) -> None:
         """Ask nothing while nobody looks."""
@@ -146,10 +154,11 @@ class FleetFeed:
         self._task: asyncio.Task[None] | None = None
         self._viewers = 0
         self._news = asyncio.Event()
-        self.frame, self.number = b"", 0
+        self._number = 0
+        self._whole = self._part = b""
 
     async def stream(self) -> AsyncIterator[bytes]:
-        """Yield the fleet when it changed, promises at risk with it."""
+        """Yield the whole fleet, then the vans that changed; promises at risk and figures always."""
         ends, seen = time.monotonic() + LIFE_S, 0
         self._viewers += 1
         if self._task is None:
@@ -158,22 +167,24 @@ class FleetFeed:
             yield b"retry: 1000\n\n"
             while time.monotonic() < ends:
                 news = self._news
-                if self.number != seen:
-                    seen = self.number
-                    yield self.frame
+                if self._number != seen:
+                    missed = not seen or self._number > seen + 1
+                    seen = self._number
+                    yield self._whole if missed else self._part
                     continue
                 try:
                     await asyncio.wait_for(news.wait(), HEARTBEAT_S)
                 except TimeoutError:
-                    yield b": still here\n\n"
+                    yield beat()
         finally:
             self._viewers -= 1
-            if not self._viewers and self._task is not None:
+            if not self._viewers:
                 self._task.cancel()
                 self._task = None
 
     async def _run(self) -> None:
-        last = risk = b""
+        told: dict[str, bytes] = {}
+        last = b""
         while True:
             try:
                 body = await self._room.client.call("fleet")
@@ -181,13 +192,30 @@ class FleetFeed:
                 await asyncio.sleep(GONE_S)
                 continue
             if body != last:
-                fleet = msgspec.json.decode(body, type=_Fleet)
-                self.frame = sse("fleet", fleet.seq, body)
-                if bytes(fleet.at_risk) != risk:
-                    risk = bytes(fleet.at_risk)
-                    self.frame += sse("risk", fleet.seq, b'{"at_risk":' + risk + b"}")
                 last = body
-                self.number += 1
+                fleet = msgspec.json.decode(body, type=_Fleet)
+                vans = {msgspec.json.decode(raw, type=_Van).id: bytes(raw) for raw in fleet.vans}
+                self._whole = self._frame(fleet, list(vans.values()), (), True)
+                changed = [raw for id, raw in vans.items() if told.get(id) != raw]
+                self._part = self._frame(fleet, changed, sorted(told.keys() - vans.keys()), False)
+                told = vans
+                self._number += 1
                 news, self._news = self._news, asyncio.Event()
                 news.set()
             await asyncio.sleep(FLEET_S)
+
+    def _frame(self, fleet: "_Fleet", vans: list[bytes], gone: Sequence[str], full: bool) -> bytes:
+        return sse(
+            "fleet",
+            fleet.seq,
+            msgspec.json.encode(
+                {
+                    "full": full,
+                    "vans": [msgspec.Raw(raw) for raw in vans],
+                    "gone": gone,
+                    "at_risk": fleet.at_risk,
+                    "figures": fleet.figures,
+                    "seq": fleet.seq,
+                }
+            ),
+        )

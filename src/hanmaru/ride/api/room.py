@@ -40,6 +40,7 @@ class Ground(msgspec.Struct, frozen=True):
     stops: list[dict[str, Any]]
     places: list[Place]
     drivers: dict[str, str]
+    vans: list[dict[str, str]]
     keep_days: int
 
 

@@ -13,6 +13,7 @@ from hanmaru.ride.dispatch.site import spots
 from hanmaru.ride.dispatch.trips import Point, described
 from hanmaru.ride.dispatch.views import Json, Views
 from hanmaru.ride.domain import RideError
+from hanmaru.ride.engine.state import FINISHED
 
 
 class Calls:
@@ -55,6 +56,7 @@ class Calls:
             "stops": self.views.stops,
             "places": spots(op.site),
             "drivers": drivers,
+            "vans": [{"id": van.id, "plate": van.plate} for van in op.site.vans],
             "keep_days": limits.keep_days,
         }
 
@@ -115,9 +117,21 @@ class Calls:
                 op.act(v, action)
                 applied.append(action["id"])
             except RideError as error:
-                reason = {"code": "not-now", "text": {"en": str(error), "ko": "지금은 할 수 없습니다."}}
+                reason = {"code": self._why(v, action), "text": {"en": str(error), "ko": "지금은 할 수 없습니다."}}
                 refused.append({"id": action["id"], "reason": reason})
         return {"applied": applied, "already": already, "refused": refused, "plan": self.views.driver(v)}
+
+    def _why(self, van: int, action: Json) -> str:
+        """Return why a driver's action is refused: the rider is gone, done, another van's, or it is out of order."""
+        requests, id = self.operation.state.requests, action.get("request")
+        if not id:
+            return "order"
+        slot = requests.slots.get(id)
+        if slot is None:
+            return "gone"
+        if requests.status[slot] >= FINISHED:
+            return "done"
+        return "order" if int(requests.van[slot]) == van else "wrong-van"
 
     # ---- the desk
 
@@ -139,7 +153,8 @@ class Calls:
             events = self.operation.override(**what)
         except RideError as error:
             raise Problem(409, "Not possible", str(error)) from None
-        return {"events": [described(event) for event in events]}
+        vans = [van.id for van in self.operation.site.vans]
+        return {"events": [described(event, vans) for event in events]}
 
     def call_now(self) -> Json:
         """Return the time here."""

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import apsw
 import structlog
@@ -19,6 +19,9 @@ import structlog
 from hanmaru.ride.domain import RideError
 
 log = structlog.get_logger()
+
+Db: TypeAlias = Any
+"""A connection of apsw's, whose own types name things that no type checker finds."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS event(
@@ -34,9 +37,12 @@ CREATE INDEX IF NOT EXISTS trip_rider ON trip(rider, changed_s);
 CREATE INDEX IF NOT EXISTS trip_open ON trip(open, changed_s);
 CREATE TABLE IF NOT EXISTS answer(key TEXT PRIMARY KEY, time_s INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS answer_time ON answer(time_s);
+CREATE TABLE IF NOT EXISTS figure(time_s INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS fact(name TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
 """
 FILE = "journal.db"
+STEP_S = 300
+"""The service's figures are kept every so many seconds."""
 SNAPSHOTS = 3
 """How many snapshots are kept: one may be damaged."""
 ANSWERS_S = 2 * 86_400
@@ -71,7 +77,7 @@ class _Group:
     )
     answers: list[tuple[str, int, bytes]] = field(default_factory=list[tuple[str, int, bytes]])
     facts: dict[str, bytes] = field(default_factory=dict[str, bytes])
-    others: list[Callable[[apsw.Connection], None]] = field(default_factory=list[Callable[[apsw.Connection], None]])
+    others: list[Callable[[Db], object]] = field(default_factory=list[Callable[[Db], object]])
 
 
 class Journal:
@@ -118,7 +124,7 @@ class Journal:
     def snapshot(self, seq: int, body: bytes) -> None:
         """Keep a snapshot of everything up to an event, instead of the oldest of `SNAPSHOTS`."""
 
-        def work(db: apsw.Connection) -> None:
+        def work(db: Db) -> None:
             packed = zlib.compress(body, 1)
             db.execute("INSERT OR REPLACE INTO snapshot VALUES(?, ?, ?)", (seq, packed, zlib.crc32(packed)))
             db.execute(
@@ -132,35 +138,40 @@ class Journal:
     def forget(self, before_s: int, now_s: int) -> None:
         """Delete what ended before an instant: events that every snapshot holds, trips that are over, old answers."""
 
-        def work(db: apsw.Connection) -> None:
+        def work(db: Db) -> None:
             db.execute(
                 "DELETE FROM event WHERE time_s < ? AND seq <= (SELECT coalesce(min(seq), 0) FROM snapshot)",
                 (before_s,),
             )
             db.execute("DELETE FROM trip WHERE NOT open AND changed_s < ?", (before_s,))
             db.execute("DELETE FROM answer WHERE time_s < ?", (now_s - ANSWERS_S,))
+            db.execute("DELETE FROM figure WHERE time_s < ?", (before_s,))
 
         self._also(work)
 
     def destroy(self, rider: str) -> asyncio.Future[None]:
         """Delete a person's trips that are over; the future is done when they are gone from the file."""
-        return self._also(lambda db: db.execute("DELETE FROM trip WHERE rider = ? AND NOT open", (rider,)) and None)
+        return self._also(lambda db: db.execute("DELETE FROM trip WHERE rider = ? AND NOT open", (rider,)))
 
     def note(self, name: str, body: bytes) -> asyncio.Future[None]:
         """Keep a fact under a name."""
         return self.append(Entry(facts=[(name, body)]))
 
+    def figure(self, at_s: int, body: bytes) -> None:
+        """Keep the figures of a time."""
+        self._also(lambda db: db.execute("INSERT OR REPLACE INTO figure VALUES(?, ?)", (at_s, body)))
+
     def begin_anew(self) -> asyncio.Future[None]:
         """Forget events, snapshots and facts; trips that were open are over."""
 
-        def work(db: apsw.Connection) -> None:
+        def work(db: Db) -> None:
             for table in ("event", "snapshot", "fact"):
                 db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
             db.execute("UPDATE trip SET open = 0")
 
         return self._also(work)
 
-    def _also(self, work: Callable[[apsw.Connection], None]) -> asyncio.Future[None]:
+    def _also(self, work: Callable[[Db], object]) -> asyncio.Future[None]:
         with self._news:
             self._group.others.append(work)
             self._news.notify()
@@ -266,10 +277,14 @@ class Reader:
             found.append((seq, time_s, body))
         return found
 
-    def last_events(self, since: int, most: int) -> list[tuple[int, int, bytes]]:
-        """Return the last ``most`` events after a number, whatever was forgotten before them."""
-        sql = "SELECT seq, time_s, body FROM event WHERE seq > ? ORDER BY seq DESC LIMIT ?"
-        return list(self._rows(sql, (since, most)))[::-1]
+    def last_events(self, since: int, most: int) -> list[bytes]:
+        """Return the last ``most`` events after a number but passing ones, newest first."""
+        sql = "SELECT body FROM event WHERE seq > ? AND NOT passing ORDER BY seq DESC LIMIT ?"
+        return [body for (body,) in self._rows(sql, (since, most))]
+
+    def figures(self, since_s: int) -> list[bytes]:
+        """Return the figures that were kept since, oldest first."""
+        return [body for (body,) in self._rows("SELECT body FROM figure WHERE time_s >= ? ORDER BY time_s", (since_s,))]
 
     def open_trips(self) -> list[bytes]:
         """Return the trips that are not over."""
@@ -299,15 +314,15 @@ class Reader:
 
     def _rows(self, sql: str, values: Sequence[object] = ()) -> list[Any]:
         try:
-            return list(self._db.execute(sql, tuple(values)))  # pyright: ignore[reportArgumentType] - texts and numbers
+            return list(self._db.execute(sql, tuple(values)))
         except apsw.Error as error:
             raise RideError(f"{self._path}: cannot be read ({error}); restore the file from a backup") from None
 
 
-def connect(path: Path) -> apsw.Connection:
+def connect(path: Path) -> Db:
     """Open a journal, making it on first use; raises RideError for what is none."""
     try:
-        db = apsw.Connection(str(path))
+        db: Db = apsw.Connection(str(path))
         db.set_busy_timeout(10_000)
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")

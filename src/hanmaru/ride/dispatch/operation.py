@@ -24,11 +24,11 @@ from hanmaru.ride.dispatch.site import Site
 from hanmaru.ride.dispatch.trips import Point, Trip
 from hanmaru.ride.dispatch.vans import Tracks
 from hanmaru.ride.dispatch.wire import News
-from hanmaru.ride.domain import RideError
+from hanmaru.ride.domain import RideError, Travel
 from hanmaru.ride.engine import commands as c
 from hanmaru.ride.engine import events as e
 from hanmaru.ride.engine.dispatcher import Dispatcher
-from hanmaru.ride.engine.state import ABOARD, BROKEN, OFF, RESTING, WAITING
+from hanmaru.ride.engine.state import ABOARD, BROKEN, OFF, RESTING, WAITING, State
 from hanmaru.ride.roads.matrix import Metric
 
 log = structlog.get_logger()
@@ -74,13 +74,14 @@ class Operation:
         self.van_of_driver = {van.driver: v for v, van in enumerate(site.vans) if van.driver}
         self.stop_index = {stop.id: k for k, stop in enumerate(site.facts)}
         self.tell: Callable[[News], None] = lambda news: None
+        self.called: Callable[[int, int], None] = lambda at_s, stop: None
+        """Told of each call: when, and the stop nearest to its start."""
         self._riders: set[str] = set()
         self._vans: set[int] = set()
         self._snapshot_at = dispatcher.state.seq
-        self.updated = 0.0
 
     @property
-    def state(self) -> Any:
+    def state(self) -> State:
         """The engine's state."""
         return self.dispatcher.state
 
@@ -123,6 +124,7 @@ class Operation:
             earliest_s=earliest_s, arrive_by_s=arrive_by_s,
         )  # fmt: skip
         self.handle(command, key, trip.id)
+        self.called(now_s, near[0][0][0])
         return trip
 
     def accept(self, key: str, rider: str, id: str, offer: str) -> Trip:
@@ -178,7 +180,7 @@ class Operation:
         command: c.AnyCommand
         match kind:
             case "arrived":
-                command = c.Arrived(van, self._stop(action.get("stop") or ""))
+                command = c.Arrived(van, self._stop((action.get("stop") or "").partition(":")[0]))
             case "boarded":
                 command = c.Boarded(van, action.get("request") or "")
             case "alighted":
@@ -259,7 +261,7 @@ class Operation:
         vans, requests = state.vans, state.requests
         if vans.status[van] in (RESTING, BROKEN, OFF):
             return None
-        if state.fixed(van):
+        if state.fixed(van, int(self.now())):
             return None
         for action in vans.actions(van)[:1]:
             slot = abs(action) - 1
@@ -304,6 +306,12 @@ class Operation:
         travel.time_s[rows], travel.length_m[rows] = time_s, length_m
         self.handle(c.Moved(tuple(vans), tuple(rows), (int(at_s),) * len(rows)), "", "")
         self._keep_legs()
+
+    def retime(self, metric: Metric, travel: Travel) -> None:
+        """Take other travel times, and look at every promise again."""
+        self.metric, self.dispatcher.travel = metric, travel
+        self.tracks.forget_ways(self.now())
+        self.handle(c.Retime(f"{int(self.now())}"), "", "")
 
     def tick(self, now_s: float) -> None:
         """Do what time alone brings."""
@@ -410,8 +418,9 @@ class Operation:
                 day += timedelta(days=1)
             begin = int((day + timedelta(seconds=first)).timestamp())
             end = int((day + timedelta(seconds=last if last > first else last + 86_400)).timestamp())
+            start = int(day.timestamp())
             rests = [
-                c.Break(*(int(day.timestamp()) + seconds(at) for at in rest.begin), rest.minutes * 60)
+                c.Break(start + seconds(rest.begin[0]), start + seconds(rest.begin[1]), rest.minutes * 60)
                 for rest in van.rests
             ]
             if int(self.state.vans.shift_to_s[v]) != end:

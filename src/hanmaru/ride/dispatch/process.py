@@ -23,17 +23,21 @@ from hanmaru.hub.client import HubClient
 from hanmaru.platform.services import Context
 from hanmaru.ride.dispatch import site as ground
 from hanmaru.ride.dispatch.calls import Calls
-from hanmaru.ride.dispatch.journal import FILE, Journal, Reader
+from hanmaru.ride.dispatch.journal import FILE, STEP_S, Journal, Reader
+from hanmaru.ride.dispatch.layers import Layers
 from hanmaru.ride.dispatch.operation import Operation
 from hanmaru.ride.dispatch.server import Server
 from hanmaru.ride.dispatch.settings import Settings
 from hanmaru.ride.dispatch.site import Site
 from hanmaru.ride.dispatch.vans import rows
+from hanmaru.ride.dispatch.views import Views
 from hanmaru.ride.domain import RideError
 from hanmaru.ride.engine import commands as c
 from hanmaru.ride.engine import events as e
 from hanmaru.ride.engine.dispatcher import Dispatcher
 from hanmaru.ride.engine.state import Fleet, State
+from hanmaru.ride.roads.live import follow
+from hanmaru.ride.roads.matrix import Metric
 
 log = structlog.get_logger()
 
@@ -49,10 +53,11 @@ _event = msgspec.msgpack.Decoder(e.AnyEvent)
 class Replica:
     """The dispatcher's state as the journal has it, followed."""
 
-    def __init__(self, site: Site, settings: Settings, reader: Reader) -> None:
+    def __init__(self, site: Site, settings: Settings, reader: Reader, zone: ZoneInfo) -> None:
         """Take the newest snapshot that is whole, or begin with the fleet at its depots; `follow` does the rest."""
         self.site, self.settings, self.reader = site, settings, reader
-        self.metric = site.metric()
+        self.zone = zone
+        self.metric = site.metric(time.time(), zone)
         depots = site.places.take(np.array(site.depot))
         self._travel = self.metric.travel(site.targets, depots)
         self.ground = hashlib.sha256(
@@ -152,22 +157,22 @@ async def run(context: Context[HubClient]) -> None:
     site = await asyncio.to_thread(ground.make, folder, settings, profile)
     reader = Reader(folder / FILE)
     try:
-        replica = await asyncio.to_thread(Replica, site, settings, reader)
+        replica = await asyncio.to_thread(Replica, site, settings, reader, ZoneInfo(str(context.city["zone"])))
         await asyncio.to_thread(warm, replica)
         log.info("a dispatcher is ready", vans=len(site.vans), stops=len(site.stops))
         async with only(folder, replica):
             began = time.monotonic()
             replica.follow()
-            async with serving(folder, replica, ZoneInfo(str(context.city["zone"]))) as (operation, journal):
+            async with serving(folder, replica) as (operation, journal):
                 took = round(time.monotonic() - began, 3)
                 log.info("the dispatcher works", seq=operation.state.seq, open=len(operation.trips), took_s=took)
-                await _work(operation, journal)
+                await _work(operation, journal, context.hub)
     finally:
         reader.close()
 
 
 @asynccontextmanager
-async def serving(folder: Path, replica: Replica, zone: ZoneInfo) -> AsyncGenerator[tuple[Operation, Journal]]:
+async def serving(folder: Path, replica: Replica) -> AsyncGenerator[tuple[Operation, Journal]]:
     """Give the operation, asked and answered over the socket, for as long as the block lasts."""
     reader = replica.reader
     journal = Journal(folder / FILE)
@@ -179,7 +184,7 @@ async def serving(folder: Path, replica: Replica, zone: ZoneInfo) -> AsyncGenera
         if reader.fact("ground") is None:
             await journal.note("ground", replica.ground.encode())
         operation = Operation(
-            replica.site, replica.settings, zone, replica.metric, replica.dispatcher, journal, reader, time.time
+            replica.site, replica.settings, replica.zone, replica.metric, replica.dispatcher, journal, reader, time.time
         )
         _shift(operation)
         await _move(operation)
@@ -194,8 +199,11 @@ async def serving(folder: Path, replica: Replica, zone: ZoneInfo) -> AsyncGenera
         await asyncio.to_thread(journal.close)
 
 
-async def _work(operation: Operation, journal: Journal) -> None:
+async def _work(operation: Operation, journal: Journal, hub: HubClient) -> None:
     async with asyncio.TaskGroup() as group:
+        group.create_task(Layers(operation).run())
+        group.create_task(_traffic(operation, hub))
+        group.create_task(_every(STEP_S, operation, lambda: _figure(operation)))
         group.create_task(_every(TICK_S, operation, lambda: operation.tick(operation.now())))
         group.create_task(_every(SHIFTS_S, operation, lambda: _shift(operation)))
         group.create_task(_every(RETENTION_S, operation, lambda: _forget(operation)))
@@ -217,6 +225,33 @@ async def _every(seconds: float, operation: Operation, work: "asyncio.Future[Non
 def _shift(operation: Operation) -> None:
     for shift in operation.shifts(operation.now()):
         operation.handle(shift, "", "")
+
+
+def _figure(operation: Operation) -> None:
+    """Keep the figures of the last step."""
+    at_s = int(operation.now()) // STEP_S * STEP_S
+    operation.journal.figure(at_s, msgspec.json.encode(Views(operation).figures(STEP_S / 3600)))
+
+
+async def _traffic(operation: Operation, hub: HubClient) -> None:
+    """Follow the traffic: what the hub's sensors measure changes the travel times within a minute."""
+    site, swapping = operation.site, set[asyncio.Task[None]]()
+
+    async def swap(metric: Metric) -> None:
+        vans, _, places = operation.tracks.ahead(operation.now())
+        travel = await asyncio.to_thread(metric.travel, site.targets, site.places.take(np.array(site.depot)))
+        time_s, length_m = await asyncio.to_thread(rows, metric, site, places)
+        first = [len(site.places) + van for van in vans]
+        travel.time_s[first], travel.length_m[first] = time_s, length_m
+        operation.retime(metric, travel)
+
+    def begin(metric: Metric) -> None:
+        if not swapping:
+            task = asyncio.create_task(swap(metric), name="ride travel times")
+            swapping.add(task)
+            task.add_done_callback(swapping.discard)
+
+    await follow(hub, site.network, lambda at_s: site.usual_kmh(at_s, operation.zone), begin, now_s=operation.now)
 
 
 def _forget(operation: Operation) -> None:

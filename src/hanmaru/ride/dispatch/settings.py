@@ -65,7 +65,7 @@ class Layers(_Table, frozen=True):
     """What goes on beside the answers: how often all vans are assigned anew, and how long the improvement runs."""
 
     assign_every_s: Annotated[float, Meta(ge=0)] = 15
-    improve_s: Annotated[float, Meta(ge=0)] = 5
+    improve_s: Annotated[float, Meta(ge=0)] = 0
     rebalance_every_s: Annotated[float, Meta(ge=0)] = 60
 
 
@@ -73,13 +73,15 @@ class Settings(_Table, frozen=True, kw_only=True):
     """The file.
 
     ``roads``: ``"city"`` for the simulated city's, or a file of OpenStreetMap (``.osm.pbf``), links (``.csv``,
-    ``.geojson``) or one that ``hanmaru ride network`` wrote (``.npz``), relative to this one. ``area`` is a ring of
-    lon, lat, the whole network where it is empty; ``stops`` how many virtual stops are made, or the path of a file.
+    ``.geojson``) or one that ``hanmaru ride network`` wrote (``.npz``), relative to this one. ``country`` says which
+    speed limits hold where a file is silent. ``area`` is a ring of lon, lat, the whole
+    network where it is empty; ``stops`` how many virtual stops are made, or the path of a file.
     """
 
     name: Mapping[str, str]
     hours: tuple[Time, Time] = ("06:00", "24:00")
     roads: str = "city"
+    country: Annotated[str, Meta(pattern="^[A-Z]{2}$")] = "KR"
     area: Sequence[LonLat] = ()
     stops: Annotated[int, Meta(ge=2, le=20_000)] | str = 300
     limits: Limits = Limits()

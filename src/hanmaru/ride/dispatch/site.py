@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
@@ -22,7 +23,8 @@ from hanmaru.ride.dispatch.settings import Settings, Vans
 from hanmaru.ride.domain import Bools, Floats, RideError
 from hanmaru.ride.roads.graph import RoadGraph, load
 from hanmaru.ride.roads.matrix import Metric, Network, Places, Targets
-from hanmaru.ride.roads.stops import Stops, choose
+from hanmaru.ride.roads.speeds import usual
+from hanmaru.ride.roads.stops import Stops, choose, streets
 from hanmaru.ride.roads.turns import connected
 
 log = structlog.get_logger()
@@ -30,8 +32,6 @@ log = structlog.get_logger()
 STOPS_FILE = "stops.json"
 WALKS_M = (150.0, 200.0, 250.0, 300.0, 400.0, 500.0, 700.0, 1000.0, 1500.0, 2500.0)
 """How far people may live from a stop: the first that needs no more stops than the settings want."""
-UNHINDERED = 0.8
-"""What share of the limit a van drives at where nothing else is known: lights and turns take the rest (assumed)."""
 
 
 class Stop(msgspec.Struct, frozen=True):
@@ -65,9 +65,13 @@ class Site:
         """Stops and depots on the network: the matrices' columns."""
         return self.targets.places
 
-    def metric(self, speed_kmh: Floats | None = None) -> Metric:
-        """Return travel at speeds (m,), those of an empty road where none are given."""
-        return self.network.weigh(self.network.graph.limit_kmh * UNHINDERED if speed_kmh is None else speed_kmh)
+    def usual_kmh(self, at_s: float, zone: ZoneInfo) -> Floats:
+        """Return the usual speed (m,) on every edge at an instant."""
+        return usual().at(self.network.graph, at_s, zone)
+
+    def metric(self, at_s: float, zone: ZoneInfo) -> Metric:
+        """Return travel as it usually is at an instant."""
+        return self.network.weigh(self.usual_kmh(at_s, zone))
 
 
 def ready(folder: Path, profile: Profile, demo: bool) -> Settings:
@@ -107,14 +111,14 @@ def _roads(folder: Path, settings: Settings, city: City | None) -> RoadGraph:
         return load(path)
     from hanmaru.ride.roads.read import read
 
-    return read(path)
+    return read(path, country=settings.country)
 
 
 def _within(graph: RoadGraph, ring: Sequence[tuple[float, float]]) -> RoadGraph:
     """Return the part of a network in an area where every road leads to every other."""
     area = shapely.Polygon(ring)
     shapely.prepare(area)
-    inside = shapely.contains_xy(area, *graph.lonlat.T)
+    inside: Bools = shapely.contains_xy(area, graph.lonlat[:, 0], graph.lonlat[:, 1])
     some: Bools = inside[graph.source] & inside[graph.target]
     if not some.any():
         raise RideError(f"{files.FILE}: no road lies in the area; is it lon, lat, and of this city?")
@@ -155,7 +159,7 @@ def _stops(
     if kept is None or (not own and kept.made_of != made_of):
         people, weight = _people(network, city)
         for walk_m in WALKS_M:
-            chosen = choose(network, people, weight.copy(), max_walk_m=walk_m)
+            chosen = choose(network, people, weight, max_walk_m=walk_m)
             if len(chosen) <= int(settings.stops):
                 break
         else:
@@ -175,7 +179,7 @@ def _stops(
     lonlat = np.array([(stop.lon, stop.lat) for stop in kept.stops])
     accessible = np.array([stop.accessible for stop in kept.stops])
     ids, names = tuple(s.id for s in kept.stops), tuple(s.name["en"] for s in kept.stops)
-    return Stops(ids, names, lonlat, network.snap(lonlat), accessible), kept.stops
+    return Stops(ids, names, lonlat, network.snap(lonlat), accessible, graph), kept.stops
 
 
 class _Kept(msgspec.Struct):
@@ -184,10 +188,10 @@ class _Kept(msgspec.Struct):
 
 
 def _people(network: Network, city: City | None) -> tuple[Floats, Floats]:
-    """Return points (p, 2) where people set out and how many: homes and other places, or the junctions of a network."""
-    graph = network.graph
+    """Return points (p, 2) where people set out and how many: the city's homes and other places, or every street."""
     if city is None:
-        return graph.lonlat, np.ones(len(graph.lonlat))
+        return streets(network)
+    graph = network.graph
     box = graph.lonlat.min(axis=0), graph.lonlat.max(axis=0)
     lonlat = city.places.lonlat
     near = ((lonlat >= box[0]) & (lonlat <= box[1])).all(axis=1)
@@ -198,7 +202,7 @@ def _names(lonlat: Floats, city: City | None) -> list[dict[str, str]]:
     """Return a name for each stop (k, 2): after its district and what is near, numbered where there are several."""
     if city is None:
         return [{"en": f"Stop {k + 1}", "ko": f"정류장 {k + 1}"} for k in range(len(lonlat))]
-    from scipy.spatial import KDTree
+    from scipy.spatial import KDTree  # pyright: ignore[reportMissingTypeStubs]
 
     places = city.places
     known = np.flatnonzero(~np.isin(places.kind, (APARTMENT, HOUSE)))
@@ -228,7 +232,8 @@ def spots(site: Site, languages: Mapping[str, str] | None = None) -> list[dict[s
     places = city.places
     area = shapely.Polygon(site.ring)
     shapely.prepare(area)
-    inside = shapely.contains_xy(area, *places.lonlat.T) & ~np.isin(places.kind, (HOUSE,))
+    inside: Bools = shapely.contains_xy(area, places.lonlat[:, 0], places.lonlat[:, 1])
+    inside &= ~np.isin(places.kind, (HOUSE,))
     count: dict[tuple[int, int], int] = {}
     for place in np.flatnonzero(inside).tolist():
         key = int(places.district[place]), int(places.kind[place])

@@ -1,5 +1,6 @@
 """A rider's trip from the call to the end, as the events tell it. Who the rider is, is a pseudonym's secret."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -77,13 +78,10 @@ class Trip(msgspec.Struct, kw_only=True):
         return self.state in OPEN
 
     @property
-    def alias(self) -> dict[str, str]:
+    def alias(self) -> str:
         """What a driver calls the rider: no name."""
         number = int(self.code)
-        return {
-            "en": f"{ALIASES[number % len(ALIASES)]} {number % 100:02}",
-            "ko": f"{ALIASES_KO[number % len(ALIASES)]} {number % 100:02}",
-        }
+        return f"{ALIASES_KO[number % len(ALIASES)]} {number % 100:02} · {ALIASES[number % len(ALIASES)]}"
 
 
 def fold(trip: Trip, event: e.AnyEvent) -> None:
@@ -113,11 +111,11 @@ def fold(trip: Trip, event: e.AnyEvent) -> None:
             what = "cancelled"
         case e.PickedUp():
             trip.state, trip.picked_s, trip.van = "aboard", event.begun_s, event.van
-            what = "aboard"
+            what = "boarded"
         case e.DroppedOff():
             trip.state = "cancelled" if any(note.what == "cancelled" for note in trip.log) else "done"
             trip.dropped_s = event.begun_s
-            what = "done"
+            what = "alighted"
         case e.NoShow():
             trip.state = "no-show"
             what = "no-show"
@@ -145,8 +143,63 @@ encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(Trip).decode
 
 
-def described(event: e.AnyEvent) -> dict[str, Any]:
-    """Return an event as the desk's log shows it."""
-    members = msgspec.to_builtins(event)
-    kind, time_s = members.pop("type"), members.pop("time_s")
-    return {"what": kind, "at": instant(time_s), **members}
+TEXTS: dict[type[e.AnyEvent], tuple[str, str]] = {
+    e.Requested: ("A ride was called", "호출 접수"),
+    e.Offered: ("Offers were made", "제안 전송"),
+    e.Rejected: ("Nothing could be offered", "제안 불가"),
+    e.Accepted: ("Booked", "예약 확정"),
+    e.Declined: ("The rider declined", "승객 거절"),
+    e.Expired: ("No offer was taken in time", "제안 만료"),
+    e.Cancelled: ("Cancelled", "취소"),
+    e.PlansChanged: ("Plans were changed", "운행 계획 변경"),
+    e.Arrived: ("A van arrived", "정류장 도착"),
+    e.PickedUp: ("Boarded", "승차"),
+    e.DroppedOff: ("Alighted", "하차"),
+    e.NoShow: ("Nobody came", "미탑승"),
+    e.BreakStarted: ("A break began", "휴식 시작"),
+    e.BreakEnded: ("A break ended", "휴식 종료"),
+    e.BrokenDown: ("A van broke down", "차량 고장"),
+    e.VanBack: ("A van is back", "차량 복귀"),
+    e.ShiftSet: ("A shift was set", "근무 시간 설정"),
+    e.AtRisk: ("A promise is at risk", "약속 위험"),
+    e.Safe: ("A promise is safe again", "약속 회복"),
+    e.PromiseBroken: ("A promise was broken", "약속 불이행"),
+    e.Repositioned: ("Idle vans were moved", "대기 차량 이동"),
+    e.TravelChanged: ("Travel times changed", "소요 시간 변경"),
+    e.Overridden: ("The desk decided", "담당자 조치"),
+}
+QUIET = (e.Moved, e.Forgotten)
+"""Events that say nothing to a person."""
+
+
+def described(event: e.AnyEvent, vans: Sequence[str]) -> dict[str, Any]:
+    """Return an event as an entry of the desk's log; ``vans`` are the vans' ids."""
+    english, korean = TEXTS[type(event)]
+    by = "engine"
+    if isinstance(event, e.PlansChanged):
+        by = event.layer
+    elif isinstance(event, e.Overridden):
+        by, english, korean = "dispatcher", f"{english}: {event.kind.value}", f"{korean}: {event.kind.value}"
+    elif isinstance(event, e.Repositioned):
+        by = "rebalancing"
+    many: Iterable[int] = ()
+    if isinstance(event, e.PlansChanged):
+        many = event.plans
+    elif isinstance(event, e.Repositioned):
+        many = event.vans
+    elif isinstance(van := getattr(event, "van", None), int) and van >= 0:
+        many = (van,)
+    named = [vans[v] for v in many if v < len(vans)]
+    id = event.request.id if isinstance(event, e.Requested) else getattr(event, "id", None)
+    reason = getattr(event, "reason", None) or getattr(event, "instead", None)
+    return {
+        "seq": event.seq,
+        "at": instant(event.time_s),
+        "kind": type(event).__name__,
+        "by": by,
+        "van": named[0] if len(named) == 1 else None,
+        "vans": named,
+        "request": id if isinstance(id, str) else None,
+        "text": {"en": english, "ko": korean},
+        "reason": str(reason) if reason else None,
+    }

@@ -138,9 +138,12 @@ class Tracks:
                     leg.way = metric.way(start, self.site.places.take([leg.goal]))
                 leg.sought = True
 
-    def forget_ways(self) -> None:
-        """Have the ways found anew: other travel times hold. What was driven of them is kept as a new beginning."""
-        self.legs = [None if leg is None else Leg(leg.edge, leg.along, leg.start_s, leg.goal) for leg in self.legs]
+    def forget_ways(self, now_s: float) -> None:
+        """Have the ways found anew, since other travel times hold: from where the vans are now."""
+        for van, leg in enumerate(self.legs):
+            if leg is not None and leg.way is not None:
+                place = self._place(leg, now_s)
+                self.legs[van] = Leg(int(place.edge[0]), float(place.along[0]), now_s, leg.goal, leg.way)
 
     def ahead(self, now_s: float) -> tuple[list[int], list[Leg], Places]:
         """Return the vans under way, their legs, and where each can still be sent elsewhere (k places)."""

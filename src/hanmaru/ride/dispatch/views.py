@@ -14,6 +14,8 @@ from hanmaru.ride.engine.state import BREAK, BROKEN, HELD, OFF, RESTING
 
 ARRIVING_S = 120
 """A van that is so near is arriving."""
+SHOWN_STOPS = 3
+"""A rider sees the van from so many stops before theirs on."""
 Json = dict[str, Any]
 
 
@@ -49,19 +51,19 @@ class Views:
     def trip(self, trip: Trip) -> Json:
         """Return a trip as its rider sees it."""
         op, now_s = self.operation, self.operation.now()
-        promise, stops = trip.promise, None
+        promise = trip.promise
         state, van, expected, path = trip.state, None, None, None
         if promise is not None and state in ("booked", "aboard"):
             at = self._when(trip)
             if at is not None:
-                k, pickup_s, dropoff_s, stops = at
+                before, pickup_s, dropoff_s = at
                 expected = {"pickup": instant(pickup_s or trip.picked_s or None), "arrive": instant(dropoff_s)}
-                if state == "booked" and k == 0:
+                if state == "booked" and before == 0:
                     near = pickup_s is not None and pickup_s - now_s <= ARRIVING_S
                     state = "arriving" if near else "on-way"
-                if stops is not None and (k <= 3 or state == "aboard"):
-                    van = self._van(trip.van, stops)
-                    path = op.tracks.path(trip.van, now_s) if k == 0 else None
+                if before <= SHOWN_STOPS or state == "aboard":
+                    van = self._van(trip.van, before)
+                    path = op.tracks.path(trip.van, now_s) if before == 0 else None
         broken = trip.broken
         return {
             "id": trip.id,
@@ -148,7 +150,7 @@ class Views:
             "stops_before": stops_before,
         }
 
-    def _when(self, trip: Trip) -> tuple[int, int | None, int, int] | None:
+    def _when(self, trip: Trip) -> tuple[int, int | None, int] | None:
         """Return how many stops come before a rider's next one, when it is picked up (None: was) and dropped off."""
         state = self.operation.state
         slot = state.requests.slots.get(trip.id)
@@ -165,7 +167,7 @@ class Views:
         at = self._place(van, plan[drop if pick is None else pick])
         if before and at == self._place(van, plan[(drop if pick is None else pick) - 1]):
             before -= 1
-        return before, None if pick is None else int(begins[pick]), int(begins[drop]), before
+        return before, None if pick is None else int(begins[pick]), int(begins[drop])
 
     def begins(self, van: int) -> Any:
         """Return when service begins at each stop of a van's plan, late or not, as Unix seconds."""
@@ -203,7 +205,7 @@ class Views:
         op, state = self.operation, self.operation.state
         facts, vans, requests = op.site.vans[van], state.vans, state.requests
         now_s, plan, begins = op.now(), state.vans.actions(van), self.begins(van)
-        fixed = state.fixed(van) if plan else 0
+        fixed = state.fixed(van, int(now_s)) if plan else 0
         stops: list[Json] = []
         breaks: list[Json] = []
         for n, (stop, places) in enumerate(self._visits(van, plan)):
@@ -229,6 +231,7 @@ class Views:
                     "arrive_at": instant(int(begins[places[0]])),
                     "leave_at": instant(leave_s),
                     "actions": [self._action(plan[k]) for k in places],
+                    "arrived": int(vans.stop[van]) == stop,
                     "path": op.tracks.path(van, now_s) if n == 0 else None,
                 }
             )
@@ -275,11 +278,11 @@ class Views:
         return {
             "request": requests.ids[slot],
             "kind": "pickup" if action > 0 else "dropoff",
-            "alias": trip.alias if trip else {"en": "", "ko": ""},
+            "alias": trip.alias if trip else "",
             "code": trip.code if trip and action > 0 else None,
             "seats": int(requests.seats[slot]),
             "wheelchairs": int(requests.wheelchairs[slot]),
-            "state": trip.state if trip else "booked",
+            "state": "boarded" if trip and trip.state == "aboard" else "waiting",
             "from": instant(int(requests.earliest_s[slot])) if action > 0 else None,
         }
 
@@ -291,11 +294,15 @@ class Views:
             return "broken"
         if status == RESTING:
             return "break"
-        if status == OFF or not vans.shift_from_s[van] <= now_s < vans.shift_to_s[van]:
+        if status == HELD:
+            return "held"
+        if status == OFF:
+            return "out-of-service"
+        if not vans.shift_from_s[van] <= now_s < vans.shift_to_s[van]:
             return "off" if not vans.length[van] else "driving"
         if vans.stop[van] < 0:
             return "driving"
-        return "at-stop" if vans.length[van] and op.state.fixed(van) else "ready"
+        return "at-stop" if vans.length[van] and op.state.fixed(van, int(now_s)) else "ready"
 
     # ---- the desk
 
@@ -314,11 +321,14 @@ class Views:
                 for k, action in enumerate(actions):
                     slot = abs(action) - 1
                     if requests.kind[slot] == BREAK:
+                        if action > 0:
+                            at = instant(int(begins[k]))
+                            plan.append({"stop": None, "request": None, "kind": "break", "at": at, "late_s": 0})
                         continue
                     close = int((requests.latest_s if action > 0 else requests.deadline_s)[slot])
                     plan.append(
                         {
-                            "stop": self.stop(self._place(v, action))["id"],
+                            "stop": self.stop(self._place(v, action)),
                             "request": requests.ids[slot],
                             "kind": "pickup" if action > 0 else "dropoff",
                             "at": instant(int(begins[k])),
@@ -334,13 +344,12 @@ class Views:
                     "bearing": spot.bearing,
                     "reckoned": spot.reckoned,
                     "status": self.status(v),
-                    "held": bool(state.vans.status[v] == HELD),
                     "seats": facts.seats,
                     "wheelchairs": facts.wheelchairs,
                     "aboard": taken,
                     "plan": plan,
                     "path": op.tracks.path(v, now_s) if paths else None,
-                    "driver": facts.driver,
+                    "driver": facts.driver or None,
                 }
             )
         return {"vans": vans, "at_risk": self.at_risk(), "figures": self.figures(), "seq": state.seq}
@@ -349,22 +358,23 @@ class Views:
         """Return the promises at risk."""
         found: list[Json] = []
         for trip in self.operation.trips.values():
-            if trip.at_risk_s and trip.promise is not None:
-                at = self._when(trip)
-                pickup = None if at is None else at[1]
-                van = self.operation.site.vans[trip.van].id if trip.van >= 0 else None
-                found.append(
-                    {
-                        "request": trip.id,
-                        "van": van,
-                        "promise": self.promise(trip.promise),
-                        "expected": None
-                        if at is None
-                        else {"pickup": instant(pickup) if pickup else None, "arrive": instant(at[2])},
-                        "late_s": trip.at_risk_s,
-                        "why": {"code": "late", "text": REASONS[e.Reason.LATE]},
-                    }
-                )
+            if not trip.at_risk_s or trip.promise is None:
+                continue
+            at, waits = self._when(trip), trip.state == "booked"
+            expected = None if at is None else at[1] if waits else at[2]
+            van = self.operation.site.vans[trip.van] if trip.van >= 0 else None
+            found.append(
+                {
+                    "request": trip.id,
+                    "van": van.id if van else None,
+                    "plate": van.plate if van else None,
+                    "what": "pickup" if waits else "arrival",
+                    "promise": instant(trip.promise.promise.to_s if waits else trip.promise.promise.by_s),
+                    "expected": None if expected is None else instant(expected),
+                    "late_s": trip.at_risk_s,
+                    "why": {"code": "late", "text": REASONS[e.Reason.LATE]},
+                }
+            )
         return found
 
     def figures(self, hours: float = 1.0) -> Json:

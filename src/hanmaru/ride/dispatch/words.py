@@ -64,19 +64,27 @@ REASONS: Mapping[str, Text] = {
         "ko": "운행 시간이 아닙니다.",
     },
 }
+_TRY: Mapping[str, Text] = {
+    "later": {"en": "Choose a later time", "ko": "더 늦은 시각 선택"},
+    "earlier": {"en": "Choose an earlier time", "ko": "더 이른 시각 선택"},
+    "fewer-seats": {"en": "Book fewer seats", "ko": "인원 줄이기"},
+    "walk-more": {"en": "Allow a longer walk", "ko": "더 걷기"},
+    "other-place": {"en": "Choose another place", "ko": "다른 장소 선택"},
+}
 TRY: Mapping[str, tuple[str, ...]] = {
-    Reason.NO_VAN: ("later", "fewer-seats", "longer-walk"),
+    Reason.NO_VAN: ("later", "walk-more", "fewer-seats"),
     Reason.TOO_LARGE: ("fewer-seats",),
-    Reason.TOO_FAR_AHEAD: ("sooner",),
+    Reason.TOO_FAR_AHEAD: ("earlier",),
     Reason.TOO_LATE: ("later",),
     Reason.UNREACHABLE: ("other-place",),
-    Reason.SAME_STOP: ("walk",),
-    "no-origin-stop": ("other-place", "longer-walk"),
-    "no-destination-stop": ("other-place", "longer-walk"),
+    Reason.SAME_STOP: ("other-place",),
+    "no-origin-stop": ("other-place", "walk-more"),
+    "no-destination-stop": ("other-place", "walk-more"),
     "closed": ("later",),
 }
 
 
 def reason(code: str) -> dict[str, object]:
     """Return a reason as it is told: its code, a text in each language, and what may help."""
-    return {"code": code, "text": REASONS.get(code, REASONS[Reason.OVERRIDE]), "try": TRY.get(code, ())}
+    helps = [{"code": one, "text": _TRY[one]} for one in TRY.get(code, ())]
+    return {"code": code, "text": REASONS.get(code, REASONS[Reason.OVERRIDE]), "try": helps}
