@@ -4,6 +4,7 @@ A van that somebody else drives, as its device or an arrival shows, the demo lea
 """
 
 import asyncio
+import itertools
 import random
 import time
 from datetime import datetime
@@ -25,8 +26,10 @@ log = structlog.get_logger()
 Json = dict[str, Any]
 
 RIDERS = 40
-CALLS_PER_HOUR = (12, 8, 6, 6, 6, 12, 30, 70, 80, 50, 45, 50, 55, 50, 50, 55, 65, 80, 85, 60, 45, 35, 25, 18)
-"""Calls in each hour of the day: as many as a dozen vans of a small town carry, most to and from work (assumed)."""
+CALLS_PER_HOUR = (40,) * 6 + (45, 70, 80, 50, 45, 50, 55, 50, 50, 55, 65, 80, 85, 60, 45, 45, 40, 40)
+"""Calls in each hour of the day: what a dozen vans carry, most to and from work, and never so few that none is seen."""
+AT_ONCE = 5
+"""Calls at the start, so that there is something to see."""
 TAKES = 0.9
 CANCELS, STAYS_AWAY = 0.04, 0.02
 """Shares of riders who take an offer, call it off afterwards, and are not there (assumed)."""
@@ -78,8 +81,9 @@ async def _call(client: Client, ground: Json, people: list[str], zone: ZoneInfo)
     places: list[Json] = [place for place in ground["places"] if place["kind"] != "district"]
     chance = random.Random(time.time_ns())  # noqa: S311 - which people call is no secret
     async with asyncio.TaskGroup() as tasks:
-        while True:
-            await asyncio.sleep(chance.expovariate(CALLS_PER_HOUR[datetime.now(zone).hour] / 3600))
+        for made in itertools.count():
+            hourly = CALLS_PER_HOUR[datetime.now(zone).hour]
+            await asyncio.sleep(chance.expovariate(hourly / 3600) if made >= AT_ONCE else STEP_S)
             a, b = chance.sample(places, 2)
             if _apart_m(a, b) >= FARTHER_M:
                 tasks.create_task(_ride(client, chance.choice(people), a, b, random.Random(chance.random())))  # noqa: S311
