@@ -152,7 +152,7 @@ def load(path: Path) -> RoadGraph:
     """Return a graph that `RoadGraph.save` wrote. Raises RideError, naming the file."""
     fields = [f.name for f in dataclasses.fields(RoadGraph)]
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             values = {name: file[name] for name in fields}
     except FileNotFoundError:
         raise RideError(f"{path}: no such file; make it with `hanmaru ride network`") from None

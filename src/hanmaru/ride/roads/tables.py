@@ -161,6 +161,6 @@ def _placed(found: Iterable[Row]) -> Iterator[Row]:
 
                 change = Transformer.from_crs(5186, 4326, always_xy=True)
             points = np.stack(change.transform(points[:, 0], points[:, 1]), axis=1)
-            if not ((points > (120.0, 30.0)) & (points < (135.0, 45.0))).all():
+            if not ((points > (124.0, 32.8)) & (points < (132.0, 43.1))).all():
                 raise RideError(f"{row.where}: coordinates are neither lon, lat nor Korea's plane (EPSG:5186)")
         yield Row(row.where, row.values, points)
