@@ -262,7 +262,7 @@ class Dispatcher:
 
     def _retime(self, command: c.Retime) -> None:
         self._on.tell(e.TravelChanged, name=command.name)
-        watch(self._on, e.Reason.TRAVEL_TIMES)
+        watch(self._on)
 
     def _tick(self, command: c.Tick) -> None:
         on, requests = self._on, self.state.requests
@@ -271,7 +271,7 @@ class Dispatcher:
             if all(offer.expires_s <= on.now_s for offer in requests.offers[slot]):
                 on.tell(e.Expired, id=requests.ids[slot])
         desk.rehouse(on, e.Reason.LATE)
-        watch(on, e.Reason.LATE)
+        watch(on)
         desk.homewards(on)
         over = (status >= FINISHED) & (requests.changed_s[: requests.size] + self.config.forget_s <= on.now_s)
         ids = tuple(requests.ids[slot] for slot in np.nonzero(over)[0].tolist())

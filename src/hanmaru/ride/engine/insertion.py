@@ -108,7 +108,7 @@ def scan(
                         free = max(free, now)
                 if free > last:
                     break
-                if late[v, i] < first:
+                if late[v, i] < first and stops[v, i, ROW] >= 0:
                     continue
                 if seats[v, i] + load[0] > capacity[v] or chairs[v, i] + load[1] > places[v]:
                     continue
@@ -131,11 +131,16 @@ def scan(
                         if arrival > deadline[p, d] or moving + across > ride[p, d]:
                             break
                         row = stops[v, j, ROW]
-                        on = np.int64(time[dropoffs[d], row]) if row >= 0 else np.int64(0)
-                        if arrival + alighting + on <= late[v, j]:
+                        m, then = j, arrival + alighting
+                        on_time = j == n or row >= 0 or then <= stops[v, j, CLOSE]
+                        while m < n and stops[v, m, ROW] < 0:  # a break is held where the drop-off is
+                            then += stops[v, m, SERVICE]
+                            m += 1
+                        on = np.int64(time[dropoffs[d], stops[v, m, ROW]]) if stops[v, m, ROW] >= 0 else np.int64(0)
+                        if on_time and then + on <= late[v, m]:
                             extra = before + across
-                            if j < n:
-                                extra += on - leg[v, j]
+                            if m < n:
+                                extra += on - leg[v, m]
                             cost = (
                                 drive * extra
                                 + pushed

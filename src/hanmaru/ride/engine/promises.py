@@ -31,6 +31,11 @@ from hanmaru.ride.engine.state import (
 ARRIVAL: Floats = np.array([[0.0, 1.0, 0.05]])
 """For a rider whose promise is lost: be there soon; cost decides between near equals."""
 
+MOST = 40
+"""How many vans are repaired at a time: about a millisecond each, with 1,000 vans."""
+SPREADS_S = 60
+"""Promises that fall so long after other travel times came into use fell because of them."""
+
 
 class Late(NamedTuple):
     """A rider or break that a plan is late for: by how much, and what could be held to."""
@@ -68,11 +73,16 @@ def lateness(d: Decisions, van: int, plan: list[int], rides: bool = True) -> lis
     return sorted(worst.values(), key=lambda one: (-one.late_s, one.slot))
 
 
-def watch(d: Decisions, reason: e.Reason) -> None:
-    """Look at all vans: repair those that cannot keep their plans, and give the all-clear where a risk is over."""
+def watch(d: Decisions) -> None:
+    """Look at all vans: repair those that cannot keep their plans, and give the all-clear where a risk is over.
+
+    At most `MOST` vans at a time, so that nobody waits for an answer while half the fleet is late; the others get
+    no new riders and are next.
+    """
     d.timetables.refresh(d.now_s)
     vans = d.state.vans
-    for van in np.nonzero(~d.timetables.good & (vans.length > 0) & (vans.status != BROKEN))[0].tolist():
+    reason = e.Reason.TRAVEL_TIMES if d.now_s <= d.state.retimed_s + SPREADS_S else e.Reason.LATE
+    for van in np.nonzero(~d.timetables.good & (vans.length > 0) & (vans.status != BROKEN))[0][:MOST].tolist():
         repair(d, van, reason)
     requests = d.state.requests
     for slot in np.nonzero(requests.risk[: requests.size] == AT_RISK)[0].tolist():

@@ -307,7 +307,7 @@ def _repositioned(state: State, event: e.Repositioned) -> tuple[int, ...]:
 
 
 def _travel_changed(state: State, event: e.TravelChanged) -> tuple[int, ...]:
-    state.travel = event.name
+    state.travel, state.retimed_s = event.name, event.time_s
     return tuple(range(len(state.vans)))
 
 

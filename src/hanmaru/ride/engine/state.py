@@ -218,14 +218,15 @@ class Requests:
 class State:
     """All that the dispatcher knows. Only `hanmaru.ride.engine.replay.apply` changes it.
 
-    ``seq``: the number of the last event applied; ``now_s``: its time; ``travel``: the name of the travel times in use.
+    ``seq``: the number of the last event applied; ``now_s``: its time; ``travel``: the name of the travel times in
+    use, since ``retimed_s``.
     """
 
-    __slots__ = ("now_s", "requests", "seq", "travel", "vans")
+    __slots__ = ("now_s", "requests", "retimed_s", "seq", "travel", "vans")
 
     def __init__(self, fleet: Fleet) -> None:
         """Put every van at its stop, with an empty plan."""
-        self.seq, self.now_s, self.travel = 0, 0, ""
+        self.seq, self.now_s, self.travel, self.retimed_s = 0, 0, "", 0
         self.requests = Requests()
         self.vans = vans = Vans(len(fleet.seats))
         vans.seats[:], vans.wheelchairs[:], vans.depot[:] = fleet.seats, fleet.wheelchairs, fleet.depot
@@ -282,6 +283,7 @@ class State:
                 seq=self.seq,
                 now_s=self.now_s,
                 travel=self.travel,
+                retimed_s=self.retimed_s,
                 vans={name: getattr(vans, name).tobytes() for name in _VAN_COLUMNS},
                 plan=vans.plan[:, :width].tobytes(),
                 requests={name: getattr(requests, name)[: requests.size].tobytes() for name in _REQUEST_COLUMNS},
@@ -299,7 +301,8 @@ class State:
         try:
             frozen = _decoder.decode(data)
             state = cls.__new__(cls)
-            state.seq, state.now_s, state.travel = frozen.seq, frozen.now_s, frozen.travel
+            state.seq, state.now_s = frozen.seq, frozen.now_s
+            state.travel, state.retimed_s = frozen.travel, frozen.retimed_s
             size = len(frozen.vans["row"]) // 4
             state.vans = vans = Vans(size)
             for name, kind in _VAN_COLUMNS.items():
@@ -322,6 +325,7 @@ class _Frozen(msgspec.Struct, kw_only=True):
     seq: int
     now_s: int
     travel: str
+    retimed_s: int
     vans: dict[str, bytes]
     plan: bytes
     requests: dict[str, bytes]

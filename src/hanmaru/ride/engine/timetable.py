@@ -188,7 +188,9 @@ def refresh(
         dirty[v] = False
         fixed = head[FIXED]
         after = stops[v, fixed, ROW]
-        until[v] = early[v, fixed] - (np.int64(time[head[START], after]) if after >= 0 else 0) if good[v] else 0
+        until[v] = FOREVER  # what cannot be driven now cannot be driven later
+        if good[v]:
+            until[v] = early[v, fixed] - (np.int64(time[head[START], after]) if after >= 0 else 0)
 
 
 @kernel
