@@ -46,14 +46,14 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Area(_Table, frozen=True):
-    """Where the service runs: a simulated city's living zone or districts, or a network's folder of FleetPy's format.
+    """Where the service runs: a simulated city, its living zone or districts, or a folder with a network as FleetPy's.
 
     Virtual stops are laid so that everybody has one within ``stops_m`` on foot; riders walk up to ``max_walk_m``. In a
     network every node that trips use is a stop.
     """
 
     city: str = "sejong"
-    zone: int | None = 1
+    zone: int | None = None
     districts: tuple[str, ...] = ()
     network: str | None = None
     stops_m: Positive = 300
@@ -93,6 +93,15 @@ class Van(_Table, frozen=True):
     end: str | None = None
     breaks: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Refuse a van that carries nobody, and times that are none."""
+        if self.seats + self.wheelchairs == 0:
+            raise ValueError("a van with no seats and no wheelchair places carries nobody")
+        if seconds_of(self.begin or "00:00") >= seconds_of(self.end or "24:00"):
+            raise ValueError(f"a shift from {self.begin} to {self.end} is no span of a day")
+        for text in self.breaks:
+            span_of(text)
+
 
 class Riders(_Table, frozen=True):
     """What riders do: refuse offers beyond limits, cancel, do not come.
@@ -124,16 +133,14 @@ class Layers(_Table, frozen=True):
     """How often the layers behind insertion run, where a policy has them."""
 
     assignment_every_s: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 20
-    search_every_s: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 30
-    search_iterations: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 200
     rebalancing_every_s: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 60
 
 
 class Compare(_Table, frozen=True):
     """What is compared: fleets of so many vans under policies, each with so many seeds."""
 
-    vans: tuple[Vans, ...] = (8, 10, 12)
-    policies: tuple[PolicyName, ...] = ("insertion",)
+    vans: Annotated[tuple[Vans, ...], msgspec.Meta(min_length=1)] = (8, 10, 12)
+    policies: Annotated[tuple[PolicyName, ...], msgspec.Meta(min_length=1)] = ("insertion",)
     seeds: Annotated[int, msgspec.Meta(ge=1, le=MOST_SEEDS)] = 5
 
 
@@ -145,10 +152,10 @@ class Scenario(_Table, frozen=True):
     """
 
     name: str = ""
-    area: Area = Area()
+    area: Area = Area(zone=1)
     hours: Hours = Hours()
     demand: Demand = Demand()
-    van: tuple[Van, ...] = (Van(),)
+    van: Annotated[tuple[Van, ...], msgspec.Meta(min_length=1)] = (Van(),)
     depots: tuple[LonLat, ...] = ()
     service: dict[str, Any] = {}
     riders: Riders = Riders()
