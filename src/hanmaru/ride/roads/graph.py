@@ -144,7 +144,7 @@ class RoadGraph:
         """Write the graph to a compressed ``.npz`` file, whole or not at all."""
         part = path.with_name(path.name + ".part")
         with part.open("wb") as file:
-            np.savez_compressed(file, name=np.array(self.name), **self.arrays())
+            np.savez_compressed(file, allow_pickle=False, name=np.array(self.name), **self.arrays())
         part.replace(path)
 
 
@@ -190,10 +190,10 @@ def assemble(
     """Return a graph of edges in any order; ``banned`` counts in that order. Raises RideError where there is none."""
     if not edges:
         raise RideError(f"{name}: no road that a van may drive; is it the right file and area?")
-    order = np.lexsort(([e.target for e in edges], [e.source for e in edges]))
+    order: npt.NDArray[np.int64] = np.lexsort(([e.target for e in edges], [e.source for e in edges]))
     rank = np.empty(len(edges), np.int32)
     rank[order] = np.arange(len(edges), dtype=np.int32)
-    ordered = [edges[i] for i in order.tolist()]
+    ordered = [edges[int(i)] for i in order]
     bans = sorted(set(banned))
     shapes = [e.shape.reshape(-1, 2) for e in ordered]
     walk_lonlat, walks, walk_m, walk_steps = no_walks() if walk is None else walk
@@ -228,6 +228,13 @@ def no_walks() -> tuple[Floats, Rows, Floats, Bools]:
 def offsets(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Return where groups of these sizes (k,) begin and the last ends (k + 1,)."""
     return np.append(0, np.cumsum(counts)).astype(np.int64)
+
+
+def ranges(begin: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return ``begin[i], begin[i] + 1, …``, ``counts[i]`` of them, for each i in turn."""
+    ends = np.cumsum(counts)
+    shift: Any = np.repeat(begin - (ends - counts), counts)
+    return shift + np.arange(len(shift))
 
 
 def metres(a: Floats, b: Floats) -> Floats:

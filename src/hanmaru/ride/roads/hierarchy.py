@@ -9,13 +9,15 @@ doi:10.4230/OASIcs.ATMOS.2011.52) over the elimination tree, sixteen sources a s
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyroutingkit  # pyright: ignore[reportMissingTypeStubs]
+import pyroutingkit as library  # pyright: ignore[reportMissingTypeStubs]
 
 from hanmaru.city.kernels import kernel
 from hanmaru.ride.domain import Floats, Rows
+from hanmaru.ride.roads.graph import offsets, ranges
 from hanmaru.ride.roads.shortest import NEVER, Packed
 
 _WIDE = 16
@@ -24,7 +26,8 @@ Longs = npt.NDArray[np.int64]
 
 def dissect(tail: Rows, head: Rows, lonlat: Floats) -> Rows:
     """Return each state's rank (s,) in the order of contraction."""
-    topology = pyroutingkit.CCHTopology()
+    module: Any = library
+    topology = module.CCHTopology()
     lon, lat = np.ascontiguousarray(lonlat.T, np.float32)  # it reads memory as it lies, whatever the strides
     topology.build(tail.astype(np.uint32), head.astype(np.uint32), lat, lon, len(lonlat))
     with tempfile.TemporaryDirectory() as folder:  # the order has no other way out
@@ -53,7 +56,7 @@ class Hierarchy:
         self.rank = dissect(tail, head, lonlat)
         t, h = self.rank[tail], self.rank[head]
         low, high = np.minimum(t, h), np.maximum(t, h)
-        order = np.lexsort((high, low))
+        order: Longs = np.lexsort((high, low))
         order = order[low[order] != high[order]]  # a loop is on no quickest way
         begin = np.searchsorted(low[order], np.arange(size + 1)).astype(np.int32)
         self.first, self.above = _contract(begin, high[order].astype(np.int32))
@@ -65,8 +68,8 @@ class Hierarchy:
         ranks = self.rank[targets]
         rank, place = _above(ranks, self.first, self.above)
         counts = (self.first[rank + 1] - self.first[rank]).astype(np.int64)
-        first = np.append(0, np.cumsum(counts)).astype(np.int32)
-        arc = (np.repeat(self.first[rank] - first[:-1], counts) + np.arange(first[-1])).astype(np.int32)
+        arc = ranges(self.first[rank].astype(np.int64), counts).astype(np.int32)
+        first = offsets(counts).astype(np.int32)
         return Selection(ranks, place[ranks], rank, first, place[self.above[arc]], arc)
 
     def weigh(self, weight: Packed) -> "WeightedHierarchy":
@@ -287,7 +290,7 @@ def _path(
             if ahead[u] + up[x] < ahead[above[x]]:
                 ahead[above[x]] = ahead[u] + up[x]
                 ahead_by[above[x]] = u
-        u = above[first[u]]
+        u = int(above[first[u]])
     u = target
     best, meet = NEVER, -1
     while True:
@@ -299,29 +302,25 @@ def _path(
             if behind[u] + down[x] < behind[above[x]]:
                 behind[above[x]] = behind[u] + down[x]
                 behind_by[above[x]] = u
-        u = above[first[u]]
-    ways = [0]
-    ways.pop()
+        u = int(above[first[u]])
+    ways = [0 for _ in range(0)]
     if meet < 0:
         return np.empty(0, np.int32)
-    stack = [(0, 0)]
-    stack.pop()
-    u = meet
-    while u != source:
-        stack.append((ahead_by[u], u))
-        u = ahead_by[u]
-    chain = [(0, 0)]
-    chain.pop()
+    stack = [(0, 0) for _ in range(0)]
     u = meet
     while u != target:
-        chain.append((u, behind_by[u]))
-        u = behind_by[u]
-    stack = chain[::-1] + stack
+        stack.append((u, int(behind_by[u])))
+        u = int(behind_by[u])
+    stack.reverse()
+    u = meet
+    while u != source:
+        stack.append((int(ahead_by[u]), u))
+        u = int(ahead_by[u])
     while len(stack) > 0:
         a, b = stack.pop()
         low, high = min(a, b), max(a, b)
-        x = first[low] + np.searchsorted(above[first[low] : first[low + 1]], high)
-        by = up_by[x] if a < b else down_by[x]
+        x = int(first[low]) + int(np.searchsorted(above[first[low] : first[low + 1]], high))
+        by = int(up_by[x]) if a < b else int(down_by[x])
         if by < -1:
             ways.append(-2 - by)
         else:

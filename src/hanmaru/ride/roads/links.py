@@ -79,7 +79,7 @@ def read(path: Path, *, country: str = "KR", turns: Path | None = None) -> tuple
             raise RideError(f"{row.where}: link {id} has no line; give a LineString or a wkt column")
         names = [row.text(*n) for n in (("F_NODE", "from", "source"), ("T_NODE", "to", "target"))]
         ends = [
-            node(name if name is not None else tuple(np.round(point, _SAME).tolist()), point)
+            node(name if name is not None else (round(float(point[0]), _SAME), round(float(point[1]), _SAME)), point)
             for name, point in zip(names, (line[0], line[-1]), strict=True)
         ]
         rank = (row.text("ROAD_RANK") or "").lstrip("0")
@@ -95,10 +95,10 @@ def read(path: Path, *, country: str = "KR", turns: Path | None = None) -> tuple
         way = int(id) if id.isdecimal() and len(id) < 18 else zlib.crc32(id.encode())
         at[id] = [len(edges)]
         if length > 0 and ends[0] != ends[1]:
-            edges.append(Edge(*ends, length, limit, CLASSES.index(kind), flags, way, line[1:-1]))
+            edges.append(Edge(ends[0], ends[1], length, limit, CLASSES.index(kind), flags, way, line[1:-1]))
             if (row.text("ONEWAY") or "yes").lower() in ("no", "0", "false"):
                 at[id].append(len(edges))
-                edges.append(Edge(*ends[::-1], length, limit, CLASSES.index(kind), flags, way, line[1:-1][::-1]))
+                edges.append(Edge(ends[1], ends[0], length, limit, CLASSES.index(kind), flags, way, line[-2:0:-1]))
         else:
             at[id] = []
     banned = _unlisted(edges, at, pairs) if listed else []

@@ -14,7 +14,7 @@ from scipy.spatial import KDTree  # pyright: ignore[reportMissingTypeStubs]
 from hanmaru.hub.client import HubClient, JsonObject, Query
 from hanmaru.platform.problems import Problem
 from hanmaru.ride.domain import Floats, Rows
-from hanmaru.ride.roads.matrix import Metric, Network
+from hanmaru.ride.roads.matrix import Metric, Network, Places
 
 TYPE = "TrafficFlowObserved"
 EVERY_S = 20.0
@@ -49,11 +49,12 @@ class Sensing:
         with a weight that falls by e every 700 m.
         """
         graph = network.graph
-        places = network.snap(lonlat)
+        places: Places = network.snap(lonlat)
         xy = network.plane.xy(lonlat)
         away = np.hypot(*(network.plane.xy(network.lonlat(places)) - xy).T)
         middle = network.plane.xy((graph.lonlat[graph.source] + graph.lonlat[graph.target]) / 2)
-        found: Any = KDTree(middle).query_ball_point(xy, _FAR_M)  # pyright: ignore[reportUnknownMemberType]
+        tree: Any = KDTree(middle)
+        found = tree.query_ball_point(xy, _FAR_M)
         sensors: list[Rows] = []
         edges: list[Rows] = []
         kind = graph.road_class.astype(np.int64)

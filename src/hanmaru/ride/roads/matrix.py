@@ -9,7 +9,7 @@ import shapely
 from hanmaru.city.plane import Plane
 from hanmaru.ride.domain import UNREACHABLE, Bools, Floats, RideError, Rows, Travel
 from hanmaru.ride.roads import turns
-from hanmaru.ride.roads.graph import RoadGraph
+from hanmaru.ride.roads.graph import RoadGraph, offsets, ranges
 from hanmaru.ride.roads.shortest import NEVER, Packed, Shortest, Weighted, pack, searcher, unpack
 
 
@@ -139,8 +139,8 @@ class Network:
         """Make places ready to be driven to. An edge is entered from each state that may turn into it."""
         begin = self.arcs.edge_first[places.edge]
         counts = self.arcs.edge_first[places.edge + 1] - begin
-        group = np.append(0, np.cumsum(counts))[:-1].astype(np.int32)
-        every = np.repeat(begin - group, counts) + np.arange(counts.sum())
+        group = offsets(counts)[:-1].astype(np.int32)
+        every = ranges(begin, counts)
         tails = self.arcs.tail[self.arcs.of_edge[every]]
         states, column = np.unique(tails, return_inverse=True)
         return Targets(
@@ -200,7 +200,7 @@ class Metric:
         same = goal.edge[targets.by_edge]
         low, high = np.searchsorted(same, places.edge), np.searchsorted(same, places.edge, "right")
         row = np.repeat(np.arange(len(places)), high - low)
-        column = targets.by_edge[np.arange(len(row)) - np.repeat(np.cumsum(high - low) - high, high - low)]
+        column = targets.by_edge[ranges(low, high - low)]
         ahead = goal.along[column] - places.along[row]
         row, column, ahead = row[ahead >= 0], column[ahead >= 0], ahead[ahead >= 0]
         ways[row, column] = np.minimum(ways[row, column], self._part(places.edge[row], ahead))

@@ -38,8 +38,17 @@ Tags = Mapping[str, str]
 _MODES = ("motorcar", "motor_vehicle", "vehicle", "access")
 _SHUT = {"no", "private", "agricultural", "forestry", "emergency", "delivery", "military", "customers", "permit"}
 _YARDS = {"parking_aisle", "driveway", "drive-through", "emergency_access", "parking"}
-_SOLID = {"bollard", "block", "jersey_barrier", "log", "debris", "cycle_barrier", "kissing_gate", "stile", "turnstile"}
-_SOLID |= {"wall", "fence", "motorcycle_barrier", "full-height_turnstile", "sump_buster", "bus_trap"}
+_SOLID = {
+    "bollard",
+    "block",
+    "jersey_barrier",
+    "log",
+    "debris",
+    "cycle_barrier",
+    "kissing_gate",
+    "stile",
+    "turnstile",
+} | {*("wall", "fence", "motorcycle_barrier", "full-height_turnstile", "sump_buster", "bus_trap")}
 _FOOT = {"footway", "path", "pedestrian", "steps", "track", "corridor", "cycleway", "bridleway"}
 _NO_FOOT = {"motorway", "trunk"}
 _PAVED_BADLY = {"unpaved", "gravel", "ground", "dirt", "grass", "sand", "mud", "cobblestone", "unhewn_cobblestone"}
@@ -84,8 +93,9 @@ def read(path: Path, *, country: str = "KR") -> tuple[RoadGraph, dict[str, int]]
 def _parse(path: Path) -> _Raw:
     raw = _Raw()
     keys = KeyFilter("highway", "barrier", "emergency", "type")
-    for item in osmium.FileProcessor(str(path)).with_locations().with_filter(keys):
-        tags = dict(item.tags)  # pyright: ignore[reportArgumentType, reportCallIssue]
+    items: Iterator[Any] = iter(osmium.FileProcessor(str(path)).with_locations().with_filter(keys))
+    for item in items:
+        tags: dict[str, str] = dict(item.tags)
         if item.is_node():
             _node(raw, item, tags)
         elif item.is_way():

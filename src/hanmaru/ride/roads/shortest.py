@@ -86,12 +86,18 @@ class Dijkstra:
         return WeightedDijkstra(self, weight)
 
 
+def _dijkstra() -> Any:
+    from scipy.sparse import csgraph  # pyright: ignore[reportMissingTypeStubs]
+
+    return cast(Any, csgraph).dijkstra
+
+
 class WeightedDijkstra:
     """`Weighted` by SciPy. A float64 holds a weight exactly up to nine hours, further than a van drives."""
 
     def __init__(self, graph: Dijkstra, weight: Packed) -> None:
         """Weigh a graph."""
-        from scipy.sparse import csr_array
+        from scipy.sparse import csr_array  # pyright: ignore[reportMissingTypeStubs]
 
         self.graph = graph
         ordered = weight[graph.order]
@@ -104,8 +110,7 @@ class WeightedDijkstra:
 
     def many(self, source: Rows, start: Packed, targets: Rows) -> Packed:
         """Return weights (k, t)."""
-        from scipy.sparse.csgraph import dijkstra
-
+        dijkstra = _dijkstra()
         out = np.empty((len(source), len(targets)), np.int64)
         for i in range(0, len(source), 64):  # 64 rows of all states at a time bound the memory
             rows = cast(Floats, dijkstra(self.matrix, indices=source[i : i + 64]))[:, targets]
@@ -116,8 +121,7 @@ class WeightedDijkstra:
 
     def path(self, source: int, target: int) -> Rows | None:
         """Return the arcs of the quickest way."""
-        from scipy.sparse.csgraph import dijkstra
-
+        dijkstra = _dijkstra()
         length, before = cast(tuple[Floats, Rows], dijkstra(self.matrix, indices=source, return_predecessors=True))
         if not np.isfinite(length[target]):
             return None

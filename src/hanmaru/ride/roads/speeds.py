@@ -71,7 +71,7 @@ def _parse(label: str, text: str) -> Speeds:
 
 
 def _numbers(label: str, key: str, found: Any, count: int) -> Floats:
-    given: list[Any] = found if isinstance(found, list) else []
+    given = cast("list[Any]", found) if isinstance(found, list) else []
     good = [float(v) for v in given if isinstance(v, int | float) and _LEAST <= v <= _MOST]
     if len(given) != count or len(good) != count:
         raise RideError(f"{label}: {key} needs {count} numbers from {_LEAST:g} to {_MOST:g}")

@@ -26,6 +26,7 @@ from hanmaru.ride.roads.graph import (
     RAMP,
     ROUNDABOUT,
     RoadGraph,
+    ranges,
 )
 from hanmaru.ride.roads.matrix import Network, Places
 from hanmaru.ride.roads.walking import DETOUR, ROLL_MPS, WALK_MPS, Footpaths, Reach, straight
@@ -87,7 +88,7 @@ class Stops:
         return Plane(lon, lat)
 
     @cached_property
-    def _trees(self) -> tuple[tuple[KDTree, Rows], tuple[KDTree, Rows]]:
+    def _trees(self) -> tuple[tuple[Any, Rows], tuple[Any, Rows]]:
         """Trees of all stops and of the accessible ones, with the stops' numbers."""
         every = np.arange(len(self), dtype=np.int32)
         xy = self._plane.xy(self.lonlat)
@@ -116,7 +117,7 @@ class Stops:
         if not len(number):
             return []
         xy = self._plane.xy(lonlat)[0]
-        found: Any = tree.query(xy, k=min(most, len(number)), distance_upper_bound=max_walk_m / DETOUR)  # pyright: ignore[reportUnknownMemberType]
+        found = tree.query(xy, k=min(most, len(number)), distance_upper_bound=max_walk_m / DETOUR)
         walk = {
             int(number[i]): m * DETOUR
             for m, i in zip(np.atleast_1d(found[0]).tolist(), np.atleast_1d(found[1]).tolist(), strict=True)
@@ -146,9 +147,10 @@ class Stops:
         ]
         if path.suffix.lower() == ".csv":
             text = io.StringIO()
-            writer = csv.DictWriter(text, ("id", "name", "lat", "lon", "accessible"), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(r | {"accessible": "yes" if r["accessible"] else "no"} for r in rows)
+            columns = ("id", "name", "lat", "lon", "accessible")
+            writer = csv.writer(text, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows([*(r[c] for c in columns[:-1]), "yes" if r["accessible"] else "no"] for r in rows)
             path.write_text(text.getvalue(), encoding="utf-8")
             return
         features = [
@@ -227,7 +229,7 @@ def candidates(network: Network, every_m: float = 40.0) -> Places:
     usable, room, before = usable[fits], room[fits], before[fits]
     count = np.maximum(1, (room / every_m).astype(np.int64))
     which = np.repeat(np.arange(len(usable)), count)
-    k = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
+    k = ranges(np.zeros_like(count), count)
     metres = before[which] + (k + 0.5) / count[which] * room[which]
     places = Places(usable[which], metres / graph.length_m[usable[which]])
     return places.take(_clear(network, places))
@@ -244,7 +246,7 @@ def streets(network: Network, every_m: float = 50.0) -> tuple[Floats, Floats]:
     ).astype(np.int32)
     count = np.maximum(1, np.rint(graph.length_m[lived] / every_m).astype(np.int64))
     which = np.repeat(np.arange(len(lived)), count)
-    k = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
+    k = ranges(np.zeros_like(count), count)
     edge = lived[which]
     return network.lonlat(Places(edge, (k + 0.5) / count[which])), graph.length_m[edge] / count[which]
 
@@ -255,12 +257,12 @@ def _clear(network: Network, places: Places) -> Bools:
     clear = np.ones(len(places), bool)
     if not len(places):
         return clear
-    tree = KDTree(network.plane.xy(kerb(network, places)))
+    tree: Any = KDTree(network.plane.xy(kerb(network, places)))
     for kind, away in CLEAR_M.items():
         spots = graph.obstacles[graph.obstacle_kind == kind]
         if len(spots):
-            hits: Any = tree.query_ball_point(network.plane.xy(spots), away + _SLACK_M[kind])  # pyright: ignore[reportUnknownMemberType]
-            clear[np.fromiter((i for hit in hits for i in hit), np.int64)] = False
+            for hit in tree.query_ball_point(network.plane.xy(spots), away + _SLACK_M[kind]):
+                clear[hit] = False
     return clear
 
 

@@ -81,7 +81,7 @@ def _csv(path: Path, content: bytes) -> Iterator[Row]:
             raise RideError(f"{path}: neither UTF-8 nor CP949 text; save it as UTF-8") from None
     reader = csv.reader(io.StringIO(text, newline=""))
     try:
-        header = [fold(name) for name in next(reader, [])]
+        header = [fold(name) for name in next(reader, list[str]())]
         if len(set(header)) < len(header):
             raise RideError(f"{path}: two columns have the same name")
         for line in reader:
@@ -127,7 +127,8 @@ def _geojson(path: Path, content: bytes) -> Iterator[Row]:
     for i, feature in enumerate(cast("list[Any]", features)):
         where = f"{path}, feature {i + 1}"
         try:
-            properties, geometry = feature.get("properties") or {}, feature.get("geometry")
+            properties: dict[str, Any] = feature.get("properties") or {}
+            geometry = feature.get("geometry")
             values = {fold(k): _text(v) for k, v in properties.items()}
             points = None if geometry is None else _coordinates(geometry)
         except (AttributeError, TypeError, ValueError, KeyError):

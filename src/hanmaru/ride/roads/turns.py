@@ -8,12 +8,13 @@ the same code.
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hanmaru.ride.domain import Bools, Rows
-from hanmaru.ride.roads.graph import RoadGraph, offsets
+from hanmaru.ride.roads.graph import RoadGraph, offsets, ranges
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -121,7 +122,7 @@ def _turning_back(graph: RoadGraph) -> list[tuple[int, int]]:
     order = np.argsort(there, kind="stable")
     low, high = np.searchsorted(there[order], back), np.searchsorted(there[order], back, "right")
     first = np.repeat(np.arange(len(back)), high - low)
-    second = order[np.arange(len(first)) - np.repeat(np.cumsum(high - low) - high, high - low)]
+    second = order[ranges(low, high - low)]
     same = np.abs(graph.length_m[first] - graph.length_m[second]) <= 0.01 * graph.length_m[first]
     choice = same & (np.diff(graph.first_edge)[graph.target[first]] > 1)
     return list(zip(first[choice].tolist(), second[choice].tolist(), strict=True))
@@ -129,13 +130,13 @@ def _turning_back(graph: RoadGraph) -> list[tuple[int, int]]:
 
 def connected(graph: RoadGraph, *, u_turns: bool = False) -> Bools:
     """Return which edges (m,) belong to the largest part where every edge can be driven to from every other."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
+    from scipy.sparse import coo_array, csgraph  # pyright: ignore[reportMissingTypeStubs]
 
     arcs = expand(graph, u_turns=u_turns)
     size = len(arcs.node)
     matrix = coo_array((np.ones(len(arcs.tail), np.int8), (arcs.tail, arcs.head)), (size, size))
-    _, part = connected_components(matrix, directed=True, connection="strong")
+    module: Any = csgraph
+    part: Rows = module.connected_components(matrix, directed=True, connection="strong")[1]
     inside = part[arcs.tail] == part[arcs.head]
     largest = np.bincount(part[arcs.tail[inside]], graph.length_m[arcs.edge[inside]]).argmax() if inside.any() else -1
     keep = np.zeros(len(graph.source), bool)

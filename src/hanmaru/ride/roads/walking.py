@@ -50,14 +50,12 @@ class Footpaths:
         self._plane = plane
         self._first = np.searchsorted(tail[order], np.arange(size + 1))
         self._to, self._m = head[order].astype(np.int32), np.tile(graph.walk_m[usable], 2)[order]
-        self._tree = KDTree(plane.xy(graph.walk_lonlat))
+        self._tree: Any = KDTree(plane.xy(graph.walk_lonlat))
         self.size = size
 
     def join(self, lonlat: Floats) -> tuple[Rows, Floats]:
         """Return each point's (k, 2) nodes (k, 3), -1 for none, and how far they are (k, 3)."""
-        found: Any = self._tree.query(  # pyright: ignore[reportUnknownMemberType]
-            self._plane.xy(lonlat), k=min(_NODES, self.size), distance_upper_bound=_AWAY_M
-        )
+        found = self._tree.query(self._plane.xy(lonlat), k=min(_NODES, self.size), distance_upper_bound=_AWAY_M)
         shape = (len(lonlat), min(_NODES, self.size))
         away: Floats = np.asarray(found[0]).reshape(shape)
         return np.where(np.isfinite(away), np.asarray(found[1]).reshape(shape), -1).astype(np.int32), away
@@ -80,7 +78,8 @@ class Footpaths:
 def straight(plane: Plane, sources: Floats, items: Floats, limit_m: float) -> Reach:
     """Return which points (p, 2) sources (k, 2) reach within a walk where no footpaths are known."""
     xy, other = plane.xy(sources), plane.xy(items)
-    found: Any = KDTree(other).query_ball_point(xy, limit_m / DETOUR)  # pyright: ignore[reportUnknownMemberType]
+    tree: Any = KDTree(other)
+    found: list[list[int]] = tree.query_ball_point(xy, limit_m / DETOUR).tolist()
     first = np.append(0, np.cumsum([len(f) for f in found])).astype(np.int64)
     item = np.fromiter((i for f in found for i in f), np.int32, int(first[-1]))
     source = np.repeat(np.arange(len(sources)), np.diff(first))
@@ -107,9 +106,9 @@ def _reach(
     out, out_m = np.empty(1024, np.int32), np.empty(1024, np.float64)
     end = 0
     for i in range(len(node)):
-        queue = [(0.0, 0)]
+        queue = [(0.0, np.int64(0))]
         queue.pop()
-        seen = [0]
+        seen = [np.int64(0)]
         seen.pop()
         for j in range(node.shape[1]):
             u = node[i, j]
