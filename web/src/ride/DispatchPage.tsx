@@ -42,7 +42,7 @@ export function DispatchPage({ part }: { part: string }): JSX.Element {
     if (found) setGoTo({ at: [found.lon, found.lat] });
   }
   const drawn = useDrawn(fleet, service, selected);
-  const fit = useMemo(() => [...fleet.vans.values()].map((one): LonLat => [one.lon, one.lat]), [fleet.known]);
+  const fit = useMemo(() => (service?.zone?.coordinates[0] ?? []).map(([lon = 0, lat = 0]): LonLat => [lon, lat]), [service]);
 
   return (
     <div className="dispatch">
@@ -61,7 +61,7 @@ export function DispatchPage({ part }: { part: string }): JSX.Element {
       </div>
       <section className="dispatch-map" aria-label={t("ride.fleetMap")}>
         <Now figures={fleet.figures} vans={fleet.vans.size} />
-        <MapView drawn={drawn} fit={fit} fitKey={fleet.known ? "known" : "unknown"} goTo={goTo} heard={{ picked: (source, id) => { if (source === "vans") setSelected(id); } }}>
+        <MapView drawn={drawn} fit={fit} fitKey={service ? "known" : "unknown"} goTo={goTo} heard={{ picked: (source, id) => { if (source === "vans") setSelected(id); } }}>
           <Legend />
         </MapView>
       </section>
@@ -97,7 +97,7 @@ function Risks({ fleet, select }: { fleet: LiveFleet; select: (van: string) => v
   const shell = useShell();
   const acts = shell.may("ride.dispatch");
   const choices = useMemo(() => vanChoices(fleet.vans), [fleet.vans]);
-  const plate = (risk: Risk): string => fleet.vans.get(risk.van ?? "")?.plate ?? "–";
+  const plate = (risk: Risk): string => risk.plate ?? "–";
   return (
     <section className="risks" aria-labelledby="risks-head">
       <h2 id="risks-head">{t("ride.atRisk")} <span className="count" role="status">{number(fleet.risks.length)}</span></h2>
@@ -107,7 +107,7 @@ function Risks({ fleet, select }: { fleet: LiveFleet; select: (van: string) => v
           <li key={risk.request} className="risk">
             <Icon node={TriangleAlert} size={18} />
             <div>
-              <p><b>{t("ride.lateBy", { time: lasting(risk.late_s) })}</b> · <AtRisk risk={risk} /></p>
+              <p><b>{t("ride.lateBy", { time: lasting(risk.late_s) })}</b> · {word("what", risk.what)} {t("ride.promised", { time: at(risk.promise) })}{risk.expected && `, ${t("ride.expected", { time: clock(risk.expected) })}`}</p>
               <p className="risk-why">{why(risk.why)} · {plate(risk)} · <code>{risk.request.slice(-8)}</code></p>
             </div>
             <div className="row-buttons">
@@ -120,13 +120,6 @@ function Risks({ fleet, select }: { fleet: LiveFleet; select: (van: string) => v
       </ul>
     </section>
   );
-}
-
-/** Which part of a promise is at risk: what was promised and what is expected. */
-function AtRisk({ risk: { promise, expected } }: { risk: Risk }): JSX.Element {
-  const late = expected?.pickup && Date.parse(expected.pickup) > Date.parse(promise.pickup.to);
-  const [what, promised, likely] = late ? ["pickup", promise.pickup.to, expected.pickup] : ["arrival", promise.dropoff.arrive_by, expected?.arrive];
-  return <>{word("what", what)} {t("ride.promised", { time: at(promised) })}{likely && `, ${t("ride.expected", { time: clock(likely) })}`}</>;
 }
 
 /** The vans that could take a ride, the emptiest first. */
@@ -162,14 +155,14 @@ function Vans({ fleet, selected, select }: { fleet: LiveFleet; selected: string 
             <thead><tr><th scope="col">{t("ride.van")}</th><th scope="col">{t("ride.statusLabel")}</th><th scope="col">{t("ride.occupancy")}</th><th scope="col">{t("ride.nextStop")}</th><th scope="col" data-number="">{t("ride.delay")}</th></tr></thead>
             <tbody onKeyDown={rowKeys}>
               {found.slice(0, MOST_ROWS).map((van) => {
-                const [next] = van.plan;
+                const next = van.plan.find(({ stop }) => stop);
                 const late = lateness(van);
                 return (
                   <tr key={van.id} data-selected={van.id === selected || undefined} data-risk={at_risk.has(van.id) || undefined}>
                     <th scope="row"><button type="button" className="link" data-row="" aria-pressed={van.id === selected} onClick={() => select(van.id)}>{van.plate}</button></th>
                     <td><State of="status" state={van.status} /></td>
                     <td><Load van={van} /></td>
-                    <td>{next ? <>{clock(next.at)} {told(fleet.stops.get(next.stop)?.name, next.stop)}</> : "–"}</td>
+                    <td>{next ? <>{clock(next.at)} {told(next.stop?.name)}</> : "–"}</td>
                     <td data-number="" className={late > 60 ? "late" : undefined}>{late > 60 ? lasting(late) : "–"}</td>
                   </tr>
                 );
@@ -204,7 +197,7 @@ export function Load({ van }: { van: Van }): JSX.Element {
 
 function look(van: Van, risky: ReadonlySet<string | null>): Look {
   if (["off", "broken", "out-of-service"].includes(van.status)) return "off";
-  return risky.has(van.id) ? "risk" : van.aboard > 0 || van.plan.length > 0 ? "busy" : "free";
+  return risky.has(van.id) ? "risk" : van.aboard > 0 || van.plan.some(({ stop }) => stop) ? "busy" : "free";
 }
 
 function useDrawn(fleet: LiveFleet, service: ServiceInfo | undefined, selected: string | null): Drawn {
@@ -217,12 +210,9 @@ function useDrawn(fleet: LiveFleet, service: ServiceInfo | undefined, selected: 
     return {
       zone,
       paths: collection(vans.flatMap((van) => (van.path && van.path.length > 1 ? [line(van.path, { c: lookColour(theme, look(van, risky)), on: !chosen || van === chosen })] : []))),
-      ends: chosen ? collection(chosen.plan.flatMap(({ stop: id, kind }, index) => {
-        const stop = fleet.stops.get(id);
-        return stop ? [point(stop.lon, stop.lat, { k: index === 0 ? "next" : kind, name: told(stop.name) })] : [];
-      })) : EMPTY,
+      ends: chosen ? collection(chosen.plan.flatMap(({ stop, kind }, index) => (stop ? [point(stop.lon, stop.lat, { k: index === 0 ? "next" : kind, name: told(stop.name) })] : []))) : EMPTY,
       vans: collection(vans.map((van) => point(van.lon, van.lat, { id: van.id, look: look(van, risky), on: van.id === selected, bearing: van.bearing ?? 0, name: `${van.plate.slice(-4)} ${van.aboard}/${van.seats}` }))),
     };
-  }, [fleet.vans, fleet.risks, fleet.stops, zone, selected, theme]);
+  }, [fleet.vans, fleet.risks, zone, selected, theme]);
 }
 

@@ -93,14 +93,14 @@ function Drive({ plan, here, act }: { plan: Plan; here: LonLat | null; act: Act 
   const resting = van.status === "break";
   const broken = van.status === "broken";
   const rest = breaks.find(({ state }) => state === "begun") ?? breaks[0];
-  const seen = here ?? (van.lon !== undefined && van.lat !== undefined ? [van.lon, van.lat] as const : null);
+  const seen: LonLat = here ?? [van.lon, van.lat];
   const drawn: Drawn = useMemo(() => ({
     paths: next?.path?.length ? collection([...later.flatMap(({ path }) => (path?.length ? [line(path, { on: false })] : [])), line(next.path)]) : EMPTY,
     ends: collection(stops.map(({ key, stop }, index) => point(stop.lon, stop.lat, { k: index === 0 ? "next" : "later", name: told(stop.name), id: key }))),
-    vans: seen ? collection([point(seen[0], seen[1], { look: "busy", name: van.plate, bearing: van.bearing ?? 0, on: Boolean(here) })]) : EMPTY,
+    vans: collection([point(seen[0], seen[1], { look: "busy", name: van.plate, bearing: van.bearing ?? 0, on: Boolean(here) })]),
     // `later` is `stops` without its first.
-  }), [stops, seen?.[0], seen?.[1], van.plate]);
-  const fit = useMemo(() => (next ? [...(next.path ?? []), [next.stop.lon, next.stop.lat] as LonLat, ...(seen ? [seen] : [])] : []), [next, seen]);
+  }), [stops, seen[0], seen[1], van.plate, van.bearing]);
+  const fit = useMemo(() => (next ? [...(next.path ?? []), [next.stop.lon, next.stop.lat] as LonLat, seen] : [seen]), [next, seen[0], seen[1]]);
   const changed = useChanged(next);
 
   return (

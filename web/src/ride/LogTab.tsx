@@ -18,7 +18,7 @@ export function LogTab({ fleet }: { fleet: LiveFleet }): JSX.Element {
   const [problem, setProblem] = useState("");
   const [query, setQuery] = useState("");
   useEffect(() => {
-    ask<{ events: Entry[] }>("/log").then(({ events: found }) => { setEntries(found); setProblem(""); }, (error: unknown) => setProblem(reason(error)));
+    ask<{ entries: Entry[] }>("/log").then(({ entries: found }) => { setEntries(found); setProblem(""); }, (error: unknown) => setProblem(reason(error)));
   }, [fleet.version]);
   if (!entries) return <Waiting problem={problem} />;
   const bySeq = new Map([...fleet.news, ...entries].map((entry) => [entry.seq, entry]));

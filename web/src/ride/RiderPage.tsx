@@ -23,10 +23,17 @@ const DRAFT = "hanmaru.ride.draft";
 /** Half the side of the box that the nearest stop is sought in, in degrees: about 600 m. */
 const NEAR = 0.006;
 const STOPS_MS = 250;
+const AGAIN_MS = 2_000;
 
 /** Calls rides: the plan, the offers, the ride under way, and the ones before. */
 export function RiderPage({ part }: { part: string }): JSX.Element {
-  const { data: service, problem } = useLoaded<ServiceInfo>(`${ROOT}/service`);
+  const { data: service, problem, reload } = useLoaded<ServiceInfo>(`${ROOT}/service`);
+  // A dispatcher that has just been started answers in a moment.
+  useEffect(() => {
+    if (service || !problem) return undefined;
+    const timer = setTimeout(() => void reload(), AGAIN_MS);
+    return () => clearTimeout(timer);
+  });
   useLasting("app");
   useEffect(() => void (service && setServerNow(Date.parse(service.now) / 1000)), [service]);
   if (!service) return <div className="rider-alone"><Waiting problem={problem} /></div>;
@@ -111,7 +118,7 @@ function Rider({ service, part }: { service: ServiceInfo; part: string }): JSX.E
 
   if (part === "trips") return <Trips trips={all} again={(one) => { setDraft(draftOf(one)); setShown(null); shell.go("/app/new"); }} />;
   return (
-    <div className="rider" data-picking={picking ?? undefined} data-trip={current?.state}>
+    <div className="rider" data-picking={picking ?? undefined} data-trip={current?.state} data-van={current?.van ? `${current.van.lon},${current.van.lat}` : undefined}>
       <MapView
         drawn={drawn} fit={fit} goTo={goTo} {...(fitKey !== undefined ? { fitKey } : {})}
         heard={{

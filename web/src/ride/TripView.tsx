@@ -36,15 +36,15 @@ export function TripView({ trip, accept, show, cancel, again, leave }: {
         </div>
         <State of="state" state={trip.state} />
       </header>
-      {trip.state === "broken" && (
+      {trip.broken && ACTIVE.has(trip.state) && (
         <div role="alert" className="ride-note" data-tone="bad">
-          <b>{t("ride.brokenTitle")}</b> <span>{told(trip.broken?.text) || why(trip.broken?.reason)}</span>
-          {offers?.length ? <p>{t("ride.brokenOffers")}</p> : <p>{t("ride.brokenNone")}</p>}
+          <b>{t("ride.brokenTitle")}</b> <span>{told(trip.broken.text) || why(trip.broken.reason)}</span>
+          <p>{t(offers?.length ? "ride.brokenOffers" : trip.state === "broken" ? "ride.brokenNone" : "ride.brokenInstead")}</p>
         </div>
       )}
       {trip.state === "refused" && <p className="ride-note" data-tone="bad">{why(trip.reason)}</p>}
       {offers?.length ? <Offers offers={offers} accept={accept} show={show} again={again} /> : null}
-      {!offers && ACTIVE.has(trip.state) && <Live trip={trip} now={now} />}
+      {!offers && ACTIVE.has(trip.state) && trip.state !== "broken" && <Live trip={trip} now={now} />}
       <dl className="trip-facts">
         <Fact name={t("ride.wantedFor")}>{wanted(trip.when)}</Fact>
         <Fact name={t("ride.partyLabel")}><Icon node={trip.wheelchairs ? Accessibility : Users} size={15} />{party(trip.seats, trip.wheelchairs)}</Fact>
@@ -61,7 +61,7 @@ export function TripView({ trip, accept, show, cancel, again, leave }: {
           <FormDialog danger open={t("ride.cancel")} title={t("ride.cancelTitle")} help={t(trip.state === "arriving" ? "ride.cancelLate" : "ride.cancelHelp")} submit={t("ride.cancelYes")} stay={t("ride.cancelNo")} run={async () => cancel("")} />
         )}
         {trip.state === "offered" && <Button className="button" onPress={leave}>{t("ride.noThanks")}</Button>}
-        {!ACTIVE.has(trip.state) && <Button className="button" onPress={again}>{t("ride.again")}</Button>}
+        {(!ACTIVE.has(trip.state) || (trip.state === "broken" && !offers?.length)) && <Button className="button" onPress={again}>{t("ride.again")}</Button>}
         {!ACTIVE.has(trip.state) && <Button className="button primary big" onPress={leave}>{t("ride.newRide")}</Button>}
       </div>
     </article>

@@ -6,11 +6,11 @@ import { reason } from "../problems";
 import { useShell } from "../ui/page";
 import { ask } from "./data";
 import { Find, rowKeys, vanChoices } from "./DispatchPage";
-import { ridesOf, type LiveFleet } from "./fleet";
+import type { LiveFleet } from "./fleet";
 import { Override } from "./Override";
 import { State } from "./parts";
 import { ACTIVE } from "./TripView";
-import type { Stop, TripRow } from "./types";
+import type { TripRow } from "./types";
 import { at, lasting, party, told } from "./words";
 
 const STATES = ["", "booked", "on-way", "arriving", "aboard", "broken", "done", "cancelled", "no-show", "refused", "expired"] as const;
@@ -36,8 +36,6 @@ export function TripsTab({ fleet, select }: { fleet: LiveFleet; select: (van: st
   }, [wish, state, fleet.version, again]);
   const choices = useMemo(() => vanChoices(fleet.vans), [fleet.vans]);
   const done = (): void => setAgain((count) => count + 1);
-  const rides = useMemo(() => ridesOf(fleet.vans), [fleet.vans]);
-  const stop = (told_: Stop | null | undefined, planned: string | undefined): string => told(told_?.name ?? fleet.stops.get(planned ?? "")?.name);
   return (
     <>
       <div className="side-tools">
@@ -48,15 +46,14 @@ export function TripsTab({ fleet, select }: { fleet: LiveFleet; select: (van: st
       {!trips ? <Waiting problem="" /> : trips.length === 0 ? <p className="hint">{t("ride.noneFound")}</p> : (
         <ul className="dispatch-trips" onKeyDown={rowKeys}>
           {trips.map((trip) => {
-            const ride = rides.get(trip.id);
-            const van = trip.van ?? ride?.van;
-            const way = [stop(trip.pickup, ride?.pickup), stop(trip.dropoff, ride?.dropoff)].filter(Boolean).join(" → ");
+            const { van } = trip;
+            const way = [trip.from.stop, trip.to.stop].map((stop) => told(stop?.name, "–")).join(" → ");
             const short = trip.id.slice(-8);
             return (
-              <li key={trip.id} data-risk={trip.at_risk || undefined}>
+              <li key={trip.id}>
                 <div>
                   <h3><code>{short}</code>{trip.alias && <> {told(trip.alias)}</>} <State of="state" state={trip.state} /></h3>
-                  {way && <p>{way}</p>}
+                  <p>{way}</p>
                   <p className="trip-line">{promised(trip)} · {party(trip.seats, trip.wheelchairs)}{(trip.late_s ?? 0) > 60 && <> · <b className="late">{t("ride.lateBy", { time: lasting(trip.late_s!) })}</b></>}</p>
                 </div>
                 <div className="row-buttons">
@@ -78,7 +75,8 @@ export function TripsTab({ fleet, select }: { fleet: LiveFleet; select: (van: st
   );
 }
 
-/** What was promised, in a few words; when it was asked for where nothing was. */
-function promised({ pickup_from: from, pickup_to: to, arrive_by: by, made_at: made }: TripRow): string {
-  return from && to && by ? `${at(from)}–${clock(to)}, ${t("ride.latest", { time: clock(by) })}` : t("ride.askedAt", { time: at(made) });
+/** What was promised and is expected, in a few words; when it was asked for where nothing was. */
+function promised({ promise, expected, made_at: made }: TripRow): string {
+  if (!promise) return t("ride.askedAt", { time: at(made) });
+  return [t("ride.promised", { time: at(promise) }), ...(expected ? [t("ride.expected", { time: clock(expected) })] : [])].join(", ");
 }

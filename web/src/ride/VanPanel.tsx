@@ -14,12 +14,12 @@ import { lasting, told, word } from "./words";
 const MOST_STOPS = 40;
 
 /** One van: its plan, and what the dispatcher can do with it. */
-export function VanPanel({ van, stops, risks, close }: { van: Van; stops: ReadonlyMap<string, Stop>; risks: readonly Risk[]; close: () => void }): JSX.Element {
+export function VanPanel({ van, stops, risks, close }: { van: Van; stops: readonly Stop[]; risks: readonly Risk[]; close: () => void }): JSX.Element {
   const shell = useShell();
   const panel = useRef<HTMLElement>(null);
   useEffect(() => panel.current?.scrollIntoView({ block: "nearest" }), []);
   const far = (stop: Stop): number => (stop.lon - van.lon) ** 2 + (stop.lat - van.lat) ** 2;
-  const near = useMemo(() => [...stops.values()].sort((a, b) => far(a) - far(b)).slice(0, MOST_STOPS).map((stop) => [stop.id, told(stop.name)] as const), [stops, van.id]);
+  const near = useMemo(() => [...stops].sort((a, b) => far(a) - far(b)).slice(0, MOST_STOPS).map((stop) => [stop.id, told(stop.name)] as const), [stops, van.id]);
   const risky = new Set(risks.filter((risk) => risk.van === van.id).map(({ request }) => request));
   const held = van.status === "held";
   const out = ["off", "broken", "out-of-service"].includes(van.status);
@@ -34,7 +34,7 @@ export function VanPanel({ van, stops, risks, close }: { van: Van; stops: Readon
         <ol className="van-plan">
           {van.plan.map((one, index) => (
             <li key={index} data-risk={(one.request && risky.has(one.request)) || undefined}>
-              <time dateTime={one.at}>{clock(one.at)}</time><span>{told(stops.get(one.stop)?.name, one.stop)} <small>{word("action", one.kind)}</small></span>
+              <time dateTime={one.at}>{clock(one.at)}</time><span>{told(one.stop?.name)} <small>{word("action", one.kind)}</small></span>
               {(one.late_s ?? 0) > 60 && <b className="late">{t("ride.lateBy", { time: lasting(one.late_s!) })}</b>}
             </li>
           ))}

@@ -15,8 +15,8 @@ export interface LiveFleet {
   vans: ReadonlyMap<string, Van>;
   risks: readonly Risk[];
   figures: Figures | null;
-  /** The stops by their ids, which plans name. */
-  stops: ReadonlyMap<string, Stop>;
+  /** Where vans can be sent. */
+  stops: readonly Stop[];
   /** The figures since the page was opened. */
   points: readonly FigurePoint[];
   /** Decisions that came by the stream, newest first. */
@@ -33,7 +33,7 @@ const counts = (figures: Figures | null): string => (figures ? [figures.waiting,
 /** The fleet as the server pushes it: whole, or the vans that changed where it says so. */
 export function useFleet(): LiveFleet {
   const [fleet, setFleet] = useState<{ vans: ReadonlyMap<string, Van>; risks: readonly Risk[]; figures: Figures | null; known: boolean }>({ vans: new Map(), risks: [], figures: null, known: false });
-  const [stops, setStops] = useState<ReadonlyMap<string, Stop>>(new Map());
+  const [stops, setStops] = useState<readonly Stop[]>([]);
   const points = useRef<FigurePoint[]>([]);
   const [news, setNews] = useState<readonly Entry[]>([]);
   const [version, setVersion] = useState(0);
@@ -42,7 +42,7 @@ export function useFleet(): LiveFleet {
   const { line, lostAt } = useStream("/fleet/live", {
     fleet: (told: FleetNews) => setFleet((before) => {
       const vans = new Map(told.full === false ? before.vans : []);
-      for (const van of told.vans ?? []) vans.set(van.id, van.held ? { ...van, status: "held" } : van);
+      for (const van of told.vans ?? []) vans.set(van.id, van);
       for (const id of told.gone ?? []) vans.delete(id);
       const figures = told.figures ?? before.figures;
       const last = points.current.at(-1);
@@ -58,28 +58,10 @@ export function useFleet(): LiveFleet {
   });
   const there = line === "live";
   useEffect(() => {
-    if (there) ask<{ stops: Stop[] }>("/stops").then(({ stops: all }) => setStops(new Map(all.map((stop) => [stop.id, stop]))), () => undefined);
+    if (there) ask<{ stops: Stop[] }>("/stops").then(({ stops: all }) => setStops(all), () => undefined);
   }, [there]);
   return { ...fleet, stops, points: points.current, news, version, line, lostAt };
 }
 
 /** Seconds that a van is behind its plan, at the worst of its stops. */
 export const lateness = (van: Van): number => Math.max(0, ...van.plan.map(({ late_s }) => late_s ?? 0));
-
-export interface Ride {
-  van: Van;
-  pickup?: string;
-  dropoff?: string;
-}
-
-/** Which van has which ride in its plan, and the stops of it that are still to come. */
-export function ridesOf(vans: ReadonlyMap<string, Van>): ReadonlyMap<string, Ride> {
-  const rides = new Map<string, Ride>();
-  for (const van of vans.values()) {
-    for (const { request, kind, stop } of van.plan) {
-      if (!request) continue;
-      rides.set(request, { ...(rides.get(request) ?? { van }), [kind === "pickup" ? "pickup" : "dropoff"]: stop });
-    }
-  }
-  return rides;
-}

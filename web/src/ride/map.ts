@@ -152,7 +152,7 @@ export class RideMap {
 
   goTo(at: LonLat, zoom?: number): void {
     this.#fitted = [];
-    this.map.easeTo({ center: [at[0], at[1]], zoom: zoom ?? Math.max(14.5, this.map.getZoom()), duration: calm.value ? 0 : 400 });
+    this.map.easeTo({ center: [at[0], at[1]], zoom: zoom ?? Math.max(14, this.map.getZoom()), duration: calm.value ? 0 : 400 });
   }
 
   destroy(): void {

@@ -145,7 +145,8 @@ export function present(plan: Plan, pending: readonly Pending[]): Plan {
   const arrived = new Set<string>();
   let status = plan.van.status;
   const [first] = plan.stops;
-  if (first && (status === "at-stop" || first.arrived)) arrived.add(first.key);
+  // A van may stand at its stop before boarding can begin.
+  if (first && (first.arrived || plan.van.stop?.id === first.stop.id)) arrived.add(first.key);
   for (const { action } of pending) {
     if (action.kind === "arrived") {
       const at = plan.stops.find(({ key, stop }) => stop.id === action.stop && !arrived.has(key));
@@ -165,7 +166,8 @@ export function present(plan: Plan, pending: readonly Pending[]): Plan {
       return did === "no-show" ? [] : [did === "alighted" ? { ...one, state: did } : one];
     }),
   })).filter(({ arrived: there, actions }) => (actions.length ? !actions.every(isDone) : !there));
-  if (status === "at-stop" && !stops[0]?.arrived) status = stops.length ? "driving" : "ready";
+  if (stops[0]?.arrived && status === "ready") status = "at-stop";
+  else if (status === "at-stop" && !stops[0]?.arrived) status = stops.length ? "driving" : "ready";
   const boarding = plan.stops.flatMap(({ actions }) => actions).filter((one) => one.kind === "pickup" && states.get(one.request) === "boarded" && !plan.aboard.some(({ request }) => request === one.request));
   const aboard = [...plan.aboard, ...boarding.map(({ request, alias, seats, wheelchairs }) => ({ request, alias, seats, wheelchairs }))].filter(({ request }) => states.get(request) !== "alighted");
   return { ...plan, van: { ...plan.van, status }, stops, aboard };

@@ -88,7 +88,8 @@ export interface Trip {
   code?: string | null;
   path?: LonLat[] | null;
   reason?: Reason | null;
-  broken?: { reason: string; text?: Name; offers?: Offer[] } | null;
+  /** A promise that was not kept: with `offers` while one has to be chosen, else with the promise that took its place. */
+  broken?: { at: string; reason: string; text?: Name; offers?: Offer[] } | null;
   fare?: Money | null;
   log?: { at: string; what: string }[];
 }
@@ -137,7 +138,7 @@ export interface Break extends Span {
 }
 
 export interface Plan {
-  van: { id: string; plate: string; status: string; lon?: number; lat?: number; bearing?: number | null };
+  van: { id: string; plate: string; status: string; lon: number; lat: number; bearing: number | null; stop: Stop | null };
   shift: Span;
   breaks: Break[];
   stops: DriverStop[];
@@ -160,12 +161,12 @@ export interface Settled {
 // ---- dispatcher
 
 export interface Planned {
-  /** A stop's id. */
-  stop: string;
+  /** None for a break, which is where the van is. */
+  stop: Stop | null;
   kind: string;
   at: string;
   late_s?: number | null;
-  request?: string;
+  request?: string | null;
 }
 
 export interface Van {
@@ -175,7 +176,6 @@ export interface Van {
   lat: number;
   bearing?: number | null;
   status: string;
-  held?: boolean;
   seats: number;
   wheelchairs: number;
   /** How many people. */
@@ -188,8 +188,10 @@ export interface Van {
 export interface Risk {
   request: string;
   van: string | null;
-  promise: NonNullable<Trip["promise"]>;
-  expected: Trip["expected"];
+  plate: string | null;
+  what: "pickup" | "arrival";
+  promise: string;
+  expected: string | null;
   late_s: number;
   why: Reason;
 }
@@ -220,17 +222,16 @@ export interface TripRow {
   id: string;
   state: TripState;
   alias?: Name | null;
+  from: { stop: Stop | null };
+  to: { stop: Stop | null };
   seats: number;
   wheelchairs: number;
   made_at: string;
-  van?: { id: string; plate: string } | null;
-  pickup?: Stop | null;
-  dropoff?: Stop | null;
-  pickup_from: string | null;
-  pickup_to: string | null;
-  arrive_by: string | null;
-  late_s?: number | null;
-  at_risk?: boolean;
+  van: { id: string; plate: string } | null;
+  /** The latest pick-up of who waits, the latest arrival of who rides. */
+  promise: string | null;
+  expected: string | null;
+  late_s: number | null;
 }
 
 export type OverrideKind = "assign" | "unassign" | "cancel" | "hold" | "release" | "out-of-service" | "back" | "stop-at";
