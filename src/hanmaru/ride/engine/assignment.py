@@ -318,6 +318,8 @@ def solve(
     solver = highspy.Highs()
     solver.setOptionValue("output_flag", False)
     solver.setOptionValue("threads", 1)
+    solver.setOptionValue("mip_rel_gap", 0.0)  # of a whole fleet's cost, the usual share would be hours
+    solver.setOptionValue("mip_abs_gap", GAIN)
     if np.isfinite(seconds):
         solver.setOptionValue("time_limit", max(seconds, 0.01))
     if first is None:
