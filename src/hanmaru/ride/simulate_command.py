@@ -76,7 +76,8 @@ def _simulator(place: town.Town, under_s: float) -> Callable[[str, int, int], Me
         fleet, shifts = place.fleet(vans)
         behaviour = Behaviour(setting.riders, setting.disturbance, shifts)
         layers = policies.layers(scenario.policy(policy), setting.layers, place.config, place.world, demand[seed])
-        outcome = simulate(place.world, fleet, place.config, demand[seed], behaviour, layers, seed)
+        riders, traffic = demand[seed], place.traffic
+        outcome = simulate(place.world, fleet, place.config, riders, behaviour, layers, seed, traffic=traffic)
         return measures(outcome, under_s)
 
     return once

@@ -15,7 +15,7 @@ from heapq import heappop, heappush
 
 import numpy as np
 
-from hanmaru.ride.domain import UNREACHABLE, RideError, Rows, Seconds, Travel
+from hanmaru.ride.domain import RideError, Rows, Seconds, Travel
 from hanmaru.ride.engine import commands, events
 from hanmaru.ride.engine.commands import AnyCommand, Spot
 from hanmaru.ride.engine.config import Config
@@ -77,13 +77,16 @@ def simulate(
     layers: Sequence[Layer] = (),
     seed: int = 1,
     log: list[AnyEvent] | None = None,
+    traffic: Sequence[tuple[int, World]] = (),
 ) -> Outcome:
     """Run a day and return what it came to; ``log`` takes the events, from which the dispatcher can be replayed.
+
+    ``traffic`` says from when on other travel times of the same nodes and stops apply than those of ``world``.
 
     The same arguments give the same outcome and the same log. Raises RideError for no requests or vans, or where no way
     leads to a stop.
     """
-    day = Day(world, fleet, config, demand, behaviour or Behaviour(), layers, seed, log)
+    day = Day(world, fleet, config, demand, behaviour or Behaviour(), layers, seed, log, traffic)
     day.run()
     return day.outcome()
 
@@ -101,13 +104,17 @@ class Day:
         layers: Sequence[Layer],
         seed: int,
         log: list[AnyEvent] | None,
+        traffic: Sequence[tuple[int, World]] = (),
     ) -> None:
         """Prepare a day; arguments as of `simulate`."""
         if not len(demand) or not len(fleet.seats):
             raise RideError(f"{len(demand)} requests and {len(fleet.seats)} vans: a day needs one of each at least")
-        self.world, self.fleet, self.config, self.demand = world, fleet, config, demand
+        past = [(since, other) for since, other in traffic if since <= demand.asked_s[0]]
+        self.world = max(past, key=lambda known: known[0])[1] if past else world
+        self.traffic = [(since, other) for since, other in traffic if since > demand.asked_s[0]]
+        self.fleet, self.config, self.demand = fleet, config, demand
         self.behaviour, self.layers, self.seed, self.log = behaviour, layers, seed, log
-        self.travel: Travel = world.travel(len(fleet.seats))
+        self.travel: Travel = self.world.travel(len(fleet.seats))
         self.dispatcher = Dispatcher(config, fleet, self.travel)
         self.state = self.dispatcher.state
         self.people, self.drivers = People(self, seed), Drivers(self)
@@ -120,6 +127,8 @@ class Day:
         demand, start = self.demand, int(self.demand.asked_s[0])
         for shift in self.behaviour.shifts:
             self.ask(shift, start)
+        for since, world in self.traffic:
+            self.push(since, partial(self._retime, world))
         for i, asked in enumerate(demand.asked_s.tolist()):
             self.push(asked, partial(self.people.ask, i))
         self.push(start + TICK_S, partial(self._repeat, TICK_S, lambda _dispatcher, _now: commands.Tick()))
@@ -133,6 +142,16 @@ class Day:
                 break
             self.end_s = now
             happens(now)
+
+    def _retime(self, world: World, now: float) -> None:
+        """Go on with other travel times."""
+        self.sync(now)
+        self.world, self.travel = world, world.travel(len(self.fleet.seats))
+        self.drivers.motion.retime(world, self.travel)
+        self.dispatcher.travel = self.travel
+        self.tell(commands.Retime(str(math.ceil(now))), now)
+        for van in range(len(self.fleet.seats)):
+            self.drivers.look(van, now)
 
     def push(self, when: float, happens: Callable[[float], None]) -> None:
         """Let something happen at a time; what is pushed first happens first among equals."""
@@ -208,14 +227,13 @@ class Day:
         home = np.where(np.isfinite(home), home, 0.0)
         on, off = np.array(fleet.shift_from_s, float), np.array(fleet.shift_to_s, float)
         duty = np.minimum(off, self.end_s) - np.maximum(on, self.begin_s) - self.drivers.broken_s(self.end_s)
-        direct = self.travel.time_s[people.stop[:, 0], people.stop[:, 1]].astype(float)
         return Outcome(
             fate=people.fate,
             depart_s=self.demand.depart_s,
             picked_s=people.picked_s,
             boarded_s=people.boarded_s,
             dropped_s=people.dropped_s,
-            direct_s=np.where(direct < UNREACHABLE, direct, 0.0),
+            direct_s=people.direct_s,
             walk_s=people.walk_s,
             riders=self.demand.seats + self.demand.wheelchairs,
             latest_pickup_s=people.latest_pickup_s,

@@ -69,12 +69,21 @@ class Motion:
         stops = len(self.world.stop)
         node = self.node[vans]
         rows = self._stop_at[node]
-        for van in vans[rows == NOWHERE]:
-            self.travel.time_s[stops + van] = whole(self.world.time_s[self.node[van]])
-            self.travel.length_m[stops + van] = whole(self.world.length_m[self.node[van]])
+        self._write(vans[rows == NOWHERE])
         self._told[vans] = node
         rows = np.where(rows == NOWHERE, stops + vans, rows)
         return vans.tolist(), rows.tolist(), np.ceil(self.at_s[vans]).astype(np.int64).tolist()
+
+    def retime(self, world: World, travel: Travel) -> None:
+        """Go on with other travel times of the same nodes; vans under way have to be sent to their stops again."""
+        self.world, self.travel = world, travel
+        self._write(np.arange(len(self.node)))
+
+    def _write(self, vans: npt.NDArray[np.int64]) -> None:
+        """Write vans' own rows of the travel times."""
+        rows, node = len(self.world.stop) + vans, self.node[vans]
+        self.travel.time_s[rows] = whole(self.world.time_s[node])
+        self.travel.length_m[rows] = whole(self.world.length_m[node])
 
     def to(self, van: int, stop: int) -> float:
         """Return how long a van takes to a stop as planned, from the next node it comes to; seconds."""

@@ -37,7 +37,7 @@ class People:
         self.open = n
         self.fate = np.full(n, Fate.UNFINISHED, np.int32)
         self.there_s = np.full(n, math.inf)
-        self.window_s, self.walk_s = np.zeros(n), np.zeros(n)
+        self.window_s, self.walk_s, self.direct_s = np.zeros(n), np.zeros(n), np.zeros(n)
         self.van = np.full(n, NOWHERE, np.int32)
         self.stop = np.full((n, 2), NOWHERE, np.int32)
         self.picked_s, self.boarded_s, self.dropped_s = (np.full(n, float(NEVER)) for _ in range(3))
@@ -137,7 +137,8 @@ class People:
             self.picked_s[i] = now
 
     def boarded(self, i: int, van: int, now: float) -> None:
-        """A rider is aboard."""
+        """A rider is aboard; how long the direct drive would take is seen now."""
         self.van[i] = van
+        self.direct_s[i] = self.day.travel.time_s[self.stop[i, 0], self.stop[i, 1]]
         if self.boarded_s[i] == NEVER:
             self.boarded_s[i] = now

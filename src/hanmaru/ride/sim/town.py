@@ -1,12 +1,19 @@
 """From a scenario to what a simulation needs: the network with its stops, the fleet, and each seed's riders."""
 
+# pyright: reportMissingTypeStubs=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# SciPy brings no types.
+
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 
 from hanmaru.ride.domain import Floats, RideError, Rows
 from hanmaru.ride.engine import commands
@@ -26,8 +33,10 @@ if TYPE_CHECKING:
 
 SPOTS = 3
 """How many stops at each end a rider looks at."""
-SPEEDS_AT_S = 8 * 3600 + 1800
-"""The time of day whose traffic gives the travel times: the morning's peak, so that plans hold all day."""
+MARGIN_M = 2000.0
+"""How far outside its area vans may drive."""
+TRAFFIC_S = 3600
+"""How long travel times stay as they are; they are those of the traffic in the middle of each such span."""
 LATE_BREAK_S = 1800
 """How much later than planned a break may begin, so that nobody aboard has to wait for its end."""
 
@@ -36,7 +45,8 @@ LATE_BREAK_S = 1800
 class Town:
     """What does not depend on the seed.
 
-    ``depots`` are the stops where vans start; ``midnight_s`` begins the day, ``begin_s`` and ``end_s`` the service.
+    ``depots`` are the stops where vans start; ``midnight_s`` begins the day, ``begin_s`` and ``end_s`` the service;
+    ``trips`` returns a seed's; ``traffic`` are the travel times from some time on, of which ``world`` has the first.
     """
 
     scenario: Scenario
@@ -46,10 +56,9 @@ class Town:
     midnight_s: int
     begin_s: int
     end_s: int
+    trips: Callable[[int], Trips]
+    traffic: list[tuple[int, World]] = field(default_factory=list[tuple[int, World]])
     stops: "Stops | None" = None
-    city: "City | None" = None
-    districts: Rows | None = None
-    listed: tuple[Trips, bool] | None = None
 
     def fleet(self, vans: int) -> tuple[Fleet, list[commands.Shift]]:
         """Return a fleet of so many vans, dealt to depots in turn, and the shifts of those that have breaks."""
@@ -75,19 +84,7 @@ class Town:
 
     def demand(self, seed: int) -> Demand:
         """Return a seed's requests. Raises RideError where there are none."""
-        if self.listed is not None:
-            given, timed = self.listed
-            found = given if timed else trips.poisson(given, self.begin_s, self.end_s, seed)
-            found = found.some((found.asked_s >= self.begin_s) & (found.asked_s < self.end_s))
-            if not len(found):
-                raise RideError("none of the trips is asked for while the service runs; mend hours or times")
-        else:
-            if self.city is None or self.districts is None:
-                raise RideError("a network has no people of its own; name a file of trips under [demand]")
-            asked = self.scenario.demand
-            share = trips.CityDemand(asked.share, asked.ahead, asked.ahead_s, asked.wheelchairs)
-            day = self.scenario.hours.day
-            found = trips.of_city(self.city, day, self.districts, share, self.begin_s, self.end_s, seed)
+        found = self.trips(seed)
         origins, destinations = self._spots(found, found.origin), self._spots(found, found.destination)
         here = np.array([bool(a) and bool(b) for a, b in zip(origins, destinations, strict=True)])
         if not here.any():
@@ -142,9 +139,14 @@ def _config(service: dict[str, Any]) -> Config:
         raise RideError(f"[service]: {error}") from None
 
 
-def _listed(scenario: Scenario, midnight_s: int) -> tuple[Trips, bool] | None:
-    name = scenario.demand.file
-    return None if name is None else files.trips(Path(scenario.folder) / name, midnight_s)
+def _from_file(given: Trips, timed: bool, begin_s: int, end_s: int) -> Callable[[int], Trips]:
+    """Return what gives a seed's trips of a file; those with times are the same for all seeds."""
+    if not timed:
+        return lambda seed: trips.poisson(given, begin_s, end_s, seed)
+    found = given.some((given.asked_s >= begin_s) & (given.asked_s < end_s))
+    if not len(found):
+        raise RideError("[demand] file: none of the trips is asked for while the service runs; mend hours or times")
+    return lambda seed: found
 
 
 def _span(scenario: Scenario, midnight_s: int) -> tuple[int, int]:
@@ -155,11 +157,11 @@ def _of_network(scenario: Scenario, config: Config, midnight_s: int) -> Town:
     """Every node that a trip uses is a stop; times of day are UTC."""
     folder = Path(scenario.folder) / str(scenario.area.network)
     nodes, source, target, time_s, length_m = files.links(folder)
-    listed = _listed(scenario, midnight_s)
-    if listed is None:
+    if scenario.demand.file is None:
         raise RideError("[area] network: a network has no people of its own; name a file of trips under [demand]")
-    ends = np.unique(np.concatenate((listed[0].origin, listed[0].destination))).astype(np.int64)
-    if listed[0].origin.shape[1] != 1:
+    given, timed = files.trips(Path(scenario.folder) / scenario.demand.file, midnight_s)
+    ends = np.unique(np.concatenate((given.origin, given.destination))).astype(np.int64)
+    if given.origin.shape[1] != 1:
         raise RideError("[demand] file: trips in a network need the columns origin, destination")
     if ends[-1] >= nodes:
         raise RideError(f"[demand] file: node {ends[-1]} is not in the network, whose last one is {nodes - 1}")
@@ -167,7 +169,8 @@ def _of_network(scenario: Scenario, config: Config, midnight_s: int) -> Town:
     rng = np.random.default_rng(0)
     depots = rng.permutation(len(ends)).astype(np.int32)
     begin, end = _span(scenario, midnight_s)
-    return Town(scenario, config, made, depots, midnight_s, begin, end, listed=listed)
+    source = _from_file(given, timed, begin, end)
+    return Town(scenario, config, made, depots, midnight_s, begin, end, source)
 
 
 def _of_city(scenario: Scenario, config: Config) -> Town:
@@ -180,19 +183,40 @@ def _of_city(scenario: Scenario, config: Config) -> Town:
     inside = _districts(scenario, city)
     midnight_s = days.midnight(city, scenario.hours.day)
     begin, end = _span(scenario, midnight_s)
-    graph = simulated.from_city(city)
     places = city.places
     at = np.flatnonzero(np.isin(places.district, inside))
     if not len(at):
         raise RideError("[area]: there are no places in these districts")
+    graph = _around(simulated.from_city(city), places.lonlat[at])
     chosen = stops.choose(
         Network(graph), places.lonlat[at], places.capacity[at].astype(float), max_walk_m=scenario.area.stops_m
     )
-    speed = simulated.speeds(city, graph, midnight_s + SPEEDS_AT_S)
-    made = _with_stops(graph, speed, chosen)
-    listed = _listed(scenario, midnight_s)
+    traffic = [
+        (since, _with_stops(graph, simulated.speeds(city, graph, since + TRAFFIC_S / 2), chosen))
+        for since in range(begin, end, TRAFFIC_S)
+    ]
+    made = traffic[0][1]
     depots = _depots(scenario, chosen, made)
-    return Town(scenario, config, made, depots, midnight_s, begin, end, chosen, city, inside, listed)
+    asked = scenario.demand
+    if asked.file is None:
+        moves = trips.of_city(city, scenario.hours.day, inside, begin, end)
+        who = trips.CityDemand(asked.share, asked.ahead, asked.ahead_s, asked.wheelchairs)
+        source = partial(trips.taken, moves, who)
+    else:
+        source = _from_file(*files.trips(Path(scenario.folder) / asked.file, midnight_s), begin, end)
+    return Town(scenario, config, made, depots, midnight_s, begin, end, source, traffic, chosen)
+
+
+def _around(graph: "RoadGraph", lonlat: Floats) -> "RoadGraph":
+    """Return the roads within `MARGIN_M` of a rectangle about positions, of them what hangs together both ways."""
+    low, high = lonlat.min(axis=0), lonlat.max(axis=0)
+    near = trips.metres(graph.lonlat, np.clip(graph.lonlat, low, high)) <= MARGIN_M
+    kept = graph.keep(near[graph.source] & near[graph.target])
+    n = len(kept.lonlat)
+    links = csr_array((np.ones(len(kept.source)), (kept.source, kept.target)), shape=(n, n))
+    _, part = connected_components(links, connection="strong")
+    main = part == np.bincount(part).argmax()
+    return kept.keep(main[kept.source] & main[kept.target])
 
 
 def _districts(scenario: Scenario, city: "City") -> Rows:

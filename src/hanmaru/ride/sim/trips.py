@@ -54,7 +54,7 @@ def metres(a: Floats, b: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class CityDemand:
-    """Who of the simulated city rides: ``share`` of its trips that begin and end in the area.
+    """Who of the simulated city rides: ``share`` of its trips.
 
     ``ahead`` is the share of calls that are booked ahead, ``ahead_s`` before the departure at most; ``wheelchairs`` the
     share of parties with one person in a wheelchair.
@@ -66,12 +66,9 @@ class CityDemand:
     wheelchairs: float = 0.01
 
 
-def of_city(city: "City", day: date, districts: Rows, demand: CityDemand, start_s: int, end_s: int, seed: int) -> Trips:
-    """Return the trips of a day between ``start_s`` and ``end_s`` within some districts that use the service.
-
-    A trip is what lies between two consecutive visits of a person at different places, `NEAR_M` or more apart. It is
-    taken with probability ``share``, drawn for each trip from the seed: seeds are other days of the same city. Raises
-    RideError where nobody travels.
+def of_city(city: "City", day: date, districts: Rows, start_s: int, end_s: int) -> Trips:
+    """Return all trips of the city's people that begin on a day between ``start_s`` and ``end_s`` in some districts,
+    end there too and are `NEAR_M` or longer, one person each: what lies between two visits at different places.
     """
     from hanmaru.city import days
 
@@ -79,30 +76,33 @@ def of_city(city: "City", day: date, districts: Rows, demand: CityDemand, start_
     inside = np.isin(places.district, districts)
     who = np.flatnonzero(inside[people.home] | inside[people.work])
     lived = days.make(city, day, 1, who)
-    same = (lived.person[1:] == lived.person[:-1]) & (lived.place[1:] != lived.place[:-1])
-    at = np.flatnonzero(same)
+    at = np.flatnonzero((lived.person[1:] == lived.person[:-1]) & (lived.place[1:] != lived.place[:-1]))
     start, end, leave = lived.place[at], lived.place[at + 1], lived.end_s[at]
     far = metres(places.lonlat[start], places.lonlat[end]) >= NEAR_M
-    at = np.flatnonzero(inside[start] & inside[end] & far & (leave >= start_s) & (leave < end_s))
+    kept = inside[start] & inside[end] & far & (leave >= start_s) & (leave < end_s)
+    start, end, leave = start[kept], end[kept], leave[kept]
+    one = np.ones(len(leave), np.int32)
+    return Trips(leave, leave, places.lonlat[start], places.lonlat[end], one, 0 * one)
+
+
+def taken(trips: Trips, demand: CityDemand, seed: int) -> Trips:
+    """Return the trips for which the service is called: each with probability ``share``, by a party, at once or ahead.
+
+    Seeds are other days of the same city. Raises RideError where nobody calls.
+    """
     rng = np.random.default_rng([seed, 1])
-    draws = rng.random((len(at), 4))
-    taken = draws[:, 0] < demand.share
-    at, draws = at[taken], draws[taken]
-    if not len(at):
+    draws = rng.random((len(trips), 5))
+    calls = draws[:, 0] < demand.share
+    _, ahead, party, chair, early = draws[calls].T
+    if not len(ahead):
         raise RideError("nobody of the city travels there and then; take a larger area, share or span of hours")
-    depart = leave[at]
-    ahead = np.where(draws[:, 1] < demand.ahead, (demand.ahead_s * rng.random(len(at))).astype(np.int64), 0)
-    wheelchairs = (draws[:, 3] < demand.wheelchairs).astype(np.int32)
-    party = (1 + np.searchsorted(np.cumsum(PARTIES)[:-1], draws[:, 2])).astype(np.int32)
-    trips = Trips(
-        depart - ahead,
-        depart,
-        places.lonlat[start[at]],
-        places.lonlat[end[at]],
-        party - wheelchairs,
-        wheelchairs,
-    )
-    return trips.some(np.ones(len(trips), bool))
+    depart = trips.depart_s[calls]
+    wheelchairs = (chair < demand.wheelchairs).astype(np.int32)
+    companions: Seconds = np.searchsorted(np.cumsum(PARTIES)[:-1], party)
+    seats = companions.astype(np.int32) + 1 - wheelchairs
+    asked = depart - np.where(ahead < demand.ahead, (demand.ahead_s * early).astype(np.int64), 0)
+    made = Trips(asked, depart, trips.origin[calls], trips.destination[calls], seats, wheelchairs)
+    return made.some(np.ones(len(made), bool))
 
 
 def poisson(trips: Trips, start_s: int, end_s: int, seed: int) -> Trips:
