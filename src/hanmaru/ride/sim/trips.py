@@ -93,13 +93,12 @@ def taken(trips: Trips, demand: CityDemand, seed: int) -> Trips:
     rng = np.random.default_rng([seed, 1])
     draws = rng.random((len(trips), 5))
     calls = draws[:, 0] < demand.share
-    _, ahead, party, chair, early = draws[calls].T
+    ahead, party, chair, early = (draws[calls, k] for k in range(1, 5))
     if not len(ahead):
         raise RideError("nobody of the city travels there and then; take a larger area, share or span of hours")
     depart = trips.depart_s[calls]
     wheelchairs = (chair < demand.wheelchairs).astype(np.int32)
-    companions: Seconds = np.searchsorted(np.cumsum(PARTIES)[:-1], party)
-    seats = companions.astype(np.int32) + 1 - wheelchairs
+    seats = (party[:, None] > np.cumsum(PARTIES)[:-1]).sum(axis=1, dtype=np.int32) + 1 - wheelchairs
     asked = depart - np.where(ahead < demand.ahead, (demand.ahead_s * early).astype(np.int64), 0)
     made = Trips(asked, depart, trips.origin[calls], trips.destination[calls], seats, wheelchairs)
     return made.some(np.ones(len(made), bool))
