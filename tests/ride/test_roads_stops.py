@@ -1,7 +1,9 @@
 """Virtual stops: where the law lets a van halt, few of them, near everybody, and found quickly."""
 
 import csv
+import heapq
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +14,21 @@ from hanmaru.city.build import build
 from hanmaru.city.profile import load
 from hanmaru.ride.domain import RideError
 from hanmaru.ride.roads import simulated, stops
-from hanmaru.ride.roads.graph import BUS_STOP, CROSSING, NO_STOPPING, RAMP, ROUNDABOUT
+from hanmaru.ride.roads.graph import BUS_STOP, CROSSING, NO_STOPPING, RAMP, ROUNDABOUT, footpaths, lengths, no_walks
 from hanmaru.ride.roads.matrix import Network
 from hanmaru.ride.roads.read import imported
 from hanmaru.ride.roads.stops import Stops
-from hanmaru.ride.roads.walking import DETOUR, ROLL_MPS, WALK_MPS
+from hanmaru.ride.roads.walking import DETOUR, ROLL_MPS, WALK_MPS, Footpaths
 
 from .roads import helsinki, published
 
 
 @pytest.fixture(scope="module")
 def network() -> Network:
-    return Network(simulated.from_city(build(load("hanbit"))))
+    """Return a town's roads without footpaths: walks are straight lines with a detour."""
+    graph = simulated.from_city(build(load("hanbit")))
+    none = dict(zip(("walk_lonlat", "walks", "walk_m", "walk_steps"), no_walks(), strict=True))
+    return Network(replace(graph, **none))
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +126,52 @@ def test_walks_follow_footpaths_where_a_city_has_them() -> None:
         served += any(walk <= 301 for _, walk, _ in found)
     assert served >= 55
     assert detours > 100
+
+
+def test_walks_are_the_shortest_over_the_footpaths() -> None:
+    city = helsinki()
+    network = Network(city)
+    paths = Footpaths(city, network.plane, steps=False)
+    source = city.lonlat[:3]
+    found = paths.reach(source, 500.0)
+    node, away = paths.join(source)
+    near: dict[int, list[tuple[int, float]]] = {}
+    for (a, b), metres, stairs in zip(city.walks.tolist(), city.walk_m.tolist(), city.walk_steps, strict=True):
+        if not stairs:
+            near.setdefault(a, []).append((b, metres))
+            near.setdefault(b, []).append((a, metres))
+    for i in range(3):
+        best: dict[int, float] = {}
+        queue = [(float(m), int(u)) for u, m in zip(node[i], away[i], strict=True) if u >= 0]
+        heapq.heapify(queue)
+        while queue:
+            here, u = heapq.heappop(queue)
+            if here <= 500 and u not in best:
+                best[u] = here
+                for v, metres in near.get(u, []):
+                    heapq.heappush(queue, (here + metres, v))
+        mine = slice(found.first[i], found.first[i + 1])
+        assert dict(zip(found.item[mine].tolist(), found.metres[mine].tolist(), strict=True)) == pytest.approx(best)
+    assert city.walk_steps.any()
+
+
+def test_footpaths_are_cut_into_pieces_that_one_lives_near() -> None:
+    lines = [
+        np.array([[127.0, 36.0], [127.001, 36.0005], [127.003, 36.0]]),
+        np.array([[127.0, 36.0], [127.0001, 36.0]]),
+    ]
+    ends = np.array([[0, 1], [0, 2]], np.int32)
+    nodes = np.array([lines[0][0], lines[0][-1], lines[1][-1]])
+    lonlat, walks, metres, steps = footpaths(nodes, ends, lines, np.array([True, False]))
+    assert metres.max() <= 50
+    assert metres[steps].sum() == pytest.approx(lengths(lines)[0])
+    assert metres[~steps].sum() == pytest.approx(lengths(lines)[1])
+    chain = walks[steps]
+    assert (chain[0, 0], chain[-1, 1]) == (0, 1)
+    np.testing.assert_array_equal(chain[1:, 0], chain[:-1, 1])
+    assert len(lonlat) == 3 + len(chain) - 1
+    corner = np.hypot(*((lonlat - lines[0][1]) * (89_000, 111_000)).T).min()
+    assert corner < 26, "pieces follow the line"
 
 
 @pytest.mark.parametrize("name", ["stops.geojson", "stops.csv"])

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import shapely
 
 from hanmaru.ride.domain import Bools, Floats, RideError, Rows
 
@@ -35,6 +36,7 @@ or known not to; part of a roundabout; a link road between others."""
 CROSSING, BUS_STOP, HYDRANT = 0, 1, 2
 """Kinds of ``obstacles``: what the law keeps stopped vehicles away from."""
 
+_WALK_PIECE_M = 50.0
 _EQUATOR_M, _E2 = 6378137.0, 0.00669437999014
 
 
@@ -218,6 +220,30 @@ def assemble(
         walk_m=walk_m,
         walk_steps=walk_steps,
     )
+
+
+def footpaths(lonlat: Floats, ends: Rows, lines: Sequence[Floats], steps: Bools) -> tuple[Floats, Rows, Floats, Bools]:
+    """Return ``walk_lonlat``, ``walks``, ``walk_m`` and ``walk_steps`` of lines between nodes ``ends`` (w, 2).
+
+    Lines are cut into equal pieces of at most 50 m, so that whoever lives along one is near a node.
+    """
+    if not lines:
+        return no_walks()
+    whole = lengths(lines)
+    count = np.maximum(1, np.ceil(whole / _WALK_PIECE_M)).astype(np.int64)
+    line = np.repeat(np.arange(len(lines)), count - 1)
+    share = (ranges(np.ones_like(count), count - 1)) / count[line]
+    counts = np.array([len(points) for points in lines])
+    shapes: Any = shapely.linestrings(np.concatenate(lines), indices=np.repeat(np.arange(len(lines)), counts))
+    library: Any = shapely
+    inner: Any = library.line_interpolate_point(shapes[line], share, normalized=True)
+    points = np.concatenate((lonlat, shapely.get_coordinates(inner)))
+    which = np.repeat(np.arange(len(lines)), count)
+    at = ranges(np.zeros_like(count), count)
+    made = len(lonlat) + (np.cumsum(count - 1) - (count - 1))[which] + at
+    first = np.where(at == 0, ends[which, 0], made - 1)
+    last = np.where(at == count[which] - 1, ends[which, 1], made)
+    return points, np.stack((first, last), axis=1).astype(np.int32), (whole / count)[which], steps[which]
 
 
 def no_walks() -> tuple[Floats, Rows, Floats, Bools]:

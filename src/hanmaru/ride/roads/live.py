@@ -161,11 +161,15 @@ async def follow(
     ``expected_kmh`` gives the speeds (m,) without sensors at an instant. A hub that does not answer leaves these.
     """
     traffic = Traffic(network)
+
+    def weighed(found: Sequence[Reading]) -> Metric:
+        now = now_s()
+        return network.weigh(traffic.speeds(expected_kmh(now), found, now))
+
     while True:
         try:
             found = await readings(hub)
         except (Problem, OSError):
             found = []
-        now = now_s()
-        swap(await asyncio.to_thread(lambda: network.weigh(traffic.speeds(expected_kmh(now), found, now))))  # noqa: B023
+        swap(await asyncio.to_thread(weighed, found))
         await asyncio.sleep(every_s)

@@ -30,6 +30,7 @@ from hanmaru.ride.roads.graph import (
     Edge,
     RoadGraph,
     assemble,
+    footpaths,
     lengths,
 )
 
@@ -321,10 +322,10 @@ def _build(path: Path, raw: _Raw, known: Mapping[str, float]) -> tuple[RoadGraph
         banned,
         obstacles=spots[:, :2],
         obstacle_kind=spots[:, 2].astype(np.uint8),
-        walk=(
+        walk=footpaths(
             np.array(foot_places).reshape(-1, 2),
             np.array([(p.start, p.end) for p in paths], np.int32).reshape(-1, 2),
-            lengths([p.lonlat for p in paths]),
+            [p.lonlat for p in paths],
             np.array([p.way.tags.get("highway") == "steps" for p in paths], bool),
         ),
     )

@@ -3,9 +3,19 @@
 import numpy as np
 
 from hanmaru.city.build import City
+from hanmaru.city.roads import Roads
 from hanmaru.city.streets import PRIMARY, RESIDENTIAL, SECONDARY, TERTIARY, TRUNK
-from hanmaru.ride.domain import Floats
-from hanmaru.ride.roads.graph import ACCESSIBLE, BUS_STOP, CLASSES, CROSSING, INACCESSIBLE, NO_STOPPING, RoadGraph
+from hanmaru.ride.domain import Bools, Floats
+from hanmaru.ride.roads.graph import (
+    ACCESSIBLE,
+    BUS_STOP,
+    CLASSES,
+    CROSSING,
+    INACCESSIBLE,
+    NO_STOPPING,
+    RoadGraph,
+    footpaths,
+)
 from hanmaru.ride.roads.turns import connected
 
 _CLASS = {
@@ -22,7 +32,7 @@ def from_city(city: City) -> RoadGraph:
 
     The generated city says nothing of kerbs, crossings and signs, so rules stand in: dongs have pavements with lowered
     kerbs, eups along their tertiary roads and myeons along their secondary roads and up; country lanes have none; where
-    three main roads meet are crossings; nobody stops on a trunk road.
+    three main roads meet are crossings; nobody stops on a trunk road or walks along it. Elsewhere streets are walks.
     """
     roads = city.roads
     kind = np.array([CLASSES.index(_CLASS[k]) for k in range(len(_CLASS))], np.uint8)[roads.road_class]
@@ -35,6 +45,9 @@ def from_city(city: City) -> RoadGraph:
     busy = np.bincount(roads.target, roads.road_class >= TERTIARY, len(roads.lonlat)) >= 3
     stops = city.sensors["PublicTransportStop"].lonlat if "PublicTransportStop" in city.sensors else np.empty((0, 2))
     crossings = roads.lonlat[busy]
+    streets = np.flatnonzero((roads.road_class < TRUNK) & ((roads.source < roads.target) | ~_two_way(roads)))
+    ends = np.stack((roads.source[streets], roads.target[streets]), axis=1).astype(np.int32)
+    walk = footpaths(roads.lonlat, ends, list(roads.lonlat[ends]), np.zeros(len(ends), bool))
     graph = RoadGraph(
         name=city.profile.id,
         lonlat=roads.lonlat,
@@ -51,12 +64,18 @@ def from_city(city: City) -> RoadGraph:
         banned=np.empty(0, np.int32),
         obstacles=np.concatenate((crossings, stops)),
         obstacle_kind=np.repeat(np.array([CROSSING, BUS_STOP], np.uint8), (len(crossings), len(stops))),
-        walk_lonlat=np.empty((0, 2)),
-        walks=np.empty((0, 2), np.int32),
-        walk_m=np.empty(0),
-        walk_steps=np.empty(0, bool),
+        walk_lonlat=walk[0],
+        walks=walk[1],
+        walk_m=walk[2],
+        walk_steps=walk[3],
     )
     return graph.keep(connected(graph))
+
+
+def _two_way(roads: Roads) -> Bools:
+    """Return which edges (m,) have one the other way."""
+    n = len(roads.lonlat)
+    return np.isin(roads.source * n + roads.target, roads.target * n + roads.source)
 
 
 def speeds(city: City, graph: RoadGraph, t: float) -> Floats:
