@@ -45,6 +45,7 @@ PUBLIC = {
     "GET /services/{service}/{file:path}",
     "GET /setup",
     "GET /worker.js",
+    *(f"GET /api/ride/v1/{f}" for f in ("gtfs-flex.zip", "gtfs-rt/vehicle-positions.pb", "gtfs-rt/trip-updates.pb")),
     "GET /api/trace/v1/authority.pem",
     "GET /trace",
     "GET /trace/{rest:path}",

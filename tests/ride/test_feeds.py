@@ -109,10 +109,3 @@ def test_a_tour_names_stops_of_the_flex_feed_and_boards_by_booking_only() -> Non
 def test_a_tour_of_one_person_is_nobodys_business() -> None:
     message = pb.FeedMessage.FromString(realtime.trip_updates([van(1, 1)], "ride", "Asia/Seoul", NOON_S))
     assert not message.entity
-
-
-def test_notices_come_in_every_language_and_may_have_no_end() -> None:
-    notice = realtime.Notice("n1", {"ko": "지연", "en": "Delays"}, NOON_S, None)
-    alert = pb.FeedMessage.FromString(realtime.alerts([notice], "ride", NOON_S)).entity[0].alert
-    assert {t.language: t.text for t in alert.header_text.translation} == {"ko": "지연", "en": "Delays"}
-    assert not alert.active_period[0].HasField("end")

@@ -10,9 +10,9 @@ from hanmaru.platform.services import Context
 
 def routes(context: Context[HubClient]) -> Sequence[BaseRoute]:
     """Return the room's routes."""
-    from hanmaru.ride.api import desk, driver, rider
+    from hanmaru.ride.api import desk, driver, feeds, rider
     from hanmaru.ride.api.room import Room
 
     room = Room(context)
     context.closing.push_async_callback(room.close)
-    return [*rider.routes(room), *driver.routes(room), *desk.routes(room)]
+    return [*rider.routes(room), *driver.routes(room), *desk.routes(room), *feeds.routes(room)]

@@ -1,10 +1,10 @@
-"""The vans now, as GTFS-Realtime 2.0 messages: positions, tours, alerts.
+"""The vans now, as GTFS-Realtime 2.0 messages: positions and tours.
 
 A van's tour is a trip that no schedule has: ``NEW``, with its stops in order and boarding by booking only. A tour
 that serves fewer than `MIN_RIDERS` people is left out, since it would tell where one person goes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -48,16 +48,6 @@ class Van:
     riders: int
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """What riders must know while it lasts; ``text`` by language. ``to_s`` is None where its end is open."""
-
-    id: str
-    text: Mapping[str, str]
-    from_s: int
-    to_s: int | None
-
-
 def vehicle_positions(vans: Sequence[Van], route: str, timezone: str, now_s: int) -> bytes:
     """Return a feed message with where each van is and how full."""
     message = _message(now_s)
@@ -89,21 +79,6 @@ def trip_updates(vans: Sequence[Van], route: str, timezone: str, now_s: int) -> 
             at.arrival.time, at.departure.time = call.arrive_s, call.leave_s
             at.stop_time_properties.pickup_type = DROP_OFF_PICKUP_BY_BOOKING
             at.stop_time_properties.drop_off_type = DROP_OFF_PICKUP_BY_BOOKING
-    return message.SerializeToString()
-
-
-def alerts(notices: Sequence[Notice], route: str, now_s: int) -> bytes:
-    """Return a feed message with what holds for the whole service."""
-    message = _message(now_s)
-    for notice in notices:
-        alert = message.entity.add(id=notice.id).alert
-        period = alert.active_period.add(start=notice.from_s)
-        if notice.to_s is not None:
-            period.end = notice.to_s
-        alert.informed_entity.add(route_id=route)
-        alert.cause, alert.effect = pb.Alert.UNKNOWN_CAUSE, pb.Alert.REDUCED_SERVICE
-        for language, text in notice.text.items():
-            alert.header_text.translation.add(text=text, language=language)
     return message.SerializeToString()
 
 
