@@ -1,5 +1,7 @@
 """The contract of quickest ways, kept by both engines and checked against each other."""
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 
 from hanmaru.ride.roads.graph import metres
 from hanmaru.ride.roads.hierarchy import Hierarchy
+from hanmaru.ride.roads.matrix import Network, Places
 from hanmaru.ride.roads.shortest import NEVER, Dijkstra, Shortest, pack, unpack
 
 from .roads import helsinki
@@ -90,3 +93,16 @@ def test_lengths_are_those_of_the_ellipsoid(lat: float) -> None:
     b = a + rng.uniform(-0.02, 0.02, (50, 2))
     truth = Geod(ellps="WGS84").inv(*a.T, *b.T)[2]
     np.testing.assert_allclose(metres(a, b), truth, rtol=2e-6)
+
+
+def test_without_the_library_the_service_is_slower_and_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    city = helsinki()
+    some = Places(np.arange(0, 400, 9, dtype=np.int32), np.full(45, 0.3))
+    quick = Network(city)
+    monkeypatch.setitem(sys.modules, "hanmaru.ride.roads.hierarchy", None)
+    slow = Network(city)
+    assert isinstance(slow.shortest, Dijkstra)
+    assert isinstance(quick.shortest, Hierarchy)
+    found = [n.weigh(city.limit_kmh).travel(n.targets(some)) for n in (quick, slow)]
+    np.testing.assert_array_equal(found[0].time_s, found[1].time_s)
+    np.testing.assert_array_equal(found[0].length_m, found[1].length_m)

@@ -19,10 +19,10 @@ DETOUR = 1.3
 
 WALK_MPS = 1.2
 """Design walking speed at crossings of the US Manual on Uniform Traffic Control Devices before 2009 (4 ft/s); Korea's
-signal manual takes 1.0, and 0.8 where the old, children and wheelchairs cross."""
+signal manual takes 1.0, and 0.8 where children and the old cross."""
 
 ROLL_MPS = 0.8
-"""Korea's signal manual, as above."""
+"""A wheelchair, kerbs and slopes included: as Korea's signal manual takes for the slow."""
 
 _NODES = 3
 _AWAY_M = 150.0
