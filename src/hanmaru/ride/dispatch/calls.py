@@ -1,7 +1,6 @@
 """What web workers can ask of the dispatcher over its socket. Each call is a method with the parameters of its name."""
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -9,6 +8,7 @@ import msgspec
 from hanmaru.platform.bodies import instant
 from hanmaru.platform.problems import Problem
 from hanmaru.ride.dispatch.operation import Operation
+from hanmaru.ride.dispatch.server import Answer
 from hanmaru.ride.dispatch.site import spots
 from hanmaru.ride.dispatch.trips import Point, described
 from hanmaru.ride.dispatch.views import Json, Views
@@ -26,10 +26,19 @@ class Calls:
             name.removeprefix("call_"): getattr(self, name) for name in dir(self) if name.startswith("call_")
         }
 
-    def answer(self, method: str, params: dict[str, Any]) -> tuple[bytes, asyncio.Future[None]]:
-        """Decide a call; return its JSON and the future that is done when it may leave. Raises Problem, RideError."""
-        body = msgspec.json.encode(self._how[method](**params))
-        return body, self.operation.journal.durable()
+    def answer(self, method: str, params: dict[str, Any]) -> Answer | Awaitable[Answer]:
+        """Decide a call; return its JSON and the future that is done when it may leave. Raises Problem, RideError.
+
+        What only looks at much of the service is awaited, and lets others in meanwhile.
+        """
+        found = self._how[method](**params)
+        return self._later(found) if isinstance(found, Awaitable) else self._answer(found)  # pyright: ignore[reportUnknownArgumentType]
+
+    def _answer(self, found: Json) -> Answer:
+        return msgspec.json.encode(found), self.operation.journal.durable()
+
+    async def _later(self, found: Awaitable[Json]) -> Answer:
+        return self._answer(await found)
 
     # ---- what does not change
 
@@ -49,6 +58,8 @@ class Calls:
             "max_wheelchairs": limits.max_wheelchairs,
             "max_walk_m": limits.max_walk_m,
             "book_ahead_days": limits.book_ahead_days,
+            "detour_factor": settings.promise.detour_factor,
+            "detour_s": settings.promise.detour_s,
         }
         drivers = {van.driver: van.id for van in op.site.vans if van.driver}
         return {
@@ -135,9 +146,9 @@ class Calls:
 
     # ---- the desk
 
-    def call_fleet(self) -> Json:
+    async def call_fleet(self) -> Json:
         """Return every van, the promises at risk and the figures."""
-        return self.views.fleet()
+        return await self.views.fleet()
 
     def call_figures(self, hours: float) -> Json:
         """Return the figures of some hours."""

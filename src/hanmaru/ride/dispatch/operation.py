@@ -24,12 +24,12 @@ from hanmaru.ride.dispatch.site import Site
 from hanmaru.ride.dispatch.trips import Point, Trip
 from hanmaru.ride.dispatch.vans import Tracks
 from hanmaru.ride.dispatch.wire import News
-from hanmaru.ride.domain import RideError, Travel
+from hanmaru.ride.domain import RideError, Rows, Travel
 from hanmaru.ride.engine import commands as c
 from hanmaru.ride.engine import events as e
 from hanmaru.ride.engine.dispatcher import Dispatcher
 from hanmaru.ride.engine.state import ABOARD, BROKEN, OFF, RESTING, WAITING, State
-from hanmaru.ride.roads.matrix import Metric
+from hanmaru.ride.roads.matrix import Metric, Places
 
 log = structlog.get_logger()
 
@@ -175,7 +175,7 @@ class Operation:
         if kind == "position":
             lonlat = action["lon"], action["lat"]
             if self.tracks.see(van, stop, lonlat, action.get("bearing"), now_s):
-                self._under_way(van, now_s)
+                self._under_way([van], now_s)
             return
         command: c.AnyCommand
         match kind:
@@ -286,20 +286,22 @@ class Operation:
                 if begins - float(time_s[stop, goal]) - LEAVE_EARLY_S <= now_s:
                     self.tracks.depart(van, stop, goal, now_s)
                     left.append(van)
-        for van in left:
-            self._under_way(van, now_s)
+        if left:
+            self._under_way(left, now_s)
 
-    def _under_way(self, van: int, now_s: float) -> None:
-        """Tell the engine that a van has left its stop; its row is the stop's until it is worked out."""
-        row, stop = len(self.site.places) + van, int(self.state.vans.stop[van])
+    def _under_way(self, vans: Sequence[int], now_s: float) -> None:
+        """Tell the engine that vans have left their stops; their rows are the stops' until they are worked out."""
+        rows = tuple(len(self.site.places) + van for van in vans)
         travel = self.dispatcher.travel
-        if stop >= 0:
-            travel.time_s[row], travel.length_m[row] = travel.time_s[stop], travel.length_m[stop]
-        self.handle(c.Moved((van,), (row,), (int(now_s),)), "", "")
+        for van, row in zip(vans, rows, strict=True):
+            if (stop := int(self.state.vans.stop[van])) >= 0:
+                travel.time_s[row], travel.length_m[row] = travel.time_s[stop], travel.length_m[stop]
+        self.handle(c.Moved(tuple(vans), rows, (int(now_s),) * len(rows)), "", "")
         self._keep_legs()
 
-    def moved(self, vans: Sequence[int], time_s: Any, length_m: Any, at_s: float) -> None:
+    def moved(self, vans: Sequence[int], places: Places, time_s: Rows, length_m: Rows, at_s: float) -> None:
         """Take the rows of vans under way, for where they are at a time."""
+        self.tracks.near(vans, places, at_s)
         first = len(self.site.places)
         rows = [first + van for van in vans]
         travel = self.dispatcher.travel
@@ -310,7 +312,6 @@ class Operation:
     def retime(self, metric: Metric, travel: Travel) -> None:
         """Take other travel times, and look at every promise again."""
         self.metric, self.dispatcher.travel = metric, travel
-        self.tracks.forget_ways(self.now())
         self.handle(c.Retime(f"{int(self.now())}"), "", "")
 
     def tick(self, now_s: float) -> None:

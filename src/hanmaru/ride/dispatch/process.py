@@ -8,6 +8,7 @@ import asyncio
 import fcntl
 import hashlib
 import os
+import sys
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -29,15 +30,15 @@ from hanmaru.ride.dispatch.operation import Operation
 from hanmaru.ride.dispatch.server import Server
 from hanmaru.ride.dispatch.settings import Settings
 from hanmaru.ride.dispatch.site import Site
-from hanmaru.ride.dispatch.vans import rows
+from hanmaru.ride.dispatch.vans import AHEAD_S, Leg, rows
 from hanmaru.ride.dispatch.views import Views
-from hanmaru.ride.domain import RideError
+from hanmaru.ride.domain import RideError, Rows, Travel
 from hanmaru.ride.engine import commands as c
 from hanmaru.ride.engine import events as e
 from hanmaru.ride.engine.dispatcher import Dispatcher
 from hanmaru.ride.engine.state import Fleet, State
 from hanmaru.ride.roads.live import follow
-from hanmaru.ride.roads.matrix import Metric
+from hanmaru.ride.roads.matrix import Metric, Places
 
 log = structlog.get_logger()
 
@@ -45,6 +46,8 @@ LOCK = "dispatcher.lock"
 TRY_S = 0.05
 """How often who has no lock asks for it, and reads on in the journal."""
 TICK_S, MOVE_S = 1.0, 5.0
+SWITCH_S = 0.0005
+"""After so long a thread lets others in, so that the one that answers never waits for one that computes."""
 SHIFTS_S, RETENTION_S = 60.0, 3600.0
 
 _event = msgspec.msgpack.Decoder(e.AnyEvent)
@@ -114,11 +117,15 @@ def warm(replica: Replica) -> None:
     for event in made:
         if isinstance(event, e.Offered):
             dispatcher.handle(c.Accept("warm", event.offers[0].id), now_s)
+    spots = tuple(c.Spot(stop) for stop in range(min(6, len(replica.site.stops))))
+    dispatcher.handle(c.Request(id="more", origins=spots[:3], destinations=spots[3:] or spots), now_s)
     dispatcher.timetables.refresh(now_s)
     for van in np.flatnonzero(dispatcher.state.vans.length)[:1].tolist():
         dispatcher.timetables.begins(van, now_s)
         dispatcher.timetables.late_begins(van, now_s)
     site = replica.site
+    for wheelchair in (False, True):
+        site.stops.near(site.network.graph.lonlat[0].tolist(), 500.0, wheelchair)
     replica.metric.rows(site.places.take([0]), site.targets)
     replica.metric.way(site.places.take([0]), site.places.take([1]))
 
@@ -152,6 +159,7 @@ def profile_of(context: Context[HubClient]) -> Profile:
 
 async def run(context: Context[HubClient]) -> None:
     """Be a dispatcher until cancelled: the active one, or ready to be."""
+    sys.setswitchinterval(SWITCH_S)
     folder, profile = context.data_dir, profile_of(context)
     settings = await asyncio.to_thread(ground.ready, folder, profile, bool(context.city.get("demo")))
     site = await asyncio.to_thread(ground.make, folder, settings, profile)
@@ -187,7 +195,7 @@ async def serving(folder: Path, replica: Replica) -> AsyncGenerator[tuple[Operat
             replica.site, replica.settings, replica.zone, replica.metric, replica.dispatcher, journal, reader, time.time
         )
         _shift(operation)
-        await _move(operation)
+        await _move(operation, seek=False)
         server = Server(folder, Calls(operation).answer)
         operation.tell = server.tell
         await server.open()
@@ -238,12 +246,16 @@ async def _traffic(operation: Operation, hub: HubClient) -> None:
     site, swapping = operation.site, set[asyncio.Task[None]]()
 
     async def swap(metric: Metric) -> None:
-        vans, _, places = operation.tracks.ahead(operation.now())
-        travel = await asyncio.to_thread(metric.travel, site.targets, site.places.take(np.array(site.depot)))
-        time_s, length_m = await asyncio.to_thread(rows, metric, site, places)
-        first = [len(site.places) + van for van in vans]
-        travel.time_s[first], travel.length_m[first] = time_s, length_m
-        operation.retime(metric, travel)
+        at_s = operation.now()
+
+        def work() -> Travel:
+            travel = metric.travel(site.targets, site.places.take(np.array(site.depot)))
+            vans, _, places = operation.tracks.at(at_s)
+            first = [len(site.places) + van for van in vans]
+            travel.time_s[first], travel.length_m[first] = rows(metric, site, places)
+            return travel
+
+        operation.retime(metric, await asyncio.to_thread(work))
 
     def begin(metric: Metric) -> None:
         if not swapping:
@@ -267,17 +279,17 @@ async def _moving(operation: Operation) -> None:
         await asyncio.sleep(max(MOVE_S, 9 * (time.monotonic() - began)))
 
 
-async def _move(operation: Operation) -> None:
-    tracks, metric, now_s = operation.tracks, operation.metric, operation.now()
+async def _move(operation: Operation, *, seek: bool = True) -> None:
+    """Work out the rows of vans under way; with ``seek`` find the ways of those that have none, too."""
+    tracks, metric, at_s = operation.tracks, operation.metric, operation.now() + AHEAD_S
 
-    def work() -> tuple[list[int], list[object], tuple[object, object]]:
-        tracks.seek(metric, range(len(tracks.legs)))
-        vans, legs, places = tracks.ahead(now_s)
-        return vans, list(legs), rows(metric, operation.site, places) if vans else (None, None)
+    def work() -> tuple[list[int], list[Leg], Places, Rows, Rows]:
+        if seek:
+            tracks.seek(metric, range(len(tracks.legs)))
+        vans, legs, places = tracks.at(at_s)
+        return vans, legs, places, *rows(metric, operation.site, places)
 
-    vans, legs, (time_s, length_m) = await asyncio.to_thread(work)
+    vans, legs, places, time_s, length_m = await asyncio.to_thread(work)
     still = [k for k, van in enumerate(vans) if tracks.legs[van] is legs[k]]
     if still and operation.metric is metric:
-        from hanmaru.ride.dispatch.vans import AHEAD_S
-
-        operation.moved([vans[k] for k in still], time_s[still], length_m[still], now_s + AHEAD_S)  # type: ignore[index]
+        operation.moved([vans[k] for k in still], places.take(still), time_s[still], length_m[still], at_s)

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from asyncio import StreamReader, StreamWriter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,17 +21,19 @@ MOST_CONNECTIONS = 64
 MOST_UNSENT = 64 * 2**20
 """Bytes that a reader may leave unread before it is cut off; it comes back and reads anew."""
 
-Answer = Callable[[str, dict[str, Any]], tuple[bytes, "asyncio.Future[None] | None"]]
-"""Decides a call: its JSON answer, and the future that is done when it may leave (None: at once)."""
+Answer = tuple[bytes, "asyncio.Future[None]"]
+"""A call's JSON answer, and the future that is done when it may leave."""
+Decide = Callable[[str, dict[str, Any]], "Answer | Awaitable[Answer]"]
 
 
 class Server:
     """Listens in a folder for as long as it is open; there is one in a folder at a time, who holds the lock."""
 
-    def __init__(self, folder: Path, answer: Answer) -> None:
+    def __init__(self, folder: Path, decide: Decide) -> None:
         """Name the folder and what decides."""
-        self._folder, self._answer = folder, answer
+        self._folder, self._how = folder, decide
         self._writers: set[StreamWriter] = set()
+        self._tasks: set[asyncio.Future[None]] = set()
         self._server: asyncio.Server | None = None
         self._decoder = msgspec.msgpack.Decoder(Call)
 
@@ -74,19 +76,29 @@ class Server:
 
     def _decide(self, call: Call, writer: StreamWriter) -> None:
         try:
-            body, durable = self._answer(call.method, call.params)
-            reply = Reply(call.id, 200, body)
-        except Problem as problem:
-            reply, durable = Reply(call.id, problem.status, problem.encode()), None
-        except RideError as error:
-            reply, durable = Reply(call.id, 409, Problem(409, "Not possible", str(error)).encode()), None
-        except Exception:
-            log.exception("a call to the dispatcher failed", method=call.method)
-            reply, durable = Reply(call.id, 500, Problem(500, "Internal error", "The log has it.").encode()), None
-        if durable is None or durable.done():
-            self._send(writer, frame(reply))
-        else:
-            durable.add_done_callback(lambda done: self._send(writer, frame(reply)) if not done.exception() else None)
+            answer = self._how(call.method, call.params)
+        except Exception as error:
+            return self._send(writer, frame(_refusal(call, error)))
+        if isinstance(answer, tuple):
+            return self._reply(call, answer, writer)
+        task = asyncio.ensure_future(self._later(call, answer, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _later(self, call: Call, answer: "Awaitable[Answer]", writer: StreamWriter) -> None:
+        try:
+            self._reply(call, await answer, writer)
+        except Exception as error:
+            self._send(writer, frame(_refusal(call, error)))
+
+    def _reply(self, call: Call, answer: Answer, writer: StreamWriter) -> None:
+        body, durable = answer
+        message = frame(Reply(call.id, 200, body))
+        if durable.done():
+            return self._send(writer, message)
+        durable.add_done_callback(
+            lambda done: None if done.cancelled() or done.exception() else self._send(writer, message)
+        )
 
     def _send(self, writer: StreamWriter, message: bytes) -> None:
         if writer.is_closing():
@@ -95,3 +107,15 @@ class Server:
             log.error("a web worker does not read what the dispatcher answers; it is cut off")
             return writer.transport.abort()
         writer.write(message)
+
+
+def _refusal(call: Call, error: Exception) -> Reply:
+    """Return what is answered to a call that is refused, or failed."""
+    if isinstance(error, Problem):
+        problem = error
+    elif isinstance(error, RideError):
+        problem = Problem(409, "Not possible", str(error))
+    else:
+        log.error("a call to the dispatcher failed", method=call.method, exc_info=error)
+        problem = Problem(500, "Internal error", "Something went wrong in the dispatcher; its log has it.")
+    return Reply(call.id, problem.status, problem.encode())

@@ -65,17 +65,24 @@ class Tracks:
         self.site = site
         self.legs: list[Leg | None] = [None] * len(site.vans)
         self.seen_s = np.zeros(len(site.vans))
+        self._near: dict[int, tuple[int, float, float]] = {}
         self._column = site.network.lonlat(site.places)
         self._column[: len(site.stops)] = site.stops.lonlat
 
     def kept(self) -> bytes:
-        """Return what to keep of the legs."""
+        """Return what to keep of the legs: where each van will be in a moment, which needs no way to be found."""
         legs = [
-            Kept(v, leg.edge, leg.along, leg.start_s, leg.goal, float(self.seen_s[v]))
+            Kept(v, *(self._near.get(v) or (leg.edge, leg.along, leg.start_s)), leg.goal, float(self.seen_s[v]))
             for v, leg in enumerate(self.legs)
             if leg is not None
         ]
         return msgspec.msgpack.encode(legs)
+
+    def near(self, vans: Sequence[int], places: Places, at_s: float) -> None:
+        """Note where vans will be at a time."""
+        edges, alongs = places.edge.tolist(), places.along.tolist()
+        for van, edge, along in zip(vans, edges, alongs, strict=True):
+            self._near[van] = edge, along, at_s
 
     def load(self, body: bytes | None) -> None:
         """Take legs that were kept."""
@@ -92,6 +99,7 @@ class Tracks:
     def depart(self, van: int, stop: int, goal: int, now_s: float) -> None:
         """Send a van that stands at a stop to another one."""
         places = self.site.places
+        self._near.pop(van, None)
         self.legs[van] = Leg(int(places.edge[stop]), float(places.along[stop]), now_s, goal)
 
     def divert(self, van: int, goal: int, now_s: float) -> None:
@@ -99,6 +107,7 @@ class Tracks:
         leg = self.legs[van]
         if leg is not None and leg.goal != goal:
             place = self._place(leg, now_s)
+            self._near.pop(van, None)
             self.legs[van] = Leg(int(place.edge[0]), float(place.along[0]), now_s, goal)
 
     def arrive(self, van: int) -> None:
@@ -117,6 +126,7 @@ class Tracks:
         if float(metres(np.array([lonlat]), where)[0]) > 2000:
             raise RideError("this position is more than 2 km from every road of the service; is it lon, lat?")
         self.seen_s[van] = max(at_s, float(self.seen_s[van]))
+        self._near.pop(van, None)
         leg = self.legs[van]
         if leg is None:
             away = float(metres(np.array([lonlat]), self._column[stop][None])[0]) if stop >= 0 else np.inf
@@ -138,20 +148,13 @@ class Tracks:
                     leg.way = metric.way(start, self.site.places.take([leg.goal]))
                 leg.sought = True
 
-    def forget_ways(self, now_s: float) -> None:
-        """Have the ways found anew, since other travel times hold: from where the vans are now."""
-        for van, leg in enumerate(self.legs):
-            if leg is not None and leg.way is not None:
-                place = self._place(leg, now_s)
-                self.legs[van] = Leg(int(place.edge[0]), float(place.along[0]), now_s, leg.goal, leg.way)
-
-    def ahead(self, now_s: float) -> tuple[list[int], list[Leg], Places]:
-        """Return the vans under way, their legs, and where each can still be sent elsewhere (k places)."""
+    def at(self, at_s: float) -> tuple[list[int], list[Leg], Places]:
+        """Return the vans under way, their legs, and where each is at a time (k places)."""
         found = [(v, leg) for v, leg in enumerate(self.legs) if leg is not None]
         points: list[tuple[float, float]] = []
         bearings: list[float] = []
         for _, leg in found:
-            lon, lat, bearing = self._at(leg, now_s + AHEAD_S)
+            lon, lat, bearing = self._at(leg, at_s)
             points.append((lon, lat))
             bearings.append(np.nan if bearing is None else bearing)
         if not found:
@@ -161,7 +164,7 @@ class Tracks:
         for k, (_, leg) in enumerate(found):
             if leg.way is None:
                 edge[k], along[k] = leg.edge, leg.along
-            elif now_s + AHEAD_S - leg.start_s >= leg.way.at_s[-1]:
+            elif at_s - leg.start_s >= leg.way.at_s[-1]:
                 edge[k], along[k] = self.site.places.edge[leg.goal], self.site.places.along[leg.goal]
         return [v for v, _ in found], [leg for _, leg in found], Places(edge, along)
 

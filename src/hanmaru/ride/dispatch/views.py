@@ -1,5 +1,6 @@
 """What riders, drivers and the desk see: plain JSON values made from the operation as it is now."""
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,6 +17,10 @@ ARRIVING_S = 120
 """A van that is so near is arriving."""
 SHOWN_STOPS = 3
 """A rider sees the van from so many stops before theirs on."""
+SLICE = 25
+"""After so many vans of a fleet, who asks for an offer goes first."""
+MOST_PATHS = 100
+"""A fleet up to this size is told with its vans' ways; of a larger one, a van's own page shows it."""
 Json = dict[str, Any]
 
 
@@ -25,7 +30,7 @@ class Views:
     def __init__(self, operation: Operation) -> None:
         """Look at an operation."""
         self.operation = operation
-        self._begins: dict[int, tuple[int, int, Any]] = {}
+        self._fresh = -1, -1
         self._stops: list[Json] = [
             {"id": s.id, "name": s.name, "lon": s.lon, "lat": s.lat, "accessible": s.accessible}
             for s in operation.site.facts
@@ -172,14 +177,11 @@ class Views:
     def begins(self, van: int) -> Any:
         """Return when service begins at each stop of a van's plan, late or not, as Unix seconds."""
         op = self.operation
-        now_s = int(op.now())
-        known = self._begins.get(van)
-        if known is None or known[0] != op.state.seq or now_s - known[1] > 1:
-            timetables = op.dispatcher.timetables
-            begins = timetables.begins(van, now_s)
-            known = op.state.seq, now_s, timetables.late_begins(van, now_s) if begins is None else begins
-            self._begins[van] = known
-        return known[2]
+        timetables, now_s = op.dispatcher.timetables, int(op.now())
+        if self._fresh != (op.state.seq, now_s):
+            timetables.refresh(now_s)
+            self._fresh = op.state.seq, now_s
+        return timetables.early[van] if timetables.good[van] else timetables.late_begins(van, now_s)
 
     def _place(self, van: int, action: int) -> int:
         requests, slot = self.operation.state.requests, abs(action) - 1
@@ -306,53 +308,61 @@ class Views:
 
     # ---- the desk
 
-    def fleet(self, paths: bool = True) -> Json:
-        """Return every van with its plan, the promises at risk, and the figures."""
-        op, state = self.operation, self.operation.state
-        now_s, requests = op.now(), state.requests
+    async def fleet(self) -> Json:
+        """Return every van with its plan, the promises at risk, and the figures; other calls go on meanwhile."""
         vans: list[Json] = []
-        for v, facts in enumerate(op.site.vans):
-            spot = op.tracks.spot(v, int(state.vans.stop[v]), now_s)
-            plan: list[Json] = []
-            taken = 0
-            if state.vans.length[v]:
-                actions, begins = state.vans.actions(v), self.begins(v)
-                taken = int(sum(requests.seats[slot] + requests.wheelchairs[slot] for slot in state.aboard(v)))
-                for k, action in enumerate(actions):
-                    slot = abs(action) - 1
-                    if requests.kind[slot] == BREAK:
-                        if action > 0:
-                            at = instant(int(begins[k]))
-                            plan.append({"stop": None, "request": None, "kind": "break", "at": at, "late_s": 0})
-                        continue
-                    close = int((requests.latest_s if action > 0 else requests.deadline_s)[slot])
-                    plan.append(
-                        {
-                            "stop": self.stop(self._place(v, action)),
-                            "request": requests.ids[slot],
-                            "kind": "pickup" if action > 0 else "dropoff",
-                            "at": instant(int(begins[k])),
-                            "late_s": max(0, int(begins[k]) - close),
-                        }
-                    )
-            vans.append(
-                {
-                    "id": facts.id,
-                    "plate": facts.plate,
-                    "lon": spot.lon,
-                    "lat": spot.lat,
-                    "bearing": spot.bearing,
-                    "reckoned": spot.reckoned,
-                    "status": self.status(v),
-                    "seats": facts.seats,
-                    "wheelchairs": facts.wheelchairs,
-                    "aboard": taken,
-                    "plan": plan,
-                    "path": op.tracks.path(v, now_s) if paths else None,
-                    "driver": facts.driver or None,
-                }
-            )
-        return {"vans": vans, "at_risk": self.at_risk(), "figures": self.figures(), "seq": state.seq}
+        count = len(self.operation.site.vans)
+        for van in range(count):
+            if van % SLICE == 0:
+                await asyncio.sleep(0)
+            vans.append(self.van(van, count <= MOST_PATHS))
+        return {"vans": vans, "at_risk": self.at_risk(), "figures": self.figures(), "seq": self.operation.state.seq}
+
+    def van(self, van: int, path: bool) -> Json:
+        """Return a van as the desk sees it."""
+        op, state = self.operation, self.operation.state
+        requests, now_s, facts = state.requests, op.now(), op.site.vans[van]
+        spot = op.tracks.spot(van, int(state.vans.stop[van]), now_s)
+        plan: list[Json] = []
+        taken = 0
+        if state.vans.length[van]:
+            actions, begins = state.vans.actions(van), self.begins(van)
+            picked: set[int] = set()
+            for k, action in enumerate(actions):
+                slot, at_s = abs(action) - 1, int(begins[k])
+                if requests.kind[slot] == BREAK:
+                    if action > 0:
+                        plan.append({"stop": None, "request": None, "kind": "break", "at": instant(at_s), "late_s": 0})
+                    continue
+                if action > 0:
+                    picked.add(slot)
+                elif slot not in picked:
+                    taken += int(requests.seats[slot] + requests.wheelchairs[slot])
+                close = int((requests.latest_s if action > 0 else requests.deadline_s)[slot])
+                plan.append(
+                    {
+                        "stop": self.stop(self._place(van, action)),
+                        "request": requests.ids[slot],
+                        "kind": "pickup" if action > 0 else "dropoff",
+                        "at": instant(at_s),
+                        "late_s": max(0, at_s - close),
+                    }
+                )
+        return {
+            "id": facts.id,
+            "plate": facts.plate,
+            "lon": spot.lon,
+            "lat": spot.lat,
+            "bearing": spot.bearing,
+            "reckoned": spot.reckoned,
+            "status": self.status(van),
+            "seats": facts.seats,
+            "wheelchairs": facts.wheelchairs,
+            "aboard": taken,
+            "plan": plan,
+            "path": op.tracks.path(van, now_s) if path else None,
+            "driver": facts.driver or None,
+        }
 
     def at_risk(self) -> list[Json]:
         """Return the promises at risk."""
