@@ -15,6 +15,7 @@ import numpy as np
 
 from hanmaru.city.kernels import kernel
 from hanmaru.ride.domain import Floats, Rows
+from hanmaru.ride.engine.pdptw.pool import WORSE, Pool, record
 from hanmaru.ride.engine.pdptw.routes import (
     Counts,
     Instance,
@@ -174,6 +175,7 @@ def search(
     plan: Plan,
     memory: Memory,
     best: Best,
+    pool: Pool,
     removed: float,
     temperature: float,
     rounds: int,
@@ -239,6 +241,10 @@ def search(
             continue
         length = now
         used = now_used
+        if size > 0 and length < WORSE * best.length[0]:
+            for m in range(olds):
+                if plan.first[old[m, 0]] != 0:
+                    record(instance, plan, old[m, 0], pool)
         if used < best.used[0] or (used == best.used[0] and length < best.length[0] - 1e-7):
             best.used[0], best.length[0] = used, length
             best.after[:] = plan.chain.after

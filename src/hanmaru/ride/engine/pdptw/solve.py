@@ -4,12 +4,17 @@ The threads work for equal numbers of iterations and then compare, so that a bud
 solution. The kernels hold no interpreter lock.
 """
 
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import cycle, islice
+from math import inf
 
 import numpy as np
 
 from hanmaru.ride.domain import RideError
 from hanmaru.ride.engine.pdptw import distance, fleet
+from hanmaru.ride.engine.pdptw.pool import join, pool_of
 from hanmaru.ride.engine.pdptw.routes import Instance, chain_of, find, instance_of, plan_of, solution_of
 from hanmaru.ride.engine.problem import Problem, Progress, Solution, Spent
 
@@ -20,16 +25,22 @@ SHAKES = 100
 """Random moves after each ejection."""
 EJECTIONS = 500
 """Rounds of ejection between two looks at the budget: 5 to 30 ms."""
-RUINS = 2000
-"""Steps of ruin and recreate between two looks at the budget: 10 to 40 ms."""
 PATIENCE = 0.1
-"""The share of the budget after which a fleet that does not get smaller is kept, beside twice what it took so far."""
+"""The share of the budget after which a fleet that does not get smaller is kept, beside thrice what it took so far."""
 FLEET_SHARE = 0.5
 """The most of the budget that goes to the fleet."""
-REMOVED = 10.0
-"""Places cut out in a step on average (Christiaens & Vanden Berghe 2020)."""
-HOT, COLD = 30.0, 1.0
-"""Temperatures of the annealing, in lengths of the mean leg divided by 20."""
+RUINS = 2000
+"""Steps of ruin and recreate between two looks at the budget: 10 to 40 ms."""
+CYCLE = 300
+"""Steps for each request from hot to cold: short, because many starts whose routes are joined beat few long walks."""
+REMOVED = (10.0, 20.0, 15.0)
+"""Places cut out in a step on average, by cycle and thread: small holes are quick, some gains need large ones."""
+HOT, COLD = 0.7, 0.02
+"""Temperatures at a cycle's beginning and end, in mean legs of the best solution."""
+ANEW = 50
+"""Times `EJECTIONS` rounds after which a new start gives up, and takes the known solution."""
+WALKED = 0.97
+"""The share of the budget after which nothing new begins; what is left is for the last joining of routes."""
 
 
 def solve(problem: Problem, spent: Spent, seed: int, progress: Progress) -> Solution:
@@ -39,15 +50,20 @@ def solve(problem: Problem, spent: Spent, seed: int, progress: Progress) -> Solu
     where a request cannot be served even alone.
     """
     instance = instance_of(problem)
-    routes = tuple((int(p), int(d)) for p, d in zip(problem.pickup, problem.delivery, strict=True))
-    alone = plan_of(instance, (), seed, 1)
-    for request, (pickup, delivery) in enumerate(routes):
-        if find(instance, alone.chain, 0, request, alone.random, 2)[0] == np.inf:
+    alone = _alone(instance)
+    empty = plan_of(instance, (), seed, 1)
+    for request, (pickup, delivery) in enumerate(alone.routes):
+        if find(instance, empty.chain, 0, request, empty.random, 2)[0] == np.inf:
             raise RideError(f"{problem.name}: no vehicle can fetch at place {pickup} and deliver at {delivery} in time")
     random = np.random.default_rng(seed)
     with ThreadPoolExecutor(THREADS) as pool:
-        solution = _fewer(instance, Solution(routes), spent, random, progress, pool)
-        return _shorter(instance, solution, spent, random, progress, pool)
+        solution = _fewer(instance, alone, spent, random, progress, pool)
+        return _shorter(problem, instance, solution, spent, random, progress, pool)
+
+
+def _alone(instance: Instance) -> Solution:
+    """Return the solution that has a vehicle for every request."""
+    return Solution(tuple(zip(instance.pickup.tolist(), instance.delivery.tolist(), strict=True)))
 
 
 def _seed(random: np.random.Generator) -> int:
@@ -70,8 +86,7 @@ def _fewer(
             now = spent(EJECTIONS * THREADS)
             if now >= until:
                 return solution
-            for done in [pool.submit(attempt.go_on) for attempt in attempts]:
-                done.result()
+            _each(pool, [attempt.go_on for attempt in attempts])
         solution = next(solution_of(attempt.plan) for attempt in attempts if not attempt.left)
         progress(solution)
         until = min(PATIENCE + 3 * spent(0), FLEET_SHARE)
@@ -103,17 +118,39 @@ class _Attempt:
 
 
 class _Walk:
-    """A plan on its way through ruin and recreate, and the best that it has been."""
+    """A plan on its way through ruin and recreate, the best that it has been, and what it has driven past."""
 
-    def __init__(self, instance: Instance, solution: Solution, seed: int) -> None:
+    def __init__(self, instance: Instance, removed: Iterator[float]) -> None:
         self.instance = instance
-        self.plan = plan_of(instance, solution.routes, seed, len(solution.routes))
-        self.memory = distance.memory_of(instance, self.plan)
+        self.removed = removed
+        self.pool = pool_of(instance)
+
+    def start(self, solution: Solution, seed: int) -> None:
+        """Set out from a solution."""
+        self.plan = plan_of(self.instance, solution.routes, seed, len(solution.routes))
+        self.memory = distance.memory_of(self.instance, self.plan)
         self.best = distance.best_of(self.plan)
+        self.hole = next(self.removed)
+
+    def start_anew(self, solution: Solution, seed: int, spent: Spent) -> None:
+        """Set out from a solution with as many vehicles as a known one that has nothing else in common with it."""
+        random = np.random.default_rng(seed)
+        found = _alone(self.instance)
+        while len(found.routes) > len(solution.routes):
+            attempt = _Attempt(self.instance, found, _seed(random))
+            for _ in range(ANEW):
+                attempt.go_on()
+                if not attempt.left or spent(0) >= WALKED:
+                    break
+            if attempt.left:
+                found = solution
+                break
+            found = solution_of(attempt.plan)
+        self.start(found, seed)
 
     def go_on(self, temperature: float) -> None:
         """Ruin and recreate for some rounds."""
-        distance.search(self.instance, self.plan, self.memory, self.best, REMOVED, temperature, RUINS)
+        distance.search(self.instance, self.plan, self.memory, self.best, self.pool, self.hole, temperature, RUINS)
 
     @property
     def score(self) -> tuple[int, float]:
@@ -127,6 +164,7 @@ class _Walk:
 
 
 def _shorter(
+    problem: Problem,
     instance: Instance,
     solution: Solution,
     spent: Spent,
@@ -134,16 +172,41 @@ def _shorter(
     progress: Progress,
     pool: ThreadPoolExecutor,
 ) -> Solution:
-    """Anneal on every thread; return the best."""
-    walks = [_Walk(instance, solution, _seed(random)) for _ in range(THREADS)]
-    best = min(walk.score for walk in walks)
-    while (now := spent(RUINS * THREADS)) < 1:
-        temperature = HOT * (COLD / HOT) ** now
-        for done in [pool.submit(walk.go_on, temperature) for walk in walks]:
-            done.result()
-        leader = min(walks, key=lambda walk: walk.score)
-        if leader.score < best:
-            best = leader.score
-            solution = leader.solution()
+    """Anneal on every thread, again and again; after each time join the routes that all have seen.
+
+    The first thread sets out from the best solution, the others anew: with few vehicles, walks from one start hardly
+    come out of its surroundings, but routes from several starts join.
+    """
+    n = len(instance.pickup)
+    walks = [_Walk(instance, islice(cycle(REMOVED), number, None)) for number in range(THREADS)]
+    score: tuple[int, float] = len(solution.routes), solution.cost(problem)
+    while spent(0) < WALKED:
+        walks[0].start(solution, _seed(random))
+        _each(pool, [partial(walk.start_anew, solution, _seed(random), spent) for walk in walks[1:]])
+        began = spent(0)
+        done, rounds = 0, inf
+        leg = score[1] / (2 * n + score[0])
+        while done < rounds and (now := spent(RUINS * THREADS)) < WALKED:
+            if done:  # as many equal cycles as the rest of the budget takes
+                left = done * (WALKED - began) / (now - began)
+                rounds = left / max(1, round(left * RUINS / (CYCLE * n)))
+            temperature = leg * HOT * (COLD / HOT) ** (done / rounds)
+            _each(pool, [partial(walk.go_on, temperature) for walk in walks])
+            done += 1
+            leader = min(walks, key=lambda walk: walk.score)
+            if leader.score < score:
+                score = leader.score
+                solution = leader.solution()
+                progress(solution)
+        joined = join(instance, [walk.pool for walk in walks], solution, score[1], lambda: spent(0) >= 1)
+        if joined is not solution:
+            solution = joined
+            score = score[0], solution.cost(problem)
             progress(solution)
     return solution
+
+
+def _each(pool: ThreadPoolExecutor, tasks: Sequence[Callable[[], None]]) -> None:
+    """Do tasks side by side."""
+    for done in [pool.submit(task) for task in tasks]:
+        done.result()
