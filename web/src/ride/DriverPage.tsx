@@ -72,15 +72,17 @@ function DayNight(): JSX.Element {
 /** What the server did not take of what was done without a line. */
 function Conflicts({ conflicts, dismiss }: { conflicts: readonly Conflict[]; dismiss: (id: string) => void }): JSX.Element {
   return (
-    <ul className="conflicts" role="alert">
-      {conflicts.map(({ action, about, reason: because }) => (
-        <li key={action.id} className="ride-note" data-tone="bad">
-          <Icon node={TriangleAlert} size={20} />
-          <span><b>{t("ride.notTaken", { time: clock(action.at), what: word("did", action.kind), about })}</b> {told(because.text) || word("conflict", because.code)}</span>
-          <Button className="icon-button quiet" aria-label={t("ride.dismiss")} onPress={() => dismiss(action.id)}><Icon node={X} /></Button>
-        </li>
-      ))}
-    </ul>
+    <div role="alert">
+      <ul className="conflicts">
+        {conflicts.map(({ action, about, reason: because }) => (
+          <li key={action.id} className="ride-note" data-tone="bad">
+            <Icon node={TriangleAlert} size={20} />
+            <span><b>{t("ride.notTaken", { time: clock(action.at), what: word("did", action.kind), about })}</b> {told(because.text) || word("conflict", because.code)}</span>
+            <Button className="icon-button quiet" aria-label={t("ride.dismiss")} onPress={() => dismiss(action.id)}><Icon node={X} /></Button>
+          </li>
+        ))}
+      </ul>
+    </div>
   );
 }
 

@@ -32,7 +32,8 @@ export function TripView({ trip, accept, show, cancel, again, leave }: {
       <header className="trip-head">
         <div>
           <p className="eyebrow">{trip.from.label ?? t("ride.somewhere")} → {trip.to.label ?? t("ride.somewhere")}</p>
-          <h1 id="trip-head" role="status"><Headline trip={trip} now={now} /></h1>
+          <h1 id="trip-head"><Headline trip={trip} now={now} /></h1>
+          <p role="status" className="visually-hidden"><Headline trip={trip} now={now} /></p>
         </div>
         <State of="state" state={trip.state} />
       </header>
