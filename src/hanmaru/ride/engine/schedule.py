@@ -34,11 +34,11 @@ exceeds ``late``. Only what is left and would be better than the best so far is 
 A break directly after what is inserted moves with it to another place, so there only `schedule` can tell.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
+import numba  # pyright: ignore[reportMissingTypeStubs]
 import numpy.typing as npt
-
-from hanmaru.city.kernels import kernel
 
 Numbers = npt.NDArray[Any]
 """int64 or float64."""
@@ -49,52 +49,74 @@ TOLERANCE = 1e-6
 """What two sums of floating-point times may differ by and still be the same time; between whole numbers it is 0."""
 
 
-@kernel
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def bare(function: F) -> F:
+    """Compile like `city.kernels.kernel`, but do not count references to arrays: that would take most of the time.
+
+    Such a function must not make or return arrays.
+    """
+    options: dict[str, Any] = {"_nrt": False}
+    return cast(F, numba.njit(cache=True, nogil=True, **options)(function))  # pyright: ignore[reportUnknownMemberType]
+
+
+@bare
 def schedule(n: int, stops: Numbers, time: Numbers, start_row: int, ready: float, out: Numbers) -> int:
     """Write a route's earliest schedule and return -1, or return the first position that the van cannot serve in time.
 
     ``stops`` (at least n, 8) is the route, ``time`` (rows, places) the travel times, ``ready`` when the van can leave
     the place ``start_row``. ``out`` (at least n,) takes the beginnings of service, valid if -1 is returned.
 
-    A delayed pick-up pushes what follows, which may delay further pick-ups. Sweeps from left to right repeat while
-    something moved. A longest path uses each ride limit at most once, so a further sweep means a cycle: a ride that no
-    delay shortens. So does a drop-off that its own limit moves, which shows most of them at once. Usually O(n).
+    Usually O(n); each position is settled by `settle`.
     """
-    tolerance = out.dtype.type(TOLERANCE)
     here = start_row
     free = out.dtype.type(ready)
-    limits = 0
     for i in range(n):
-        row = int(stops[i, ROW])
-        if row >= 0:
-            free += out.dtype.type(time[here, row])
-            here = row
-        begin = max(free, stops[i, OPEN])
-        if begin > stops[i, CLOSE] + tolerance:
+        if not settle(i, here, free, stops, time, start_row, out):
             return i
-        out[i] = begin
-        free = begin + stops[i, SERVICE]
-        pick = int(stops[i, PARTNER])
-        if pick < 0:
-            continue
-        limits += 1
-        least = begin - stops[i, LIMIT] - stops[pick, SERVICE]
-        if least <= out[pick] + tolerance:
-            continue
-        if least > stops[pick, CLOSE] + tolerance:
-            return i
-        out[pick] = least
-        low, far = pick, pick
-        for _ in range(limits):
-            low, far = _push(low, far, i, stops, time, start_row, tolerance, out)
-            if low < 0:
-                break
-        if low != -1:
-            return i
+        if stops[i, ROW] >= 0:
+            here = int(stops[i, ROW])
+        free = out[i] + stops[i, SERVICE]
     return -1
 
 
-@kernel
+@bare
+def settle(i: int, here: int, free: float, stops: Numbers, time: Numbers, start_row: int, out: Numbers) -> bool:
+    """Add one position to a route whose earlier positions are scheduled; False if the van cannot serve it in time.
+
+    The van can leave the place ``here`` at ``free``. The rest is as in `schedule`.
+
+    A delayed pick-up pushes what follows, which may delay further pick-ups. Sweeps from left to right repeat while
+    something moved. A longest path uses each ride limit at most once, so a further sweep means a cycle: a ride that no
+    delay shortens. So does a drop-off that its own limit moves, which shows most of them at once.
+    """
+    tolerance = out.dtype.type(TOLERANCE)
+    row = int(stops[i, ROW])
+    if row >= 0:
+        free += out.dtype.type(time[here, row])
+    begin = max(free, stops[i, OPEN])
+    if begin > stops[i, CLOSE] + tolerance:
+        return False
+    out[i] = begin
+    pick = int(stops[i, PARTNER])
+    if pick < 0:
+        return True
+    least = begin - stops[i, LIMIT] - stops[pick, SERVICE]
+    if least <= out[pick] + tolerance:
+        return True
+    if least > stops[pick, CLOSE] + tolerance:
+        return False
+    out[pick] = least
+    low, far = pick, pick
+    for _ in range(i):  # there are at most i ride limits up to here
+        low, far = _push(low, far, i, stops, time, start_row, tolerance, out)
+        if low < 0:
+            break
+    return low == -1
+
+
+@bare
 def _push(
     low: int, far: int, last: int, stops: Numbers, time: Numbers, start_row: int, tolerance: float, out: Numbers
 ) -> tuple[int, int]:
@@ -135,7 +157,7 @@ def _push(
     return (first, end) if end >= 0 else (-1, -1)
 
 
-@kernel
+@bare
 def _place(i: int, stops: Numbers, start_row: int) -> int:
     """Return where the van is at a position."""
     while i >= 0:
@@ -145,7 +167,7 @@ def _place(i: int, stops: Numbers, start_row: int) -> int:
     return start_row
 
 
-@kernel
+@bare
 def latest(n: int, stops: Numbers, time: Numbers, start_row: int, out: Numbers) -> None:
     """Write to ``out`` the latest schedule of a route for which `schedule` returned -1; arrays as there."""
     tolerance = out.dtype.type(TOLERANCE)
@@ -170,7 +192,7 @@ def latest(n: int, stops: Numbers, time: Numbers, start_row: int, out: Numbers) 
             break
 
 
-@kernel
+@bare
 def overloaded(n: int, stops: Numbers, seats: int, chairs: int, seats_aboard: int, chairs_aboard: int) -> int:
     """Return the first position after which more is aboard than the van has places for, or -1."""
     taken, wheels = seats_aboard, chairs_aboard
@@ -182,7 +204,7 @@ def overloaded(n: int, stops: Numbers, seats: int, chairs: int, seats_aboard: in
     return -1
 
 
-@kernel
+@bare
 def insert(n: int, stops: Numbers, pick: Numbers, drop: Numbers, i: int, j: int, merged: Numbers) -> None:
     """Write to ``merged`` (n + 2, 8) a route with a pick-up before position ``i`` and its drop-off before ``j`` >= i.
 
