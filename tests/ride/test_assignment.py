@@ -26,7 +26,7 @@ def town(seed: int, stops: int = 8, side_s: int = 900) -> Travel:
 
 
 def service(seed: int, vans: int, riders: int, aboard: int = 0, *, windows: bool = True) -> tuple[State, Travel]:
-    """Return vans, some with riders aboard, and riders who wait: each with a van where a van can add them at its end."""
+    """Return vans, some with riders aboard, and riders who wait: planned where a van can add them at its end."""
     random, travel = np.random.default_rng(seed), town(seed)
     stops = len(travel.time_s)
     stand = random.integers(0, stops, vans).tolist()
@@ -94,7 +94,7 @@ def cost(state: State, travel: Travel, van: int, plan: tuple[int, ...]) -> float
             break
         before = begin.copy()
         driven, free, here = 0, max(NOW, int(vans.ready_s[van])), int(vans.row[van])
-        for k, s in enumerate(slots):
+        for k in range(len(plan)):
             leg = int(travel.time_s[here, stop[k]])
             driven, free, here = driven + leg, free + leg, stop[k]
             begin[k] = free = max(free, begin[k])

@@ -23,7 +23,7 @@ from hanmaru.ride.engine.state import BREAK, ON, WAITING, State
 
 HORIZON_S = 1800
 """Requests that need not be picked up for longer than this stay in their vans: before then, too much changes."""
-NEAREST = 20
+NEAREST = 40
 """Vans that are tried for a request beside its own."""
 EXACT, NODES = 10, 300
 """Routes up to this many stops are tried in all orders, in at most so many partial routes."""
@@ -33,8 +33,9 @@ CHUNK = 32
 """Vans between two looks at the clock."""
 UNSERVED = 1e6
 """Cost of an accepted request without a van: more than any plan, so that it gets one if there is one."""
-PRICED = 6
-"""Columns for each row that the integer program sees: those of least reduced cost."""
+PRICED = 10_000
+"""Columns that the integer program sees at least, or `PRICED_EACH` for each row: those of least reduced cost."""
+PRICED_EACH = 12
 WHOLE = 1e-6
 GAIN = 1.0
 """Driven seconds that a change has to save in all: below this it is not worth telling drivers."""
@@ -268,7 +269,7 @@ def choose(problem: Waiting, before: Floats, orphans: Rows, options: Trips, seco
         return []
     if np.any((found > WHOLE) & (found < 1 - WHOLE)):
         reduced[first] = -np.inf
-        some = np.sort(np.argsort(reduced, kind="stable")[: PRICED * rows])
+        some = np.sort(np.argsort(reduced, kind="stable")[: max(PRICED, PRICED_EACH * rows)])
         own = np.diff(start)
         within = np.repeat(np.isin(np.arange(len(cost)), some), own)
         found = np.zeros(len(cost))
