@@ -54,8 +54,8 @@ _FOOT = {"footway", "path", "pedestrian", "steps", "track", "corridor", "cyclewa
 _NO_FOOT = {"motorway", "trunk"}
 _PAVED_BADLY = {"unpaved", "gravel", "ground", "dirt", "grass", "sand", "mud", "cobblestone", "unhewn_cobblestone"}
 _LEAST_PAVEMENT_M = 1.2
-"""Effective width of a pavement for a wheelchair where the usual 2 m are impossible: Korea's Enforcement Rule of the Act
-on Promotion of the Transportation Convenience of Mobility Disadvantaged Persons, annexed table 1."""
+"""Effective width of a pavement for a wheelchair where the usual 2 m are impossible: Enforcement Rule of Korea's Act on
+the Promotion of the Transportation Convenience of Mobility Disadvantaged Persons, annexed table 1."""
 
 
 @dataclass(slots=True)
