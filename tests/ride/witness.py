@@ -86,6 +86,7 @@ class Witness:
         rider = self.riders[event.id]
         assert rider.state in ("asked", "offered")
         assert event.offers
+        rider.boarding_s, rider.alighting_s = event.boarding_s, event.alighting_s
         rider.state, rider.offers = "offered", {offer.id: offer for offer in event.offers}
         for offer in event.offers:
             self.within_limits(rider.request, offer, event.time_s)
@@ -122,7 +123,6 @@ class Witness:
             event.offer.promise,
         )
         rider.origin, rider.destination = event.offer.pickup.stop, event.offer.dropoff.stop
-        rider.boarding_s, rider.alighting_s = event.boarding_s, event.alighting_s
         self._replan({event.van: event.plan})
         return {event.van}
 

@@ -53,6 +53,10 @@ class Config(Struct, frozen=True, kw_only=True):
     wheelchair_s: int = 60
     """What boarding and alighting take longer for each wheelchair."""
     offer_ttl_s: int = 60
+    margin_s: int = 40
+    """What boarding is taken to last longer while offers are made: the van drives on while the rider thinks, and
+    what was just possible then no longer is.
+    """
     window_s: int = 300
     """Width of the pick-up window in a plain offer; offers that pool have all that ``max_wait_s`` leaves."""
     arrival_slack_s: int = 300

@@ -8,9 +8,10 @@ import numpy as np
 from hanmaru.ride.domain import Bools, Floats, RideError, Travel
 from hanmaru.ride.engine import events as e
 from hanmaru.ride.engine.config import Config
+from hanmaru.ride.engine.holds import Holds
 from hanmaru.ride.engine.insertion import DROP, DROPOFF_S, PICK, PICKUP_S, VAN, Wish, search, spliced
 from hanmaru.ride.engine.replay import apply
-from hanmaru.ride.engine.state import ON, RESTING, State
+from hanmaru.ride.engine.state import OFFERED, ON, RESTING, State
 from hanmaru.ride.engine.timetable import Timetables
 
 CHEAPEST: Floats = np.array([[0.0, 0.0, 1.0]])
@@ -33,6 +34,8 @@ class Decisions:
         """Decide nothing yet."""
         self.config, self.state = config, state
         self.timetables = Timetables(state, travel, config.weights)
+        self.holds = Holds(state)
+        self.room = Timetables(state, travel, config.weights, self.holds)
         self.events: list[e.AnyEvent] = []
         self.now_s = state.now_s
 
@@ -43,7 +46,28 @@ class Decisions:
 
     def apply(self, event: e.AnyEvent) -> None:
         """Apply an event. Raises `RideError` if it is not the next one."""
-        self.timetables.touch(apply(self.state, event))
+        id = getattr(event, "id", None)
+        if id in self.holds.vans:
+            self.release(id)
+        touched = apply(self.state, event)
+        self.timetables.touch(touched)
+        self.room.touch(touched)
+
+    def hold(self, id: str, van: int, plan: e.Plan) -> None:
+        """Hold room for a request's first offer."""
+        self.holds.add(id, van, plan)
+        self.room.touch([van])
+
+    def release(self, id: str) -> None:
+        """Hold no room for a request any longer."""
+        van = self.holds.pop(id)
+        if van >= 0:
+            self.room.touch([van])
+
+    def retime(self, travel: Travel) -> None:
+        """Use other travel times from now on."""
+        self.timetables.retime(travel)
+        self.room.retime(travel)
 
     def tell(self, make: Callable[..., e.AnyEvent], **what: Any) -> None:
         """Make the next event of the log and apply it."""
@@ -58,14 +82,25 @@ class Decisions:
         allowed[list(without)] = False
         return allowed
 
-    def best(self, wish: Wish, slot: int, allowed: Bools, measures: Floats = CHEAPEST) -> Place | None:
-        """Return where a wish with one pair of stops fits best by the first measure, or None."""
-        found = search(self.timetables, self.now_s, wish, allowed, measures)
+    def best(
+        self, wish: Wish, slot: int, allowed: Bools, measures: Floats = CHEAPEST, beside_holds: bool = False
+    ) -> Place | None:
+        """Return where a wish with one pair of stops fits best by the first measure, or None.
+
+        Someone who has a promise takes the room that is held for those who have none yet, unless ``beside_holds``.
+        """
+        timetables = self.room if beside_holds else self.timetables
+        found = search(timetables, self.now_s, wish, allowed, measures)
         if not np.isfinite(found.score[0, 0, 0]):
             return None
         at = found.at[0, 0, 0].tolist()
-        plan = spliced(self.state.vans.actions(at[VAN]), slot, at[PICK], at[DROP])
-        return Place(at[VAN], plan, at[PICKUP_S], at[DROPOFF_S])
+        plan = spliced(timetables.plans.actions(at[VAN]), slot, at[PICK], at[DROP])
+        return Place(at[VAN], self.firm(plan, slot), at[PICKUP_S], at[DROPOFF_S])
+
+    def firm(self, plan: e.Plan, slot: int) -> e.Plan:
+        """Return a plan without anybody for whom there is only a hold, except one."""
+        status = self.state.requests.status
+        return tuple(action for action in plan if abs(action) - 1 == slot or status[abs(action) - 1] != OFFERED)
 
     def wish(self, slot: int, promise: e.Promise | None = None) -> Wish:
         """Return the wish for a planned rider: its windows as they are held, or those of another promise."""

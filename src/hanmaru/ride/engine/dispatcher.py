@@ -17,7 +17,7 @@ from hanmaru.ride.engine import desk
 from hanmaru.ride.engine import events as e
 from hanmaru.ride.engine.config import Config
 from hanmaru.ride.engine.decisions import Decisions
-from hanmaru.ride.engine.insertion import Wish, search
+from hanmaru.ride.engine.insertion import Wish, search, spliced
 from hanmaru.ride.engine.offers import MEASURES, exactly, offers, service_s, wish
 from hanmaru.ride.engine.promises import judge, watch
 from hanmaru.ride.engine.proposals import consider
@@ -79,7 +79,7 @@ class Dispatcher:
 
     @travel.setter
     def travel(self, travel: Travel) -> None:
-        self.timetables.retime(travel)
+        self._on.retime(travel)
 
     def handle(self, command: c.AnyCommand, now_s: int) -> list[e.AnyEvent]:
         """Decide on a command, apply what is decided and return it; never earlier than the last event.
@@ -125,16 +125,21 @@ class Dispatcher:
                 raise RideError(f"request {request.id!r} names stop {spot.stop}: they are 0 to {stops - 1}, walks >= 0")
 
     def _offer(self, request: c.Request, instead: e.Reason | None = None) -> None:
-        """Look for offers and make them, or reject the request with the reason."""
+        """Look for offers and make them, and hold room for the first; or reject the request with the reason."""
         on = self._on
         looked = wish(self.config, request, self.travel, on.now_s)
         reason = self._hopeless(request, looked)
         if reason is None:
-            found = search(self.timetables, on.now_s, looked, on.open_vans(), MEASURES)
+            roomy = looked._replace(boarding_s=looked.boarding_s + self.config.margin_s)
+            found = search(on.room, on.now_s, roomy, on.open_vans(), MEASURES)
             serial = str(self.state.seq + 1)
             made = offers(self.config, request, self.travel, looked, found, on.now_s, serial)
             if made:
-                on.tell(e.Offered, id=request.id, offers=made, instead=instead)
+                times = {"boarding_s": looked.boarding_s, "alighting_s": looked.alighting_s}
+                on.tell(e.Offered, id=request.id, offers=tuple(x.offer for x in made), instead=instead, **times)
+                first = made[0]
+                plan = spliced(on.holds.actions(first.offer.van), self.state.slot(request.id), first.pick, first.drop)
+                on.hold(request.id, first.offer.van, plan)
                 return
             reason = e.Reason.NO_VAN
         on.tell(e.Rejected, id=request.id, reason=reason)
@@ -165,19 +170,12 @@ class Dispatcher:
             raise RideError(f"request {command.id!r} has no open offer {command.offer!r}")
         boarding, alighting = service_s(self.config, asked)
         looked = exactly(offer, asked.seats, asked.wheelchairs, boarding, alighting)
-        place = on.best(looked, slot, on.open_vans())
+        on.release(command.id)
+        place = on.best(looked, slot, on.open_vans(), beside_holds=True)
         if place is None:
             self._offer(asked, e.Reason.TAKEN)
             return
-        on.tell(
-            e.Accepted,
-            id=command.id,
-            offer=offer,
-            boarding_s=boarding,
-            alighting_s=alighting,
-            van=place.van,
-            plan=place.plan,
-        )
+        on.tell(e.Accepted, id=command.id, offer=offer, van=place.van, plan=place.plan)
 
     def _decline(self, command: c.Decline) -> None:
         slot = self.state.slot(command.id)

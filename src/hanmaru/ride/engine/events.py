@@ -81,10 +81,14 @@ class Requested(Event, frozen=True, kw_only=True):
 
 
 class Offered(Event, frozen=True, kw_only=True):
-    """These can be had; ``instead``: why the offers before hold no longer."""
+    """These can be had; ``instead``: why the offers before hold no longer. With how long the rider will take to
+    board and to alight.
+    """
 
     id: str
     offers: tuple[Offer, ...]
+    boarding_s: int
+    alighting_s: int
     instead: Reason | None = None
 
 
@@ -100,8 +104,6 @@ class Accepted(Event, frozen=True, kw_only=True):
 
     id: str
     offer: Offer
-    boarding_s: int
-    alighting_s: int
     van: int
     plan: Plan
 

@@ -201,8 +201,8 @@ class Found(NamedTuple):
 
 
 def search(timetables: Timetables, now_s: int, wish: Wish, allowed: Bools, measures: Floats) -> Found:
-    """Return the best insertions of a wish into the plans of the ``allowed`` vans (V,) by C ``measures`` as in
-    `scan`.
+    """Return the best insertions of a wish into the plans of the ``allowed`` vans (V,) by C ``measures`` (see
+    `scan`).
     """
     timetables.refresh(now_s)
     vans, weights = timetables.state.vans, timetables.weights
@@ -213,7 +213,7 @@ def search(timetables: Timetables, now_s: int, wish: Wish, allowed: Bools, measu
         allowed,
         vans.seats,
         vans.wheelchairs,
-        vans.length,
+        timetables.plans.length,
         timetables.stops,
         timetables.heads,
         timetables.early,

@@ -9,7 +9,7 @@ from hanmaru.ride.engine.commands import Request
 from hanmaru.ride.engine.config import Config
 from hanmaru.ride.engine.events import Offer, OfferKind, Promise
 from hanmaru.ride.engine.fares import fare
-from hanmaru.ride.engine.insertion import DROPOFF_S, PICKUP_S, VAN, Found, Wish
+from hanmaru.ride.engine.insertion import DROP, DROPOFF_S, PICK, PICKUP_S, VAN, Found, Wish
 
 MEASURES: Floats = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.05], [0.0, 1.0, 0.05]])
 """Cheapest for the service; soonest pick-up; quickest arrival. The latter two weigh cost a little: a minute of
@@ -79,7 +79,17 @@ class Choice(NamedTuple):
     home_s: int
     walk_s: int
     van: int
+    pick: int
+    drop: int
     score: float
+
+
+class Made(NamedTuple):
+    """An offer, and before which positions of its van's plan the rider would get on and off."""
+
+    offer: Offer
+    pick: int
+    drop: int
 
 
 def choices(request: Request, found: Found, alighting_s: int) -> list[Choice]:
@@ -92,14 +102,26 @@ def choices(request: Request, found: Found, alighting_s: int) -> list[Choice]:
         home = at[DROPOFF_S] + alighting_s + after
         walk = request.origins[p].walk_s + after
         every.append(
-            Choice(kinds[c], p, d, at[PICKUP_S], at[DROPOFF_S], home, walk, at[VAN], float(found.score[c, p, d]))
+            Choice(
+                kinds[c],
+                p,
+                d,
+                at[PICKUP_S],
+                at[DROPOFF_S],
+                home,
+                walk,
+                at[VAN],
+                at[PICK],
+                at[DROP],
+                float(found.score[c, p, d]),
+            )
         )
     return every
 
 
 def offers(
     config: Config, request: Request, travel: Travel, looked: Wish, found: Found, now_s: int, serial: str
-) -> tuple[Offer, ...]:
+) -> tuple[Made, ...]:
     """Return the offers to make: the best of each kind, but only those that are better in something than each other
     one.
 
@@ -120,7 +142,11 @@ def offers(
             kept.append(one)
     kept.append(min((x for x in every if x.kind is OfferKind.CHEAPEST), key=lambda x: x.score))
     return tuple(
-        _offer(config, request, travel, looked, choice, now_s, f"{serial}-{k}")
+        Made(
+            _offer(config, request, travel, looked, choice, now_s, f"{serial}-{k}"),
+            choice.pick,
+            choice.drop,
+        )
         for k, choice in enumerate(kept[-config.offers :])
     )
 

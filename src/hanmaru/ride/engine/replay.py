@@ -108,7 +108,11 @@ def _requested(state: State, event: e.Requested) -> tuple[int, ...]:
 def _offered(state: State, event: e.Offered) -> tuple[int, ...]:
     slot = state.slot(event.id)
     touched = _end(state, slot, OFFERED, event.time_s)
-    state.requests.offers[slot] = event.offers
+    requests, first = state.requests, event.offers[0]
+    requests.offers[slot] = event.offers
+    requests.boarding_s[slot], requests.alighting_s[slot] = event.boarding_s, event.alighting_s
+    requests.origin[slot], requests.destination[slot] = first.pickup.stop, first.dropoff.stop
+    _hold(state, slot, first.promise)
     return touched
 
 
@@ -120,7 +124,6 @@ def _accepted(state: State, event: e.Accepted) -> tuple[int, ...]:
     requests, slot = state.requests, state.slot(event.id)
     requests.status[slot] = WAITING
     requests.offers[slot] = ()
-    requests.boarding_s[slot], requests.alighting_s[slot] = event.boarding_s, event.alighting_s
     requests.changed_s[slot] = event.time_s
     _promise(state, slot, event.offer)
     _replan(state, {event.van: event.plan})

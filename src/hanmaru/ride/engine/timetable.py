@@ -13,6 +13,7 @@ import numpy as np
 from hanmaru.city.kernels import kernel
 from hanmaru.ride.domain import UNREACHABLE, Bools, Floats, Rows, Seconds, Travel
 from hanmaru.ride.engine.config import Weights
+from hanmaru.ride.engine.holds import Holds
 from hanmaru.ride.engine.schedule import (
     CHAIRS,
     CLOSE,
@@ -207,11 +208,13 @@ def forced(n: int, stops: Seconds, time: Rows, start: int, ready: int, out: Seco
 
 
 class Timetables:
-    """The timetables of a state's vans under given travel times; arrays as in `refresh`."""
+    """The timetables of a state's vans under given travel times; arrays as in `refresh`. With ``holds``: of the plans
+    with those who are held.
+    """
 
-    def __init__(self, state: State, travel: Travel, weights: Weights) -> None:
+    def __init__(self, state: State, travel: Travel, weights: Weights, holds: Holds | None = None) -> None:
         """Know nothing yet: everything is made on the first `refresh`."""
-        self.state, self.weights = state, weights
+        self.state, self.weights, self.holds = state, weights, holds
         self.travel = travel
         self.dirty = np.ones(len(state.vans), np.bool_)
         self._where = np.full(0, -1, np.int32)
@@ -245,17 +248,35 @@ class Timetables:
             self._where = np.full(len(requests.status), -1, np.int32)
         return self._where
 
+    @property
+    def plans(self) -> Vans | Holds:
+        """The plans that these timetables are of."""
+        return self.state.vans if self.holds is None else self.holds
+
     def refresh(self, now_s: int) -> None:
         """Bring all timetables up to date."""
-        vans, requests = self.state.vans, self.state.requests
-        if vans.plan.shape[1] >= self.early.shape[1]:
-            self._size(vans.plan.shape[1] + 1)
+        if self.holds is None:
+            self._refresh(now_s)
+            return
+        self.holds.sync(self.dirty, lambda van, plan: self.begins(van, now_s, plan))
+        self._refresh(now_s)
+        late = sorted({van for van in self.holds.vans.values() if not self.good[van]})
+        for van in late:
+            self.holds.drop(van)
+        if late:
+            self.touch(late)
+            self._refresh(now_s)
+
+    def _refresh(self, now_s: int) -> None:
+        vans, requests, plans = self.state.vans, self.state.requests, self.plans
+        if plans.plan.shape[1] >= self.early.shape[1]:
+            self._size(plans.plan.shape[1] + 1)
         weights = self.weights
         refresh(
             now_s,
             self.dirty,
-            vans.plan,
-            vans.length,
+            plans.plan,
+            plans.length,
             *columns_of(vans, requests),
             self.travel.time_s,
             self._space(),
