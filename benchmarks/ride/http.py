@@ -11,6 +11,7 @@ import asyncio
 import os
 import random
 import signal
+import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -131,17 +132,18 @@ class Town:
         while True:
             status, fleet = await self.ask("dispatcher", "GET", "/fleet")
             now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 8))
             if status != 200:
                 await asyncio.sleep(1)
                 continue
             for van in fleet["vans"]:
-                due = [step for step in van["plan"] if step["stop"] and step["at"] <= now][:1]
+                due = [step for step in van["plan"] if step["stop"] and step["at"] <= soon][:1]
                 due += [s for s in van["plan"][1:] if due and s["stop"] and s["stop"]["id"] == due[0]["stop"]["id"]]
                 if not due or van["plan"][0]["request"] != due[0]["request"]:
                     continue
                 actions = [{"kind": "arrived", "stop": due[0]["stop"]["id"]}]
                 for step in due:
-                    if step["at"] <= now:
+                    if step["at"] <= soon:
                         kind = "boarded" if step["kind"] == "pickup" else "alighted"
                         actions.append({"kind": kind, "request": step["request"]})
                 said = [{"id": f"{van['id']}-{number + n}", "at": now, **a} for n, a in enumerate(actions)]
@@ -188,6 +190,7 @@ async def measure(hub: Running, fill: int, seconds: float) -> dict[str, Any]:
         began = time.monotonic()
         await town.fill(filled, fill)
         filled_s = time.monotonic() - began
+        print(f"up after {started_s:.0f} s, {len(filled.booked)} booked in {filled_s:.0f} s", file=sys.stderr)
         others = [asyncio.create_task(town.drive(load)), asyncio.create_task(town.watch("dispatcher", "/fleet/live"))]
         others += [asyncio.create_task(town.watch(f"rider-{n}", "/requests/live")) for n in range(10)]
         await asyncio.sleep(min(20.0, seconds / 3))

@@ -180,11 +180,11 @@ class Operation:
         command: c.AnyCommand
         match kind:
             case "arrived":
-                command = c.Arrived(van, self._stop((action.get("stop") or "").partition(":")[0]))
+                command = c.Arrived(van, self._stop((action.get("stop") or "").partition(":")[0]), now_s)
             case "boarded":
-                command = c.Boarded(van, action.get("request") or "")
+                command = c.Boarded(van, action.get("request") or "", now_s)
             case "alighted":
-                command = c.Alighted(van, action.get("request") or "")
+                command = c.Alighted(van, action.get("request") or "", now_s)
             case "no-show":
                 self._own(van, action.get("request") or "")
                 command = c.NoShow(action.get("request") or "")
@@ -198,7 +198,7 @@ class Operation:
                 command = c.Back(van, self._nearest(van))
             case _:
                 raise RideError(f"a driver cannot do {kind!r}")
-        self.handle(command, key, "", now_s)
+        self.handle(command, key, "")
         if kind in ("arrived", "back"):
             self.tracks.arrive(van)
             self.tracks.seen_s[van] = max(float(self.tracks.seen_s[van]), now_s)
@@ -325,9 +325,9 @@ class Operation:
 
     # ---- what was decided
 
-    def handle(self, command: c.AnyCommand, key: str, answer: str, now_s: int | None = None) -> list[e.AnyEvent]:
+    def handle(self, command: c.AnyCommand, key: str, answer: str) -> list[e.AnyEvent]:
         """Have the engine decide, take the events into the trips and the journal. Raises RideError."""
-        events = self.dispatcher.handle(command, int(self.now()) if now_s is None else now_s)
+        events = self.dispatcher.handle(command, int(self.now()))
         changed: dict[str, Trip] = {}
         for event in events:
             self._vans.update(_vans_of(event))

@@ -23,8 +23,9 @@ from hanmaru.city.profile import Profile, from_dict
 from hanmaru.hub.client import HubClient
 from hanmaru.platform.services import Context
 from hanmaru.ride.dispatch import site as ground
+from hanmaru.ride.dispatch import trips
 from hanmaru.ride.dispatch.calls import Calls
-from hanmaru.ride.dispatch.journal import FILE, STEP_S, Journal, Reader
+from hanmaru.ride.dispatch.journal import FILE, STEP_S, Entry, Journal, Reader
 from hanmaru.ride.dispatch.layers import Layers
 from hanmaru.ride.dispatch.operation import Operation
 from hanmaru.ride.dispatch.server import Server
@@ -187,6 +188,7 @@ async def serving(folder: Path, replica: Replica) -> AsyncGenerator[tuple[Operat
     try:
         if not replica.same_ground:
             log.warning("the stops or vans were changed: trips that were open are over, and all begins anew")
+            _end_all(journal, reader)
             await journal.begin_anew()
             replica.dispatcher = replica.fresh()
         if reader.fact("ground") is None:
@@ -205,6 +207,15 @@ async def serving(folder: Path, replica: Replica) -> AsyncGenerator[tuple[Operat
             await server.close()
     finally:
         await asyncio.to_thread(journal.close)
+
+
+def _end_all(journal: Journal, reader: Reader) -> None:
+    """End every trip that is open: nobody will come."""
+    now_s = int(time.time())
+    for trip in map(trips.decode, reader.open_trips()):
+        trip.state, trip.reason, trip.changed_s = "broken", e.Reason.OVERRIDE.value, now_s
+        trip.log.append(trips.Note(now_s, "broken"))
+        journal.append(Entry(trips=[(trip.id, trip.rider, False, now_s, trips.encode(trip))]))
 
 
 async def _work(operation: Operation, journal: Journal, hub: HubClient) -> None:

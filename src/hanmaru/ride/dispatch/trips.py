@@ -161,6 +161,7 @@ TEXTS: dict[type[e.AnyEvent], tuple[str, str]] = {
     e.BrokenDown: ("A van broke down", "차량 고장"),
     e.VanBack: ("A van is back", "차량 복귀"),
     e.ShiftSet: ("A shift was set", "근무 시간 설정"),
+    e.Overtime: ("A van works past its shift", "근무 시간 초과"),
     e.AtRisk: ("A promise is at risk", "약속 위험"),
     e.Safe: ("A promise is safe again", "약속 회복"),
     e.PromiseBroken: ("A promise was broken", "약속 불이행"),

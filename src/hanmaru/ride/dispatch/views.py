@@ -304,7 +304,8 @@ class Views:
             return "off" if not vans.length[van] else "driving"
         if vans.stop[van] < 0:
             return "driving"
-        return "at-stop" if vans.length[van] and op.state.fixed(van, int(now_s)) else "ready"
+        here = vans.length[van] and self._place(van, int(vans.plan[van, 0])) == vans.stop[van]
+        return "at-stop" if here else "ready"
 
     # ---- the desk
 
