@@ -100,7 +100,7 @@ def plan(state: State, travel: Travel, now_s: int, weights: Weights, seconds: fl
     if not len(usable) or not len(problem.movable):
         return Propose(state.seq, {}, "assignment")
     candidate_start, candidates = nearest(problem, state, time, usable)
-    order = usable[np.argsort(-np.diff(candidate_start)[usable], kind="stable")].astype(np.int32)
+    order = newest_first(state, usable, candidate_start, candidates)
     made: list[Trips] = []
     for first in range(0, len(order), CHUNK):
         if first and clock.perf_counter() - start > seconds / 2:
@@ -249,6 +249,13 @@ def nearest(problem: Waiting, state: State, time: Rows, usable: Rows) -> tuple[R
         order = np.lexsort((reach[k, column], ~own[k, column]))
         lists[v] = slots[column[order[: trips.CANDIDATES]]].tolist()
     return _ragged(lists)
+
+
+def newest_first(state: State, usable: Rows, start: Rows, candidates: Rows) -> Rows:
+    """Return the vans in order of the latest news of those that they could serve: time may not suffice for all."""
+    changed_s = state.requests.changed_s
+    news = [int(changed_s[candidates[start[v] : start[v + 1]]].max(initial=0)) for v in usable]
+    return usable[np.argsort(-np.array(news, np.int64), kind="stable")]
 
 
 def choose(problem: Waiting, before: Floats, orphans: Rows, options: Trips, seconds: float) -> list[int]:
