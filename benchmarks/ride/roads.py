@@ -142,6 +142,10 @@ def _network(graph: RoadGraph, times: int) -> dict[str, Any]:
     chosen = stops.choose(network, *stops.streets(network), max_walk_m=300)
     points = stops.streets(network)[0][:: max(1, len(stops.streets(network)[0]) // 500)]
 
+    def ways() -> None:
+        for i in range(100):
+            metric.way(some.take([i]), some.take([i + 1]))
+
     def near() -> None:
         for lon, lat in points.tolist():
             chosen.near((lon, lat), 400)
@@ -152,6 +156,7 @@ def _network(graph: RoadGraph, times: int) -> dict[str, Any]:
         "travel_cpu_s": round(cpu(lambda: metric.travel(targets), times), 4),
         "van_cpu_ms": round(1000 * cpu(lambda: metric.rows(vans.take([0]), targets), times), 2),
         "vans_200_cpu_ms": round(1000 * cpu(lambda: metric.rows(vans, targets), times), 2),
+        "drawn_way_cpu_ms": round(10 * cpu(ways, times), 2),
         "unreachable": int((travel.time_s == UNREACHABLE).sum()),
         "stops": len(chosen),
         "near_cpu_us": round(1e6 * cpu(near, times) / len(points), 1),

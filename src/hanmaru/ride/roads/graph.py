@@ -100,7 +100,7 @@ class RoadGraph:
     def segments(self) -> tuple[Rows, Floats, Floats, Floats]:
         """Every straight piece of every edge: its edge, both ends (k, 2) lon, lat, and where on the edge it begins.
 
-        The last is (k, 2): the shares of the edge's length before and after the piece.
+        The last is (k, 2): the shares of the edge's length at which the piece begins and ends.
         """
         counts = np.diff(self.shape_first) + 1
         edge = np.repeat(np.arange(len(self.source), dtype=np.int32), counts)

@@ -53,7 +53,11 @@ class Way:
 
 
 class Network:
-    """A road graph ready for travel times; never changes. `weigh` gives it speeds."""
+    """A road graph ready for travel times; never changes. `weigh` gives it speeds.
+
+    Edges are kept as straight segments, too: those of edge e from ``first_segment[e]`` on, ``segment_end`` (k, 2) where
+    each ends in the ``plane``, ``shares`` (k, 2) the shares of the edge at which it begins and ends.
+    """
 
     def __init__(self, graph: RoadGraph, *, u_turns: bool = False, left_hand: bool = False) -> None:
         """Prepare a graph.
@@ -67,9 +71,11 @@ class Network:
         self.shortest: Shortest = searcher(self.arcs.tail, self.arcs.head, graph.lonlat[self.arcs.node])
         lon, lat = graph.lonlat.mean(axis=0).tolist()
         self.plane = Plane(lon, lat)
-        edge, a, b, self._shares = graph.segments
-        self._edge, self._a, self._b = edge, self.plane.xy(a), self.plane.xy(b)
-        self._tree = shapely.STRtree(shapely.linestrings(np.stack((self._a, self._b), axis=1)))  # pyright: ignore[reportArgumentType]
+        edge, a, b, self.shares = graph.segments
+        self._edge, self._a, self.segment_end = edge, self.plane.xy(a), self.plane.xy(b)
+        self._key = edge + np.minimum(self.shares[:, 0], 0.999999999)
+        self.first_segment = np.searchsorted(edge, np.arange(len(graph.source) + 1))
+        self._tree = shapely.STRtree(shapely.linestrings(np.stack((self._a, self.segment_end), axis=1)))  # pyright: ignore[reportArgumentType]
 
     def snap(self, lonlat: Floats, *, bearing_deg: Floats | None = None, among: Bools | None = None) -> Places:
         """Return the place on the network nearest to each point (k, 2) lon, lat.
@@ -94,7 +100,7 @@ class Network:
         least[asked[0]] = distance
         who, segment = tree.query(points, predicate="dwithin", distance=least + 0.05)
         segment = number[segment]
-        a, along = self._a[segment], self._b[segment] - self._a[segment]
+        a, along = self._a[segment], self.segment_end[segment] - self._a[segment]
         length2 = np.maximum((along**2).sum(axis=1), 1e-12)
         share = np.clip(((xy[who] - a) * along).sum(axis=1) / length2, 0, 1)
         offset = xy[who] - a
@@ -107,12 +113,16 @@ class Network:
         order = np.lexsort((segment, wrong, who))
         _, first = np.unique(who[order], return_index=True)
         best = order[first]
-        low, high = self._shares[segment[best]].T
+        low, high = self.shares[segment[best]].T
         return Places(self._edge[segment[best]], low + share[best] * (high - low))
 
     def lonlat(self, places: Places) -> Floats:
         """Return where places are (k, 2) lon, lat, on the middle of the road."""
-        return self.plane.lonlat(self._points(places)[0])
+        return self.plane.lonlat(self.xy(places))
+
+    def xy(self, places: Places) -> Floats:
+        """Return where places are (k, 2) in the network's plane."""
+        return self._points(places)[0]
 
     def kerb(self, places: Places, aside_m: Floats) -> Floats:
         """Return points (k, 2) lon, lat beside places, ``aside_m`` (k,) from the road's middle towards the kerb."""
@@ -127,11 +137,10 @@ class Network:
 
     def _points(self, places: Places) -> tuple[Floats, Floats]:
         """Return plane coordinates (k, 2) of places and unit vectors (k, 2) of their roads."""
-        key = self._edge + np.minimum(self._shares[:, 0], 0.999999999)
-        segment = np.searchsorted(key, places.edge + np.minimum(places.along, 0.999999999), "right") - 1
-        low, high = self._shares[segment].T
+        segment = np.searchsorted(self._key, places.edge + np.minimum(places.along, 0.999999999), "right") - 1
+        low, high = self.shares[segment].T
         share = np.clip((places.along - low) / np.maximum(high - low, 1e-12), 0, 1)
-        ahead = self._b[segment] - self._a[segment]
+        ahead = self.segment_end[segment] - self._a[segment]
         unit = ahead / np.maximum(np.hypot(*ahead.T), 1e-9)[:, None]
         return self._a[segment] + share[:, None] * ahead, unit
 
@@ -215,39 +224,42 @@ class Metric:
         a, b = int(start.edge[0]), int(end.edge[0])
         begin, stop = float(start.along[0]), float(end.along[0])
         if a == b and begin <= stop:
-            return self._drawn([(a, begin, stop)])
+            return self._drawn(start.edge, start.along, end.along)
         last = int(arcs.head[arcs.of_edge[arcs.edge_first[a]]])
         best: tuple[int, Rows] | None = None
-        weight = pack(self.time_s, graph.length_m)
         for arc in arcs.of_edge[arcs.edge_first[b] : arcs.edge_first[b + 1]].tolist():
             found = self.weighted.path(last, int(arcs.tail[arc]))
             if found is not None:
                 edges = arcs.edge[found]
-                total = int(weight[edges].sum())
+                total = int(pack(self.time_s[edges], graph.length_m[edges]).sum())
                 if best is None or total < best[0]:
                     best = total, edges
         if best is None:
             return None
-        return self._drawn([(a, begin, 1.0), *((e, 0.0, 1.0) for e in best[1].tolist()), (b, 0.0, stop)])
+        edge = np.concatenate((start.edge, best[1], end.edge))
+        low, high = np.zeros(len(edge)), np.ones(len(edge))
+        low[0], high[-1] = begin, stop
+        return self._drawn(edge, low, high)
 
-    def _drawn(self, pieces: list[tuple[int, float, float]]) -> Way:
-        """Return the line over pieces of edges (edge, from share, to share)."""
-        graph, plane = self.network.graph, self.network.plane
-        points: list[Floats] = []
-        seconds: list[Floats] = []
-        ran: list[Floats] = []
-        t = d = 0.0
-        for edge, low, high in pieces:
-            line = plane.xy(graph.line(edge))
-            step = np.hypot(*np.diff(line, axis=0).T)
-            share = np.append(0, np.cumsum(step)) / max(step.sum(), 1e-9)
-            share[-1] = 1.0
-            at = np.unique(np.concatenate(([low, high], share[(share > low) & (share < high)])))
-            points.append(np.stack([np.interp(at, share, line[:, k]) for k in (0, 1)], axis=1))
-            seconds.append(t + (at - low) * self.time_s[edge])
-            ran.append(d + (at - low) * graph.length_m[edge])
-            t, d = float(seconds[-1][-1]), float(ran[-1][-1])
-        xy, at_s, at_m = np.concatenate(points), np.concatenate(seconds), np.concatenate(ran)
-        new = np.append(True, (np.diff(xy, axis=0) ** 2).sum(axis=1) > 1e-6)
-        new[-1] |= len(xy) == 1
-        return Way(plane.lonlat(xy[new]), at_s[new], at_m[new])
+    def _drawn(self, edge: Rows, low: Floats, high: Floats) -> Way:
+        """Return the line over pieces of edges (p,), each from a share ``low`` to ``high`` of it."""
+        network = self.network
+        begin = network.first_segment[edge]
+        segment = ranges(begin, network.first_segment[edge + 1] - begin)
+        piece = np.repeat(np.arange(len(edge)), network.first_segment[edge + 1] - begin)
+        share = network.shares[segment, 1]
+        inner = (share > low[piece]) & (share < high[piece])
+        ends = Places(np.append(edge, edge[-1]), np.append(low, high[-1]))
+        xy = np.concatenate((network.xy(ends), network.segment_end[segment[inner]]))
+        which = np.concatenate((np.arange(len(edge)), [len(edge) - 1], piece[inner]))
+        at = np.concatenate((ends.along, share[inner]))
+        order = np.lexsort((at, which))
+        part = (at - low[which])[order]
+        which = which[order]
+        before = (high - low) * np.stack((self.time_s[edge], network.graph.length_m[edge]))
+        gone = np.cumsum(before, axis=1) - before
+        return Way(
+            network.plane.lonlat(xy[order]),
+            gone[0][which] + part * self.time_s[edge][which],
+            gone[1][which] + part * network.graph.length_m[edge][which],
+        )
