@@ -40,7 +40,8 @@ THERE_M = 60.0
 STEP_S = 2.0
 HANDS_OFF_S = 300.0
 """How long the demo leaves a van alone at which somebody else did something."""
-PATIENCE_S = 60
+PATIENCE_S = 200.0
+"""How long a driver waits for who does not come: longer than the service asks (`Config.no_show_s`)."""
 
 
 async def run(context: Context[HubClient]) -> None:
@@ -133,6 +134,7 @@ class Driver:
         """Begin wherever the van is."""
         self.van = van
         self._at: str | None = None
+        self._since_s = 0.0
         self._begun = False
         self._off_until_s = 0.0
 
@@ -155,19 +157,19 @@ class Driver:
         if here is None:
             return []
         if here.get("arrived"):
-            return [said for action in here["actions"] if (said := self._serve(action, here, now_s))]
+            return [said for action in here["actions"] if (said := self._serve(action, now_s))]
         stands = view["van"]["stop"] is None and view["van"]["bearing"] is None
         if stands and _apart_m(view["van"], here["stop"]) < THERE_M:
-            self._at = here["stop"]["id"]
+            self._at, self._since_s = here["stop"]["id"], now_s
             return [{"kind": "arrived", "stop": here["stop"]["id"]}]
         return []
 
-    def _serve(self, action: Json, here: Json, now_s: float) -> Json | None:
+    def _serve(self, action: Json, now_s: float) -> Json | None:
         request = action["request"]
         if action["kind"] == "dropoff":
             return {"kind": "alighted", "request": request}
         if random.Random(request).random() < STAYS_AWAY:  # noqa: S311 - the same answer each time it is asked
-            late = now_s > max(_s(here["leave_at"]), _s(action["from"])) + PATIENCE_S
+            late = now_s > max(self._since_s, _s(action["from"])) + PATIENCE_S
             return {"kind": "no-show", "request": request} if late else None
         return {"kind": "boarded", "request": request} if now_s >= _s(action["from"]) else None
 
