@@ -319,7 +319,6 @@ async def test_each_page_is_for_its_own(screens: Screens, town: Running, people:
     await expect(page.get_by_text("Your roles do not open this page.")).to_be_visible()
     for path in ("/driver", "/fleet", "/trips"):
         assert (await page.request.get(f"{town.url}{API}{path}")).status == 403
-    assert (await page.request.get(f"{town.url}/ngsi-ld/v1/entities?type=AirQualityObserved")).status in (200, 403)
 
 
 async def test_nothing_is_wider_than_the_screen(screens: Screens, town: Running, people: dict[str, Person]) -> None:

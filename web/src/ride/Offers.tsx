@@ -9,12 +9,13 @@ import { useNow } from "./data";
 import type { Offer } from "./types";
 import { at, between, countdown, lasting, metres, money, told, until, word } from "./words";
 
-/** What an offer is measured by; the best of each is marked where they differ. */
+const minutes = (instant: string): number => Math.floor(Date.parse(instant) / 60_000);
+
+/** What an offer is measured by, as exactly as it is shown; the best of each is marked where they differ. */
 const MEASURES = {
-  pickup: (offer: Offer) => Date.parse(offer.pickup.window.from),
-  arrival: (offer: Offer) => Date.parse(offer.dropoff.arrive_by),
-  ride: (offer: Offer) => offer.ride_s,
-  walk: (offer: Offer) => offer.pickup.walk_s + offer.dropoff.walk_s,
+  pickup: (offer: Offer) => minutes(offer.pickup.window.to),
+  arrival: (offer: Offer) => minutes(offer.dropoff.arrive_by),
+  ride: (offer: Offer) => Math.round(offer.ride_s / 60),
   fare: (offer: Offer) => offer.fare.amount,
 } as const;
 type Measure = keyof typeof MEASURES;
@@ -24,6 +25,14 @@ function best(offers: readonly Offer[], offer: Offer, by: Measure): true | undef
   const values = offers.map(MEASURES[by]);
   const least = Math.min(...values);
   return MEASURES[by](offer) === least && values.some((value) => value > least) ? true : undefined;
+}
+
+const NOW_MS = 30_000;
+/** A stop that is so near is where one is. */
+const HERE_M = 20;
+
+function Walk({ walk_m, walk_s }: { walk_m: number; walk_s: number }): JSX.Element {
+  return <small><Icon node={Footprints} size={13} />{walk_m < HERE_M ? t("ride.noWalk") : t("ride.walkOf", { time: lasting(walk_s), length: metres(walk_m) })}</small>;
 }
 
 /** The offers of a trip as cards, each accepted by its own button. */
@@ -67,10 +76,10 @@ export function Offers({ offers, accept, show, again }: {
         {offers.map((offer) => (
           <li key={offer.id} className="offer" onPointerEnter={() => show(offer)} onFocus={() => show(offer)}>
             <header><h2>{word("offer", offer.kind)}</h2><span className="fare" data-best={best(offers, offer, "fare")}><Icon node={Wallet} size={15} />{money(offer.fare)}</span></header>
-            <p className="offer-when"><span data-best={best(offers, offer, "pickup")}>{between(offer.pickup.window)}</span><small>{t("ride.pickupIn", { time: until(offer.pickup.window.from, now) })}</small></p>
+            <p className="offer-when"><span data-best={best(offers, offer, "pickup")}>{between(offer.pickup.window)}</span><small>{Date.parse(offer.pickup.window.from) - now < NOW_MS ? t("ride.now") : t("ride.pickupIn", { time: until(offer.pickup.window.from, now) })}</small></p>
             <dl>
-              <div><dt>{t("ride.getOn")}</dt><dd>{told(offer.pickup.stop.name)} <small><Icon node={Footprints} size={13} />{t("ride.walkOf", { time: lasting(offer.pickup.walk_s), length: metres(offer.pickup.walk_m) })}</small></dd></div>
-              <div><dt>{t("ride.getOff")}</dt><dd>{told(offer.dropoff.stop.name)} <small><Icon node={Footprints} size={13} />{t("ride.walkOf", { time: lasting(offer.dropoff.walk_s), length: metres(offer.dropoff.walk_m) })}</small></dd></div>
+              <div><dt>{t("ride.getOn")}</dt><dd>{told(offer.pickup.stop.name)} <Walk {...offer.pickup} /></dd></div>
+              <div><dt>{t("ride.getOff")}</dt><dd>{told(offer.dropoff.stop.name)} <Walk {...offer.dropoff} /></dd></div>
               <div><dt>{t("ride.arrival")}</dt><dd><b data-best={best(offers, offer, "arrival")}>{t("ride.latest", { time: at(offer.dropoff.arrive_by) })}</b> <small>{t("ride.likely", { time: clock(offer.dropoff.expected) })}</small></dd></div>
               <div><dt>{t("ride.inVan")}</dt><dd><span data-best={best(offers, offer, "ride")}>{lasting(offer.ride_s)}</span></dd></div>
             </dl>

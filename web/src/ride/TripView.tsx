@@ -13,6 +13,8 @@ import { at, between, lasting, money, party, told, until, wanted, why, word } fr
 
 /** States in which a ride is still to come or under way. */
 export const ACTIVE: ReadonlySet<string> = new Set(["offered", "booked", "on-way", "arriving", "aboard", "broken"]);
+/** A van that comes so soon is as good as there. */
+const HERE_MS = 30_000;
 const CANCELLABLE: ReadonlySet<string> = new Set(["booked", "on-way", "arriving", "broken"]);
 
 /** One ride: what is promised, what is expected, where the van is. */
@@ -78,7 +80,8 @@ function Headline({ trip, now }: { trip: Trip; now: number }): JSX.Element {
   const { state, expected, promise } = trip;
   const pickup = expected?.pickup ?? promise?.pickup.from;
   const arrive = expected?.arrive ?? promise?.dropoff.arrive_by;
-  if ((state === "booked" || state === "on-way") && pickup) return <>{t("ride.head.comes", { time: at(pickup), left: until(pickup, now) })}</>;
+  const coming = state === "booked" || state === "on-way" || (state === "arriving" && pickup && Date.parse(pickup) - now > HERE_MS);
+  if (coming && pickup) return <>{t("ride.head.comes", { time: at(pickup), left: until(pickup, now) })}</>;
   if (state === "aboard" && arrive) return <>{t("ride.head.aboard", { time: clock(arrive) })}</>;
   return <>{t(`ride.head.${state}`)}</>;
 }

@@ -102,7 +102,7 @@ function decimalsOf(splits: number[]): number {
 
 /** The values' range with some air, from zero where zero is near. */
 function spread(low: number | null, high: number | null): [number, number] {
-  if (low === null || high === null) return [0, 1];
+  if (low === null || high === null || (low === 0 && high === 0)) return [0, 1];
   const air = Math.max((high - low) * 0.12, Math.abs(high) * 0.02, 1e-3);
   const bottom = low >= 0 && low < (high - low) * 1.5 ? 0 : low - air;
   return [bottom, high + air];
