@@ -73,16 +73,15 @@ def plan(
     usable = np.array([v for v in range(len(able)) if able[v]], np.int32)
     plans: Plans = {v: state.vans.actions(v) for v in range(len(able)) if able[v]}
     busy = [v for v, actions in plans.items() if len(actions) > int(tables.heads[v, FIXED])]
-    changed: set[int] = set()
     random = np.random.default_rng(seed)
     for _ in range(-(-len(busy) // (GROUP // 3)) if rounds is None else rounds):
         if not busy or clock.perf_counter() > end:
             break
         around = _near(busy[int(random.integers(len(busy)))], usable, tables, travel)
-        found = _search(around, plans, state, tables, now_s, weights, int(random.integers(2**62)), end)
+        found = _search(around, plans, state, tables, now_s, weights, int(random.integers(1 << 60)), end)
         plans |= found
-        changed |= found.keys()
-    return Propose(state.seq, {v: tuple(plans[v]) for v in sorted(changed)}, "improvement")
+    changed = {v: tuple(actions) for v, actions in plans.items() if actions != state.vans.actions(v)}
+    return Propose(state.seq, changed, "improvement")
 
 
 def _near(van: int, usable: Rows, tables: Timetables, travel: Travel) -> list[int]:
