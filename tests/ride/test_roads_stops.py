@@ -222,3 +222,14 @@ def test_stops_far_from_any_road_are_left_out(network: Network, tmp_path: Path) 
         csv.writer(file).writerows([("stop_id", "lat", "lon"), ("near", lat, lon), ("far", lat + 2, lon)])
     own, left_out = stops.read(path, network)
     assert (own.ids, left_out) == (("near",), ["far"])
+
+
+def test_stops_are_named_after_their_streets() -> None:
+    city = helsinki()
+    network = Network(city)
+    chosen = stops.choose(network, *stops.streets(network), max_walk_m=150)
+    streets = city.streets[city.street[chosen.places.edge]]
+    assert (streets != "").mean() > 0.5
+    for id, name, street in zip(chosen.ids, chosen.names, streets.tolist(), strict=True):
+        assert name.startswith(street) if street else name == id
+    assert len(set(chosen.names)) == len(chosen)

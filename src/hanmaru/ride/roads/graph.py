@@ -37,6 +37,7 @@ CROSSING, BUS_STOP, HYDRANT = 0, 1, 2
 """Kinds of ``obstacles``: what the law keeps stopped vehicles away from."""
 
 _WALK_PIECE_M = 50.0
+_NAME_LENGTH = 80
 _EQUATOR_M, _E2 = 6378137.0, 0.00669437999014
 
 
@@ -45,7 +46,8 @@ class RoadGraph:
     """A directed graph of n nodes and m edges, edges sorted by source.
 
     ``lonlat`` (n, 2) WGS 84; ``source``, ``target`` (m,) int32; ``length_m``, ``limit_kmh`` (m,) float64;
-    ``road_class``, ``flags`` (m,) uint8; ``way`` (m,) int64, the edge's number in its source. The points between an
+    ``road_class``, ``flags`` (m,) uint8; ``way`` (m,) int64, the edge's number in its source; ``street`` (m,) int32 its
+    name among ``streets`` (the first is empty: none). The points between an
     edge's ends are ``shape[shape_first[e]:shape_first[e + 1]]``. ``banned`` holds sequences of edges that nobody may
     drive one after the other: ``banned[banned_first[i]:banned_first[i + 1]]``, two edges for a forbidden turn, more
     where the way between counts. ``obstacles`` (k, 2) lon, lat and ``obstacle_kind`` (k,) are where stopping nearby is
@@ -62,6 +64,8 @@ class RoadGraph:
     road_class: npt.NDArray[np.uint8]
     flags: npt.NDArray[np.uint8]
     way: npt.NDArray[np.int64]
+    street: Rows
+    streets: npt.NDArray[np.str_]
     shape_first: npt.NDArray[np.int64]
     shape: Floats
     banned_first: npt.NDArray[np.int64]
@@ -136,6 +140,7 @@ class RoadGraph:
             road_class=self.road_class[edges],
             flags=self.flags[edges],
             way=self.way[edges],
+            street=self.street[edges],
             shape_first=offsets(counts[edges]),
             shape=self.shape[np.repeat(edges, counts)],
             banned_first=offsets(sizes[whole]),
@@ -177,6 +182,7 @@ class Edge(msgspec.Struct, gc=False):
     flags: int
     way: int
     shape: Floats
+    street: str = ""
 
 
 def assemble(
@@ -198,6 +204,7 @@ def assemble(
     ordered = [edges[int(i)] for i in order]
     bans = sorted(set(banned))
     shapes = [e.shape.reshape(-1, 2) for e in ordered]
+    streets, street = np.unique(["", *(e.street[:_NAME_LENGTH] for e in ordered)], return_inverse=True)
     walk_lonlat, walks, walk_m, walk_steps = no_walks() if walk is None else walk
     return RoadGraph(
         name=name,
@@ -209,6 +216,8 @@ def assemble(
         road_class=np.array([e.road_class for e in ordered], np.uint8),
         flags=np.array([e.flags for e in ordered], np.uint8),
         way=np.array([e.way for e in ordered], np.int64),
+        street=street[1:].astype(np.int32),
+        streets=streets,
         shape_first=offsets(np.array([len(s) for s in shapes], np.int64)),
         shape=np.concatenate([*shapes, np.empty((0, 2))]),
         banned_first=offsets(np.array([len(b) for b in bans], np.int64)),

@@ -42,8 +42,9 @@ def read(path: Path, *, country: str = "KR", turns: Path | None = None) -> tuple
     """Return the roads of a file of links, and how much of what was read.
 
     Columns, in any case and with or without underscores: ``LINK_ID``; ``F_NODE``, ``T_NODE`` (else ends that coincide
-    meet); ``MAX_SPD`` km/h, ``LENGTH`` m, ``ROAD_RANK``, ``ROAD_TYPE``, ``ROAD_USE`` (1: closed), ``CONNECT`` (not 000:
-    a ramp), ``ONEWAY`` (no: also driven backwards), ``ToLink`` (the link that may follow; such files repeat links).
+    meet); ``MAX_SPD`` km/h, ``LENGTH`` m, ``ROAD_RANK``, ``ROAD_TYPE``, ``ROAD_USE`` (1: closed), ``ROAD_NAME``,
+    ``CONNECT`` (not 000: a ramp), ``ONEWAY`` (no: also driven backwards), ``ToLink`` (the link that may follow; such
+    files repeat links).
     ``turns`` is the table of turns: ``ST_LINK``, ``ED_LINK``, ``TURN_TYPE``. Raises RideError, naming file and row.
     """
     known = limits.of_country(country)
@@ -93,12 +94,16 @@ def read(path: Path, *, country: str = "KR", turns: Path | None = None) -> tuple
             RAMP if (row.text("CONNECT") or "0").strip("0") else 0
         )
         way = int(id) if id.isdecimal() and len(id) < 18 else zlib.crc32(id.encode())
+        street = row.text("ROAD_NAME", "name") or ""
+        street = "" if street == "-" else street
         at[id] = [len(edges)]
         if length > 0 and ends[0] != ends[1]:
-            edges.append(Edge(ends[0], ends[1], length, limit, CLASSES.index(kind), flags, way, line[1:-1]))
+            edges.append(Edge(ends[0], ends[1], length, limit, CLASSES.index(kind), flags, way, line[1:-1], street))
             if (row.text("ONEWAY") or "yes").lower() in ("no", "0", "false"):
                 at[id].append(len(edges))
-                edges.append(Edge(ends[1], ends[0], length, limit, CLASSES.index(kind), flags, way, line[-2:0:-1]))
+                edges.append(
+                    Edge(ends[1], ends[0], length, limit, CLASSES.index(kind), flags, way, line[-2:0:-1], street)
+                )
         else:
             at[id] = []
     banned = _unlisted(edges, at, pairs) if listed else []

@@ -309,7 +309,8 @@ def _build(path: Path, raw: _Raw, known: Mapping[str, float]) -> tuple[RoadGraph
                 ends = (piece.start, piece.end) if direction == "forward" else (piece.end, piece.start)
                 shape = inner if direction == "forward" else inner[::-1]
                 flags = _flags(tags, side, kind, limit)
-                edges.append(Edge(*ends, length, limit, CLASSES.index(kind), flags, piece.way.id, shape))
+                street = tags.get("name", tags.get("ref", ""))
+                edges.append(Edge(*ends, length, limit, CLASSES.index(kind), flags, piece.way.id, shape, street))
     banned, unusable = bans(edges, raw.restrictions, number)
     foot: dict[int, int] = {}
     foot_places: list[Floats] = []

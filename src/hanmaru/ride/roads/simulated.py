@@ -58,6 +58,8 @@ def from_city(city: City) -> RoadGraph:
         road_class=kind,
         flags=flags.astype(np.uint8),
         way=np.arange(m),
+        street=np.zeros(m, np.int32),
+        streets=np.array([""]),
         shape_first=np.zeros(m + 1, np.int64),
         shape=np.empty((0, 2)),
         banned_first=np.zeros(1, np.int64),

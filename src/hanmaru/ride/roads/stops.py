@@ -3,6 +3,7 @@
 import csv
 import heapq
 import io
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -304,7 +305,20 @@ def choose(network: Network, people: Floats, weight: Floats, *, max_walk_m: floa
     )
     chosen = np.unique(chosen)
     ids = tuple(f"{k + 1:04d}" for k in range(len(chosen)))
-    return Stops(ids, ids, lonlat[chosen], places.take(chosen), accessible[chosen], graph)
+    return Stops(
+        ids, _names(graph, places.edge[chosen], ids), lonlat[chosen], places.take(chosen), accessible[chosen], graph
+    )
+
+
+def _names(graph: RoadGraph, edge: Rows, ids: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a name for each stop: its street's, numbered where it has several, or its id where it has none."""
+    streets: list[str] = graph.streets[graph.street[edge]].tolist()
+    several, count = Counter(streets), Counter[str]()
+    names: list[str] = []
+    for id, street in zip(ids, streets, strict=True):
+        count[street] += 1
+        names.append(id if not street else f"{street} {count[street]}" if several[street] > 1 else street)
+    return tuple(names)
 
 
 def _reach(network: Network, sources: Floats, people: Floats, limit_m: float, *, steps: bool) -> Reach:
