@@ -13,7 +13,7 @@ import numpy as np
 from hanmaru.ride.domain import Rows, Travel
 from hanmaru.ride.engine.commands import Propose
 from hanmaru.ride.engine.config import Weights
-from hanmaru.ride.engine.neighbourhood import anneal, begin
+from hanmaru.ride.engine.neighbourhood import anneal, begin, total
 from hanmaru.ride.engine.partition import pool
 from hanmaru.ride.engine.schedule import CHAIRS, CLOSE, COLUMNS, LIMIT, OPEN, PARTNER, ROW, SEATS
 from hanmaru.ride.engine.state import BREAK, ON, State
@@ -78,10 +78,31 @@ def plan(
         if not busy or clock.perf_counter() > end:
             break
         around = _near(busy[int(random.integers(len(busy)))], usable, tables, travel)
-        found = _search(around, plans, state, tables, now_s, weights, int(random.integers(1 << 60)), end)
-        plans |= found
+        plans |= _search(around, plans, state, tables, now_s, weights, int(random.integers(1 << 60)), end)
     changed = {v: tuple(actions) for v, actions in plans.items() if actions != state.vans.actions(v)}
-    return Propose(state.seq, changed, "improvement")
+    cheaper: dict[int, tuple[int, ...]] = {}
+    for vans in _exchanges(changed, state):
+        gain = 0.0
+        for v in vans:
+            gain += _worth(v, tuple(state.vans.actions(v)), tables, now_s) - _worth(v, changed[v], tables, now_s)
+        if gain >= GAIN_S:
+            cheaper |= {v: changed[v] for v in vans}
+    return Propose(state.seq, cheaper, "improvement")
+
+
+def _exchanges(plans: dict[int, tuple[int, ...]], state: State) -> list[list[int]]:
+    """Return the smallest sets of vans between which nobody moves."""
+    of = {v: v for v in plans}
+    for v, actions in plans.items():
+        for other in {int(state.requests.van[abs(a) - 1]) for a in actions} & of.keys():
+            of = {u: of[v] if to == of[other] else to for u, to in of.items()}
+    return [[v for v in plans if of[v] == one] for one in sorted(set(of.values()))]
+
+
+def _worth(v: int, actions: tuple[int, ...], tables: Timetables, now_s: int) -> float:
+    """Return what a van's plan costs, by the dispatcher's own measure; infinite if it cannot be driven."""
+    begins = tables.begins(v, now_s, actions)
+    return np.inf if begins is None else tables.cost(v, actions, begins)
 
 
 def _near(van: int, usable: Rows, tables: Timetables, travel: Travel) -> list[int]:
@@ -109,7 +130,7 @@ def _search(
     search = begin(group.net, group.routes, group.van, UNSERVED_S * UNIT, seed)
     if search is None:
         return {}
-    cost = search.now.cost.copy()
+    before = total(search.best, search.absent)
     seen = pool(len(group.net.drop), 1)
     for share in np.linspace(0.0, 1.0, LOOKS, endpoint=False):
         heat = HOT_S * (COLD_S / HOT_S) ** share * UNIT
@@ -117,26 +138,10 @@ def _search(
         if clock.perf_counter() > end:
             break
     best = search.best
-    if (best.van < 0).any():
+    if total(best, search.absent) > before - GAIN_S * UNIT:
         return {}
-    found: Plans = {}
-    for members in _exchanges(group.van, best.van, len(vans)):
-        if (cost[members] - best.cost[members]).sum() >= GAIN_S * UNIT:
-            for k in members:
-                actions = [a for a in group.action[best.route[k, : best.length[k]]].tolist() if a]
-                if tables.begins(vans[k], now_s, actions) is None:
-                    return {}
-                if actions != plans[vans[k]]:
-                    found[vans[k]] = actions
-    return found
-
-
-def _exchanges(before: Ints, after: Ints, vans: int) -> list[list[int]]:
-    """Return the smallest sets of vans between which nobody moves, given each rider's van before and after."""
-    of = np.arange(vans)
-    for a, b in zip(before.tolist(), after.tolist(), strict=True):
-        of[of == of[b]] = of[a]
-    return [np.flatnonzero(of == one).tolist() for one in np.unique(of)]
+    routes = (group.action[best.route[k, : best.length[k]]].tolist() for k in range(len(vans)))
+    return {v: [action for action in route if action] for v, route in zip(vans, routes, strict=True)}
 
 
 def problem(vans: list[int], plans: Plans, state: State, tables: Timetables, now_s: int, weights: Weights) -> Group:
