@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hanmaru.hub.client import HubClient
-from hanmaru.platform.services import Context, Page, Service, Task, Text
+from hanmaru.platform.services import Attr, Context, EntityType, Layer, Page, Service, Task, Text
 from hanmaru.ride.api import routes
 
 if TYPE_CHECKING:
@@ -23,6 +23,25 @@ PAGES = (
     Page("rider", {"en": "Ride", "ko": "호출"}, "/app", "page.js", "ride.ride"),
     Page("driver", {"en": "Drive", "ko": "운행"}, "/driver", "page.js", "ride.drive"),
     Page("dispatch", {"en": "Dispatch", "ko": "관제"}, "/ride", "page.js", "ride.read"),
+)
+
+FULL = ((0, "#1b7f6b"), (50, "#c77700"), (100, "#b3261e"))
+VAN = (
+    Attr("serviceStatus", {"en": "Service", "ko": "운행 상태"}),
+    Attr("speed", {"en": "Speed", "ko": "속도"}, "km/h", 0),
+    Attr("occupancy", {"en": "Occupancy", "ko": "탑승률"}, "%", 0, 100, FULL),
+    Attr("vehiclePlateIdentifier", {"en": "Plate", "ko": "차량 번호"}),
+)
+STOPS: Text = {"en": "Virtual stops", "ko": "가상 정류장"}
+VANS: Text = {"en": "Call buses", "ko": "호출 버스"}
+ENTITY_TYPES = (
+    EntityType("DemandResponsiveVehicle", VANS),
+    EntityType("VirtualStop", STOPS),
+    EntityType("DemandResponsiveService", {"en": "Call bus service", "ko": "호출 버스 서비스"}),
+)
+LAYERS = (
+    Layer("stops", STOPS, "VirtualStop", (), "#0b7285", None, "pin", visible=False),
+    Layer("vans", VANS, "DemandResponsiveVehicle", VAN, "#0b7285", "occupancy", "bus", visible=False),
 )
 
 PERMISSIONS: Mapping[str, Text] = {
@@ -45,6 +64,20 @@ def wanted(context: Context[HubClient]) -> bool:
     return bool(context.city.get("demo")) or (context.data_dir / "service.toml").exists()
 
 
+async def entities(context: Context[HubClient]) -> None:
+    """Keep the hub's entities as the service is."""
+    from hanmaru.ride.entities import publish
+
+    await publish(context)
+
+
+async def riders(context: Context[HubClient]) -> None:
+    """Destroy what is known of people who have long stopped riding, once an hour."""
+    from hanmaru.ride.upkeep import sweep
+
+    await sweep(context)
+
+
 async def dispatch(context: Context[HubClient]) -> None:
     """Be one of the dispatcher's two processes."""
     from hanmaru.ride.dispatch.process import run
@@ -63,10 +96,14 @@ async def demo(context: Context[HubClient]) -> None:
 service: Service[HubClient] = Service(
     name="ride",
     title={"en": "Demand-responsive transit", "ko": "수요응답형 교통"},
+    entity_types=ENTITY_TYPES,
+    layers=LAYERS,
     routes=routes,
     tasks=[
         Task("dispatcher", dispatch, apart=True, wanted=wanted),
         Task("dispatcher-2", dispatch, apart=True, wanted=wanted),
+        Task("entities", entities, wanted=wanted),
+        Task("riders", riders, wanted=wanted),
         Task("demo", demo),
     ],
     permissions=PERMISSIONS,

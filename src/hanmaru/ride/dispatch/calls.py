@@ -150,6 +150,10 @@ class Calls:
         """Return every van, the promises at risk and the figures."""
         return await self.views.fleet()
 
+    async def call_vans(self) -> Json:
+        """Return where each van is and what it does, and the figures: what the hub is told."""
+        return await self.views.vans()
+
     def call_figures(self, hours: float) -> Json:
         """Return the figures of some hours."""
         return self.views.figures(hours)

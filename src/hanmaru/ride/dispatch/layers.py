@@ -90,9 +90,9 @@ class Layers:
     async def _improve(self, helper: Helper) -> None:
         settings = self.operation.settings.layers
         assigned = rebalanced = time.monotonic()
-        seed = 0
+        seed = seen = 0
         while True:
-            began = time.monotonic()
+            began, seq = time.monotonic(), self.operation.state.seq
             if settings.assign_every_s and began - assigned >= settings.assign_every_s:
                 assigned = began
                 await self._propose(helper, "assign", settings.assign_every_s * SHARE)
@@ -100,10 +100,10 @@ class Layers:
                 rebalanced = began
                 asked = np.array(self.calls, np.int64).reshape(-1, 2)
                 await self._propose(helper, "rebalance", asked[:, 0], asked[:, 1])
-            elif settings.improve_s:
-                seed += 1
+            elif settings.improve_s and seq != seen:
+                seed, seen = seed + 1, seq
                 await self._propose(helper, "improve", settings.improve_s, seed)
-            await asyncio.sleep(max(0.0, LEAST_S - (time.monotonic() - began)))
+            await asyncio.sleep(LEAST_S)
 
     async def _propose(self, helper: Helper, layer: str, *about: Any) -> None:
         operation = self.operation

@@ -65,7 +65,7 @@ class Layers(_Table, frozen=True):
     """What goes on beside the answers: how often all vans are assigned anew, and how long the improvement runs."""
 
     assign_every_s: Annotated[float, Meta(ge=0)] = 15
-    improve_s: Annotated[float, Meta(ge=0)] = 0
+    improve_s: Annotated[float, Meta(ge=0)] = 5
     rebalance_every_s: Annotated[float, Meta(ge=0)] = 60
 
 

@@ -66,7 +66,11 @@ class Site:
         return self.targets.places
 
     def usual_kmh(self, at_s: float, zone: ZoneInfo) -> Floats:
-        """Return the usual speed (m,) on every edge at an instant."""
+        """Return the usual speed (m,) on every edge at an instant: the simulated city's own where there is one."""
+        if self.city is not None:
+            from hanmaru.ride.roads.simulated import speeds
+
+            return speeds(self.city, self.network.graph, at_s)
         return usual().at(self.network.graph, at_s, zone)
 
     def metric(self, at_s: float, zone: ZoneInfo) -> Metric:

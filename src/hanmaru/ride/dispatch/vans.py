@@ -55,6 +55,7 @@ class Spot:
     lat: float
     bearing: float | None
     reckoned: bool
+    speed_kmh: float = 0.0
 
 
 class Tracks:
@@ -176,7 +177,13 @@ class Tracks:
             lon, lat = self.column(max(stop, 0))
             return Spot(round(lon, 6), round(lat, 6), None, reckoned)
         lon, lat, bearing = self._at(leg, now_s)
-        return Spot(round(lon, 6), round(lat, 6), None if bearing is None else round(bearing), reckoned)
+        return Spot(
+            round(lon, 6),
+            round(lat, 6),
+            None if bearing is None else round(bearing),
+            reckoned,
+            0.0 if bearing is None else self._speed_kmh(leg, now_s),
+        )
 
     def path(self, van: int, now_s: float) -> list[list[float]] | None:
         """Return the rest of a van's way to its next stop, None where it stands or has none yet."""
@@ -210,6 +217,14 @@ class Tracks:
         bearing = float(np.degrees(np.arctan2(east, north)) % 360)
         stands = t >= float(way.at_s[-1])
         return x0 + share * (x1 - x0), y0 + share * (y1 - y0), None if stands else bearing
+
+    def _speed_kmh(self, leg: Leg, now_s: float) -> float:
+        way = leg.way
+        if way is None:
+            return 0.0
+        k = min(max(int(np.searchsorted(way.at_s, now_s - leg.start_s, "right")), 1), len(way.at_s) - 1)
+        took_s = float(way.at_s[k] - way.at_s[k - 1])
+        return 3.6 * float(way.at_m[k] - way.at_m[k - 1]) / took_s if took_s > 0 else 0.0
 
     def _place(self, leg: Leg, now_s: float) -> Places:
         if leg.way is None:

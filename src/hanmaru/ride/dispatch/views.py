@@ -319,6 +319,31 @@ class Views:
             vans.append(self.van(van, count <= MOST_PATHS))
         return {"vans": vans, "at_risk": self.at_risk(), "figures": self.figures(), "seq": self.operation.state.seq}
 
+    async def vans(self) -> Json:
+        """Return where each van is and what it does, and the figures; other calls go on meanwhile."""
+        op, vans = self.operation, self.operation.state.vans
+        requests, found = op.state.requests, list[Json]()
+        for v, facts in enumerate(op.site.vans):
+            if v % SLICE == 0:
+                await asyncio.sleep(0)
+            spot = op.tracks.spot(v, int(vans.stop[v]), op.now())
+            aboard = op.state.aboard(v) if vans.length[v] else []
+            found.append(
+                {
+                    "id": facts.id,
+                    "plate": facts.plate,
+                    "lon": spot.lon,
+                    "lat": spot.lat,
+                    "bearing": spot.bearing,
+                    "speed_kmh": spot.speed_kmh,
+                    "reckoned": spot.reckoned,
+                    "status": self.status(v),
+                    "seats": facts.seats + facts.wheelchairs,
+                    "aboard": int(sum(requests.seats[s] + requests.wheelchairs[s] for s in aboard)),
+                }
+            )
+        return {"vans": found, "figures": self.figures()}
+
     def van(self, van: int, path: bool) -> Json:
         """Return a van as the desk sees it."""
         op, state = self.operation, self.operation.state
