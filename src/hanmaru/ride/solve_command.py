@@ -49,7 +49,7 @@ def check_file(path: Path, solution: Path, form: Format | None, as_json: bool) -
     """Print what a file's solution comes to and every rule that it breaks; exit with 1 if it breaks one."""
     problem = read(path, form)
     report = check(problem, read_routes(solution))
-    said = "keeps every rule" if report.feasible else f"breaks {len(report.violations)} rules"
+    said = "keeps every rule" if report.feasible else f"breaks rules {len(report.violations)} times"
     summary = f"{problem.name}: {report.vehicles} vehicles, {report.cost:.2f}; {said}"
     say(report, "\n".join([summary, *report.violations]), as_json)
     if not report.feasible:
