@@ -330,8 +330,8 @@ def solve(
     solver.setOptionValue("mip_abs_gap", GAIN)
     if np.isfinite(seconds):
         solver.setOptionValue("time_limit", max(seconds, 0.01))
+    solver.setOptionValue("presolve", "off")  # takes longer than it saves on set partitioning
     if first is None:
-        solver.setOptionValue("presolve", "off")
         solver.setOptionValue("solver", "simplex")
         solver.passModel(lp)
     else:
