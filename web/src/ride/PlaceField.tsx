@@ -44,7 +44,7 @@ export function PlaceField({ end, label, place, recent, onChange, onMap }: {
     }
     const abort = new AbortController();
     const timer = setTimeout(() => {
-      ask<{ places: Found[] }>(`/search?q=${encodeURIComponent(query)}&lang=${language.value}`, "GET", undefined, abort.signal).then(
+      ask<{ places: Found[] }>(`/search?q=${encodeURIComponent(query)}&lang=${language.value}`, "GET", undefined, { signal: abort.signal }).then(
         ({ places }) => { asked.current = query; setHits(places); },
         () => { if (!abort.signal.aborted) setHits([]); },
       );

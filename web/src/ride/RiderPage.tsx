@@ -1,14 +1,14 @@
 import { History, X } from "lucide";
-import { useCallback, useEffect, useMemo, useState, type JSX } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState, type JSX } from "react";
 import { Button } from "react-aria-components";
 import { setServerNow } from "../format";
 import { t } from "../i18n";
 import { useLoaded } from "../office/data";
-import { Waiting } from "../office/parts";
+import { FormDialog, Waiting } from "../office/parts";
 import { reason } from "../problems";
 import { Icon } from "../ui/Icon";
 import { To, useShell, useTitle } from "../ui/page";
-import { ask, keep, kept, ROOT } from "./data";
+import { ask, keep, kept, ROOT, uuid } from "./data";
 import { useLasting } from "./lasting";
 import { collection, EMPTY, line, point, type Drawn } from "./map";
 import { MapView } from "./MapView";
@@ -17,7 +17,7 @@ import { body, draftOf, newDraft, Planner, type Draft } from "./Planner";
 import { useStream } from "./stream";
 import { ACTIVE, TripView } from "./TripView";
 import type { LonLat, Offer, Place, ServiceInfo, Stop, Trip } from "./types";
-import { at, money, told } from "./words";
+import { at, money, told, way } from "./words";
 
 const DRAFT = "hanmaru.ride.draft";
 /** Half the side of the box that the nearest stop is sought in, in degrees: about 600 m. */
@@ -71,17 +71,21 @@ function Rider({ service, part }: { service: ServiceInfo; part: string }): JSX.E
   const { stops, nearest } = useStops(middle, Boolean(picking));
   useTitle(part === "trips" ? t("ride.history") : current ? t("ride.yourRide") : t("ride.whereTo"));
 
+  const sent = useRef({ what: "", key: "" });
   async function send(wish: Draft): Promise<void> {
     const asked = body(wish, service);
     if (!asked) return;
-    const made = await ask<Trip>("/requests", "POST", asked);
+    const same = JSON.stringify(asked);
+    if (sent.current.what !== same) sent.current = { what: same, key: uuid() };
+    const made = await ask<Trip>("/requests", "POST", asked, { key: sent.current.key });
+    sent.current = { what: "", key: "" };
     put(made);
     setShown(made.id);
     setLooked(made.offers?.[0] ?? null);
     if (part) shell.go("/app");
   }
-  async function post(id: string, what: string, with_: unknown = {}): Promise<void> {
-    put(await ask<Trip>(`/requests/${encodeURIComponent(id)}/${what}`, "POST", with_));
+  async function post(id: string, what: string, with_: { offer?: string; reason?: string } = {}): Promise<void> {
+    put(await ask<Trip>(`/requests/${encodeURIComponent(id)}/${what}`, "POST", with_, { key: `${what}-${with_.offer ?? id}` }));
   }
   function leave(): void {
     if (current?.state === "offered") void post(current.id, "decline").catch(() => undefined);
@@ -166,21 +170,33 @@ function Rider({ service, part }: { service: ServiceInfo; part: string }): JSX.E
 function Trips({ trips, again }: { trips: readonly Trip[]; again: (trip: Trip) => void }): JSX.Element {
   return (
     <div className="sheet-page trips-page">
-      <header className="page-head"><h1>{t("ride.history")}</h1><To path="/app" className="button">{t("ride.back")}</To></header>
+      <header className="page-head"><h1>{t("ride.history")}</h1><span className="row-buttons"><Me /><To path="/app" className="button">{t("ride.back")}</To></span></header>
       {trips.length === 0 && <p className="hint">{t("ride.noTrips")}</p>}
       <ul className="trip-list">
         {trips.map((trip) => (
           <li key={trip.id}>
             <div>
-              <h2><To path={`/app/${encodeURIComponent(trip.id)}`}>{trip.from.label ?? t("ride.somewhere")} → {trip.to.label ?? t("ride.somewhere")}</To></h2>
+              <h2><To path={`/app/${encodeURIComponent(trip.id)}`}>{way(trip)}</To></h2>
               <p><time dateTime={trip.made_at}>{at(trip.made_at)}</time>{trip.fare && ` · ${money(trip.fare)}`}</p>
             </div>
             <State of="state" state={trip.state} />
-            <Button className="button small" aria-label={t("ride.againFrom", { from: trip.from.label ?? "", to: trip.to.label ?? "" })} onPress={() => again(trip)}>{t("ride.again")}</Button>
+            <Button className="button small" aria-label={t("ride.againFrom", { way: way(trip) })} onPress={() => again(trip)}>{t("ride.again")}</Button>
           </li>
         ))}
       </ul>
     </div>
+  );
+}
+
+/** Who the rider is, as far as they say: only a dispatcher with a reason sees it. */
+function Me(): JSX.Element {
+  const { data: me, reload } = useLoaded<{ name?: string; phone?: string }>(`${ROOT}/me`);
+  return (
+    <FormDialog
+      open={t("ride.me")} title={t("ride.me")} help={t("ride.meHelp")} submit={t("ride.save")} done={reload}
+      fields={[{ name: "name", label: t("ride.me.name"), initial: me?.name ?? "", optional: true, autoComplete: "name" }, { name: "phone", label: t("ride.me.phone"), type: "tel", initial: me?.phone ?? "", optional: true, autoComplete: "tel" }]}
+      run={async (data) => void (await ask("/me", "PUT", { name: String(data.get("name")).trim(), phone: String(data.get("phone")).trim() }))}
+    />
   );
 }
 
@@ -193,7 +209,7 @@ function useStops(middle: LonLat, wanted: boolean): { stops: readonly Stop[]; ne
     const abort = new AbortController();
     const timer = setTimeout(() => {
       const box = [lon - NEAR, lat - NEAR, lon + NEAR, lat + NEAR].map((value) => value.toFixed(5)).join(",");
-      ask<{ stops: Stop[] }>(`/stops?bbox=${box}`, "GET", undefined, abort.signal).then(({ stops: found }) => setStops(found), () => undefined);
+      ask<{ stops: Stop[] }>(`/stops?bbox=${box}`, "GET", undefined, { signal: abort.signal }).then(({ stops: found }) => setStops(found), () => undefined);
     }, STOPS_MS);
     return () => {
       clearTimeout(timer);

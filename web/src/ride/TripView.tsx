@@ -9,7 +9,7 @@ import { useNow } from "./data";
 import { Offers } from "./Offers";
 import { State } from "./parts";
 import type { Offer, Trip } from "./types";
-import { at, between, lasting, money, party, told, until, wanted, why, word } from "./words";
+import { at, between, lasting, money, party, told, until, wanted, way, why, word } from "./words";
 
 /** States in which a ride is still to come or under way. */
 export const ACTIVE: ReadonlySet<string> = new Set(["offered", "booked", "on-way", "arriving", "aboard", "broken"]);
@@ -33,7 +33,7 @@ export function TripView({ trip, accept, show, cancel, again, leave }: {
     <article className="trip" aria-labelledby="trip-head">
       <header className="trip-head">
         <div>
-          <p className="eyebrow">{trip.from.label ?? t("ride.somewhere")} → {trip.to.label ?? t("ride.somewhere")}</p>
+          <p className="eyebrow">{way(trip)}</p>
           <h1 id="trip-head"><Headline trip={trip} now={now} /></h1>
           <p role="status" className="visually-hidden"><Headline trip={trip} now={now} /></p>
         </div>

@@ -1,7 +1,7 @@
 import { useDeferredValue, useEffect, useMemo, useState, type JSX } from "react";
 import { clock } from "../format";
 import { t } from "../i18n";
-import { Choice, Waiting } from "../office/parts";
+import { Choice, FormDialog, Waiting } from "../office/parts";
 import { reason } from "../problems";
 import { useShell } from "../ui/page";
 import { ask } from "./data";
@@ -28,7 +28,7 @@ export function TripsTab({ fleet, select }: { fleet: LiveFleet; select: (van: st
   useEffect(() => {
     const abort = new AbortController();
     const parameters = new URLSearchParams({ ...(state ? { state } : {}), ...(wish ? { q: wish } : {}) });
-    ask<{ trips: TripRow[] }>(`/trips?${parameters}`, "GET", undefined, abort.signal).then(
+    ask<{ trips: TripRow[] }>(`/trips?${parameters}`, "GET", undefined, { signal: abort.signal }).then(
       ({ trips: found }) => { setTrips(found); setProblem(""); },
       (error: unknown) => { if (!abort.signal.aborted) setProblem(reason(error)); },
     );
@@ -58,6 +58,7 @@ export function TripsTab({ fleet, select }: { fleet: LiveFleet; select: (van: st
                 </div>
                 <div className="row-buttons">
                   {van && <button type="button" className="button small" data-row="" aria-label={t("ride.showVan", { plate: van.plate })} onClick={() => select(van.id)}>{van.plate}</button>}
+                  {acts && <Who id={trip.id} short={short} />}
                   {acts && ACTIVE.has(trip.state) && trip.state !== "offered" && trip.state !== "aboard" && (
                     <>
                       <Override kind="assign" about={short} request={trip.id} vans={choices.filter(([id]) => id !== van?.id)} done={done} />
@@ -79,4 +80,17 @@ export function TripsTab({ fleet, select }: { fleet: LiveFleet; select: (van: st
 function promised({ promise, expected, made_at: made }: TripRow): string {
   if (!promise) return t("ride.askedAt", { time: at(made) });
   return [t("ride.promised", { time: at(promise) }), ...(expected ? [t("ride.expected", { time: clock(expected) })] : [])].join(", ");
+}
+
+/** Says who a rider is to a dispatcher who says what for; the audit trail has both. */
+function Who({ id, short }: { id: string; short: string }): JSX.Element {
+  return (
+    <FormDialog
+      open={t("ride.who")} about={short} title={t("ride.whoTitle")} help={t("ride.whoHelp")} submit={t("ride.who")} fields={[{ name: "purpose", label: t("ride.purpose") }]}
+      run={async (data) => {
+        const { name, phone } = await ask<{ name?: string; phone?: string }>(`/trips/${encodeURIComponent(id)}/person`, "GET", undefined, { purpose: String(data.get("purpose")).trim() });
+        return <p>{[name, phone].filter(Boolean).join(", ") || t("ride.nobodyKnown")}</p>;
+      }}
+    />
+  );
 }

@@ -27,7 +27,7 @@ export function VanPanel({ van, stops, risks, close }: { van: Van; stops: readon
     <section ref={panel} className="van-panel" aria-label={t("ride.vanOf", { plate: van.plate })} onKeyDown={(event) => { if (event.key === "Escape") close(); }}>
       <header>
         <h2>{van.plate}</h2><State of="status" state={van.status} />
-        <span>{t("ride.ofSeats", { aboard: number(van.aboard), seats: number(van.seats) })}{van.wheelchairs > 0 && ` · ${t("ride.wheelchairs", { count: number(van.wheelchairs) })}`}{van.driver && ` · ${van.driver}`}</span>
+        <span>{t("ride.ofSeats", { aboard: number(van.aboard), seats: number(van.seats) })}{van.wheelchairs > 0 && ` · ${t("ride.wheelchairs", { count: number(van.wheelchairs) })}`}{van.driver && ` · ${van.driver}`}{van.reckoned && ` · ${t("ride.reckoned")}`}</span>
         <Button className="icon-button quiet" aria-label={t("ride.closeVan")} onPress={close}><Icon node={X} /></Button>
       </header>
       {van.plan.length === 0 ? <p className="hint">{t("ride.noPlan")}</p> : (

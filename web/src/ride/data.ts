@@ -4,11 +4,14 @@ import { now } from "../format";
 
 export const ROOT = "/api/ride/v1";
 
-/** Asks the room's routes. */
-export function ask<T>(path: string, method = "GET", body?: unknown, signal?: AbortSignal): Promise<T> {
-  const init: RequestInit = { method, ...(signal ? { signal } : {}) };
-  if (body === undefined) return request<T>(ROOT + path, init);
-  return request<T>(ROOT + path, { ...init, body: JSON.stringify(body), headers: { "content-type": "application/json" } });
+/** Asks the room's routes. What is asked again with the same `key`, because no answer came, counts once. */
+export function ask<T>(path: string, method = "GET", body?: unknown, { signal, key, purpose }: { signal?: AbortSignal; key?: string; purpose?: string } = {}): Promise<T> {
+  const headers = {
+    ...(body === undefined ? {} : { "content-type": "application/json" }), ...(key ? { "idempotency-key": key } : {}),
+    // A header carries bytes, and the purpose is UTF-8.
+    ...(purpose ? { "hanmaru-purpose": String.fromCharCode(...new TextEncoder().encode(purpose)) } : {}),
+  };
+  return request<T>(ROOT + path, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }), ...(signal ? { signal } : {}) });
 }
 
 /** The server's time, told again every `ms` milliseconds. */

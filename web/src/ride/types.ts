@@ -175,6 +175,8 @@ export interface Van {
   lon: number;
   lat: number;
   bearing?: number | null;
+  /** Whether no device says where it is. */
+  reckoned?: boolean;
   status: string;
   seats: number;
   wheelchairs: number;

@@ -1,6 +1,6 @@
 import { clock, exact, now, number } from "../format";
 import { hasMessage, language, t, text } from "../i18n";
-import type { Money, Name, Reason, Span, When } from "./types";
+import type { Money, Name, Reason, Span, Trip, When } from "./types";
 
 /** A word of the room's own for a code, else the code. */
 export function word(group: string, code: string | null | undefined): string {
@@ -70,4 +70,9 @@ export function wanted(when: When): string {
 export function party(seats: number, wheelchairs: number): string {
   const people = t("ride.people", { count: number(seats + wheelchairs) });
   return wheelchairs ? `${people} · ${t("ride.wheelchairs", { count: number(wheelchairs) })}` : people;
+}
+
+/** From where to where a trip is: as the rider called the places, else by its stops. */
+export function way({ from, to, promise }: Trip): string {
+  return `${from.label ?? told(promise?.pickup.stop.name, t("ride.somewhere"))} → ${to.label ?? told(promise?.dropoff.stop.name, t("ride.somewhere"))}`;
 }
