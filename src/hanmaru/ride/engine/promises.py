@@ -17,7 +17,7 @@ from hanmaru.ride.domain import UNREACHABLE, Bools, Floats
 from hanmaru.ride.engine import events as e
 from hanmaru.ride.engine.commands import Spot
 from hanmaru.ride.engine.decisions import Decisions, Place
-from hanmaru.ride.engine.schedule import PARTNER, SERVICE
+from hanmaru.ride.engine.schedule import CLOSE, PARTNER, SERVICE, schedule
 from hanmaru.ride.engine.state import (
     AT_RISK,
     BREAK,
@@ -27,6 +27,7 @@ from hanmaru.ride.engine.state import (
     LOST,
     WAITING,
 )
+from hanmaru.ride.engine.timetable import READY, START
 
 ARRIVAL: Floats = np.array([[0.0, 1.0, 0.05]])
 """For a rider whose promise is lost: be there soon; cost decides between near equals."""
@@ -115,14 +116,25 @@ def repair(d: Decisions, van: int, reason: e.Reason) -> None:
     if _relieve(d, van):
         return
     plan = d.state.vans.actions(van)
-    for late in lateness(d, van, plan, rides=False):
-        _concede(d, van, late, reason)
-    if d.timetables.begins(van, d.now_s, plan) is None:
-        for late in lateness(d, van, plan):
-            _concede(d, van, late, reason)
+    late = lateness(d, van, plan, rides=False)
+    if not _enough(d, van, plan, late):
+        late = lateness(d, van, plan)
+    for one in late:
+        _concede(d, van, one, reason)
     end = int(d.timetables.late_begins(van, d.now_s)[-1])
     if d.state.vans.length[van] and end > d.state.vans.shift_to_s[van]:
         d.tell(e.Overtime, van=van, to_s=end)
+
+
+def _enough(d: Decisions, van: int, plan: list[int], late: list[Late]) -> bool:
+    """Whether a plan can be driven, but for its end, if what is late is only allowed to be so late."""
+    stops, head = d.timetables.route(van, d.now_s, plan)
+    held = {one.slot: one.held for one in late}
+    for k, action in enumerate(plan):
+        if (promise := held.get(abs(action) - 1)) is not None:
+            stops[k, CLOSE] = max(stops[k, CLOSE], promise.to_s if action > 0 else promise.by_s)
+    begins = np.zeros(len(plan), np.int64)
+    return schedule(len(plan), stops, d.travel.time_s, int(head[START]), int(head[READY]), begins) < 0
 
 
 def _relieve(d: Decisions, van: int) -> bool:

@@ -19,10 +19,11 @@ SAVES = 0.5
 def consider(d: Decisions, plans: dict[int, e.Plan], layer: str) -> None:
     """Take what can be taken of a proposal, as one `PlansChanged`."""
     current = {van: plan for van, given in plans.items() if (plan := _current(d, van, given)) is not None}
+    current = {van: plan for van, plan in current.items() if list(plan) != d.state.vans.actions(van)}
     taken: dict[int, e.Plan] = {}
     for group in _groups(d, current):
         if _consistent(d, group) and _better(d, group):
-            taken |= {van: plan for van, plan in group.items() if list(plan) != d.state.vans.actions(van)}
+            taken |= group
     if not taken:
         return
     d.tell(e.PlansChanged, layer=layer, plans=taken)
