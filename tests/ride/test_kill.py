@@ -85,7 +85,7 @@ async def scenario(hub: Running, kills: int) -> list[float]:
         await riders.up()
         took: list[float] = []
         ready = 0
-        for round in range(kills):
+        for n in range(kills):
             while ready < 2 + n:  # the standby, too
                 ready += hub.logged("a dispatcher is ready", timeout_s=120) is not None
             took.append(await killed_while_riders_call(hub, n * AT_ONCE, riders))
