@@ -45,7 +45,7 @@ GAIN = 1.0
 class Waiting:
     """The problem of one moment. Times in seconds from now.
 
-    ``table`` (2 R + V, 8) and ``price`` (2 R + V,) as in `trips`; ``vans`` (V, 7), those not ``free`` keep what they
+    ``table`` (2 R + V, 8) and ``price`` (2 R + V,) as in `routes`; ``vans`` (V, 7), those not ``free`` keep what they
     have. Van v's front actions that are under way are ``front[v]``; its route after them is ``kept`` and what may not
     leave it is ``base``, both between their ``*_start`` (V + 1,) [v] and [v + 1]. ``movable``: slots of requests.
     """
