@@ -61,7 +61,8 @@ class Hierarchy:
         begin = np.searchsorted(low[order], np.arange(size + 1)).astype(np.int32)
         self.first, self.above = _contract(begin, high[order].astype(np.int32))
         self.arc, self.upward = order.astype(np.int32), t[order] < h[order]
-        self.into = _locate(low[order], high[order], self.first, self.above)
+        lower = np.repeat(np.arange(size), np.diff(self.first))
+        self.into = np.searchsorted(lower * size + self.above, low[order].astype(np.int64) * size + high[order])
 
     def select(self, targets: Rows) -> Selection:
         """Prepare targets (t,), states."""
@@ -142,7 +143,12 @@ def _contract(begin: Rows, high: Rows) -> tuple[Rows, Rows]:
                     above[end] = v
                     end += 1
             c = sibling[c]
-        above[first[u] : end].sort()
+        for i in range(first[u] + 1, end):  # by insertion: the lists are short
+            v, j = above[i], i
+            while j > first[u] and above[j - 1] > v:
+                above[j] = above[j - 1]
+                j -= 1
+            above[j] = v
         if end > first[u]:
             parent = above[first[u]]
             sibling[u] = child[parent]
@@ -152,20 +158,10 @@ def _contract(begin: Rows, high: Rows) -> tuple[Rows, Rows]:
 
 
 @kernel
-def _locate(low: Rows, high: Rows, first: Rows, above: Rows) -> Rows:
-    """Return which of the hierarchy's arcs each arc low → high became."""
-    out = np.empty(len(low), np.int32)
-    for i in range(len(low)):
-        a, b = first[low[i]], first[low[i] + 1]
-        out[i] = a + np.searchsorted(above[a:b], high[i])
-    return out
-
-
-@kernel
 def _weigh(
     arc: Rows,
     upward: npt.NDArray[np.bool_],
-    into: Rows,
+    into: Longs,
     weight: Longs,
     up: Longs,
     down: Longs,
@@ -319,7 +315,9 @@ def _path(
     while len(stack) > 0:
         a, b = stack.pop()
         low, high = min(a, b), max(a, b)
-        x = int(first[low]) + int(np.searchsorted(above[first[low] : first[low + 1]], high))
+        x = int(first[low])
+        while above[x] < high:
+            x += 1
         by = int(up_by[x]) if a < b else int(down_by[x])
         if by < -1:
             ways.append(-2 - by)
