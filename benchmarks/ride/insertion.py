@@ -2,10 +2,10 @@
 
 Streets, vans and trips are Manhattan's (4,333 nodes, every one a stop; trips in an order drawn by seed). Vans are first
 loaded with three riders each on average, half of them for the next twenty minutes. Then each request may start at the
-three nodes nearest to its origin and end at the three nearest to its destination, so nine pairs of stops are looked at in
-every van. Between two requests a second passes and 7 % of the vans report a new place, as with 10,000 requests an hour
-and a report every five seconds. ``search``: all best insertions, by three measures for nine pairs. ``request``, ``accept``:
-the dispatcher's whole answers. Milliseconds of processor time.
+three nodes nearest to its origin and end at the three nearest to its destination, so nine pairs of stops are looked
+at in every van. Between two requests a second passes and 7 % of the vans report a new place, as with 10,000
+requests an hour and a report every five seconds. ``search``: all best insertions, by three measures for nine pairs.
+``request``, ``accept``: the dispatcher's whole answers. Milliseconds of processor time.
 
 RidePy's compiled dispatcher gets the same load and trips, with one pair of stops for each, and the plane between the
 nodes in place of the streets (its compiled spaces have no directed streets): less to do for each van. ``one pair`` is

@@ -49,8 +49,7 @@ def everywhere(on: Decisions, request: c.Request, p: int, d: int, measure: np.nd
                 if begins is None:
                     continue
                 cost = on.timetables.cost(van, new, begins) - on.timetables.cost(van, plan, before)
-                cost -= (weights.wait - weights.ride) * float(looked.earliest_s[p, d])
-                cost -= weights.ride * (float(looked.earliest_s[p, d]) + boarding)
+                cost -= request.seats * (weights.wait * float(looked.earliest_s[p, d]) + weights.ride * boarding)
                 score = measure @ [begins[i] - on.now_s, begins[j + 1] - on.now_s, cost]
                 best = min(best, score)
     requests.remove("tried")

@@ -6,11 +6,11 @@ from hanmaru.ride.domain import RideError
 
 
 class Weights(Struct, frozen=True, kw_only=True):
-    """What a second is worth: of driving, of a rider's wait at the stop, of a rider's time aboard. Every layer
-    lowers the weighted sum, in driven seconds. Aboard weighs no more than waiting, so that being picked up later is
-    never better.
+    """What a second is worth: of driving, of a rider's wait at the stop, of a rider's time aboard. Every layer lowers
+    the weighted sum, in driven seconds; parties count with all their riders. Aboard weighs no more than waiting, so
+    that being picked up later is never better.
 
-    Apart from constants it is ``drive * seconds driven + sum((wait - ride) * pick-up + ride * drop-off)``.
+    Apart from constants it is ``drive * seconds driven + sum(riders * ((wait - ride) * pick-up + ride * drop-off))``.
     """
 
     drive: float = 1.0

@@ -79,7 +79,8 @@ def scan(
     pick-up, arrival and cost, all in seconds after ``now``. ``score`` (C, P, D) infinite where there is none,
     ``found`` (C, P, D, 5).
     """
-    drive, wait, aboard = weights
+    drive = weights[0]
+    wait, aboard = weights[1] * (load[0] + load[1]), weights[2] * (load[0] + load[1])
     boarding, alighting = service
     width = early.shape[1] + 2
     merged = np.empty((width, COLUMNS), np.int64)

@@ -185,7 +185,8 @@ def refresh(
             wheels += stops[v, k, CHAIRS]
             price[v, k] = 0.0
             if k < n and kind[abs(plan[v, k]) - 1] == RIDE:
-                price[v, k] = pick_price if plan[v, k] > 0 else drop_price
+                riders = abs(stops[v, k, SEATS]) + abs(stops[v, k, CHAIRS])
+                price[v, k] = riders * (pick_price if plan[v, k] > 0 else drop_price)
         dirty[v] = False
         fixed = head[FIXED]
         after = stops[v, fixed, ROW]
@@ -335,7 +336,8 @@ class Timetables:
         stops, _ = self.route(van, 0, plan)
         for k, action in enumerate(plan):
             if kind[abs(action) - 1] == RIDE:
-                cost += float(begins[k]) * (weights.wait - weights.ride if action > 0 else weights.ride)
+                riders = abs(int(stops[k, SEATS])) + abs(int(stops[k, CHAIRS]))
+                cost += riders * float(begins[k]) * (weights.wait - weights.ride if action > 0 else weights.ride)
             row = int(stops[k, ROW])
             if row >= 0:
                 driven += int(self.travel.time_s[here, row])
