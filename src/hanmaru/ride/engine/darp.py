@@ -12,7 +12,7 @@ from hanmaru.ride.domain import RideError
 from hanmaru.ride.engine.neighbourhood import Search, anneal, begin, copy_plan, total
 from hanmaru.ride.engine.partition import choose, empty, pool
 from hanmaru.ride.engine.problem import Problem, Progress, Solution, Spent
-from hanmaru.ride.engine.schedule import CLOSE, COLUMNS, LIMIT, OPEN, PARTNER, ROW, SEATS, SERVICE, schedule
+from hanmaru.ride.engine.schedule import CLOSE, COLUMNS, LIMIT, OPEN, PARTNER, ROW, SEATS, SERVICE, bare, schedule
 from hanmaru.ride.engine.tours import Flags, Ints, Network, alike, refresh
 
 THREADS = 2
@@ -75,29 +75,44 @@ def tighten(nodes: Ints, time: Ints) -> None:
 
 def joined(n: int, nodes: Ints, time: Ints, capacity: int) -> Flags:
     """Return (N, N) which arcs a feasible tour may have, by trying the shortest ones (Dumas et al. 1991)."""
-    leave = nodes[:, OPEN] + nodes[:, SERVICE]
-    may = leave[:, None] + time <= nodes[None, :, CLOSE]
-    stops = np.zeros((4, COLUMNS), np.int64)
-    begin = np.zeros(4, np.int64)
+    may = nodes[:, None, OPEN] + nodes[:, None, SERVICE] + time <= nodes[None, :, CLOSE]
+    _cut(n, nodes, time, capacity, np.zeros((4, COLUMNS), np.int64), np.zeros(4, np.int64), may)
+    return may
 
-    def fits(*order: int) -> bool:
-        for at, node in enumerate(order):
-            stops[at] = nodes[node]
-            stops[at, PARTNER] = order.index(node - 1) if node % 2 else -1
-        return schedule(4, stops, time, order[0], 0, begin) == -1 and stops[:, SEATS].cumsum().max() <= capacity
 
+@bare
+def _cut(n: int, nodes: Ints, time: Ints, capacity: int, stops: Ints, begin: Ints, may: Flags) -> None:
+    """Clear the arcs between riders' nodes that no tour of the two alone can have."""
     for a in range(0, 2 * n, 2):
+        may[a + 1, a] = False
         for b in range(0, 2 * n, 2):
             if a == b:
-                may[a + 1, a] = False
                 continue
             x, y = a + 1, b + 1
-            inside, across = fits(a, b, y, x), fits(a, b, x, y)
+            inside = _fits(a, b, y, x, nodes, time, capacity, stops, begin)
+            across = _fits(a, b, x, y, nodes, time, capacity, stops, begin)
             may[a, b] &= inside or across
-            may[x, y] &= fits(b, a, x, y) or across
-            may[a, y] &= fits(b, a, y, x)
-            may[x, b] &= fits(a, x, b, y)
-    return may
+            may[x, y] &= across or _fits(b, a, x, y, nodes, time, capacity, stops, begin)
+            may[a, y] &= _fits(b, a, y, x, nodes, time, capacity, stops, begin)
+            may[x, b] &= _fits(a, x, b, y, nodes, time, capacity, stops, begin)
+
+
+@bare
+def _fits(p: int, q: int, r: int, s: int, nodes: Ints, time: Ints, capacity: int, stops: Ints, begin: Ints) -> bool:
+    """Return whether a vehicle can serve four nodes in this order; drop-offs are odd and follow their pick-ups."""
+    load = 0
+    for at, node in enumerate((p, q, r, s)):
+        for c in range(COLUMNS):
+            stops[at, c] = nodes[node, c]
+        stops[at, PARTNER] = -1
+        if node % 2:
+            for before, other in enumerate((p, q, r)):
+                if other == node - 1:
+                    stops[at, PARTNER] = before
+        load += nodes[node, SEATS]
+        if load > capacity:
+            return False
+    return schedule(4, stops, time, p, 0, begin) == -1
 
 
 def solve(problem: Problem, spent: Spent, seed: int, progress: Progress) -> Solution:
