@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from benchmarks.trace import commit
+from benchmarks.parts import commit
 from hanmaru.trace.tables import TIME
 
 CACHE = Path(__file__).parents[2] / "build" / "benchmarks" / "trace-city"
@@ -37,7 +37,7 @@ INDEXED_BY_SPARK = 91
 def run(quick: bool) -> dict[str, Any]:
     """Return figures by engine and size; what this commit has measured already is not measured again."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    kept = CACHE / f"runs-{commit()}.json"
+    kept = CACHE / f"runs-{commit('trace')}.json"
     done: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
     rows: list[dict[str, Any]] = []
     for millions in MILLIONS[:1] if quick else MILLIONS:
