@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import os
 from collections.abc import AsyncGenerator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from hanmaru.ride.dispatch.client import Client
 from hanmaru.ride.dispatch.process import LOCK, only
 from hanmaru.ride.dispatch.server import Server
 from hanmaru.ride.domain import RideError
-from tests.ride.room import Desk, dispatching, replica, settle
+from hanmaru.ride.engine.state import ON, RESTING
+from tests.ride.room import ZONE, Desk, dispatching, replica, settle
 
 
 @pytest.fixture
@@ -87,6 +89,25 @@ async def test_a_call_that_cannot_be_served_says_why(desk: Desk) -> None:
     assert trip["reason"]["code"] == "too-large"
     assert (await desk.ask("trips", rider="rider-a", active=True))["trips"] == []
     assert len((await desk.ask("trips", rider="rider-a", active=False))["trips"]) == 2
+
+
+async def test_a_ride_is_booked_for_tomorrow_and_no_van_drives_at_night(folder: Path) -> None:
+    toml = folder / files.FILE
+    toml.write_text(toml.read_text().replace('["00:00", "24:00"]', '["06:00", "22:00"]'))
+    async with dispatching(folder) as desk:
+        midnight = datetime.now(ZONE).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        for hour, state in ((8, "offered"), (21, "offered"), (3, "refused"), (23, "refused")):
+            at_s = int((midnight + timedelta(hours=hour)).timestamp())
+            trip = await desk.call(3, 30, earliest_s=at_s)
+            assert trip["state"] == state, hour
+        assert trip["reason"]["code"] == "closed"
+        operation = desk.operation
+        for hours, status in ((-1.5, RESTING), (3.0, RESTING), (6.1, ON)):
+            now_s = (midnight + timedelta(hours=hours)).timestamp()
+            if now_s > operation.now():
+                operation._clock = lambda now_s=now_s: now_s  # pyright: ignore[reportPrivateUsage]
+                operation.tick(now_s)
+                assert set(operation.state.vans.status.tolist()) == {status}
 
 
 async def test_another_process_goes_on_where_this_one_ended(folder: Path) -> None:

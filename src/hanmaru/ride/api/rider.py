@@ -16,7 +16,7 @@ from hanmaru.platform.problems import Problem, invalid_request
 from hanmaru.ride.api.live import trips_stream
 from hanmaru.ride.api.room import Place, Room, id_of, json, key_of, seconds
 
-MOST_PLACES = 12
+MOST_PLACES, MOST_FOUND = 12, 1000
 Lon = Annotated[float, Meta(ge=-180, le=180)]
 Lat = Annotated[float, Meta(ge=-90, le=90)]
 
@@ -59,19 +59,19 @@ class Me(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     phone: Annotated[str, Meta(max_length=30, pattern=r"^[0-9+() -]*$")] = ""
 
 
-def find(places: Sequence[Place], text: str) -> list[Place]:
-    """Return at most `MOST_PLACES` places whose name has every word of a text; those that begin with it come first."""
+def find(places: Sequence[tuple[str, Place]], text: str) -> list[Place]:
+    """Return at most `MOST_PLACES` places whose names, given in small letters before them, have every word of a text.
+
+    Those that begin with the first word come first, stops and districts before other places, short names before long.
+    """
     words = text.casefold().split()
-    found: list[tuple[tuple[bool, bool, int], Place]] = []
-    for place in places:
-        names = [name.casefold() for name in place.name.values()]
-        fitting = [name for name in names if all(word in name for word in words)]
-        if fitting:
-            first = any(name.startswith(words[0]) for name in fitting)
-            found.append(((not first, place.kind == "place", min(map(len, fitting))), place))
-            if len(found) >= 2000:
-                break
-    return [place for _, place in sorted(found, key=lambda pair: pair[0])[:MOST_PLACES]]
+    found = [(names, place) for names, place in places if all(word in names for word in words)][:MOST_FOUND]
+    found.sort(key=lambda pair: (words[0] not in _beginnings(pair[0]), pair[1].kind == "place", len(pair[0])))
+    return [place for _, place in found[:MOST_PLACES]]
+
+
+def _beginnings(names: str) -> list[str]:
+    return [name.split(" ", 1)[0] for name in names.split("\n")]
 
 
 def routes(room: Room) -> Sequence[BaseRoute]:
@@ -104,7 +104,7 @@ def routes(room: Room) -> Sequence[BaseRoute]:
         text = request.query_params.get("q", "").strip()
         if not 1 <= len(text) <= 100:
             raise invalid_request("q has to be 1 to 100 characters.")
-        return json(msgspec.json.encode({"places": find((await room.ground()).places, text)}))
+        return json(msgspec.json.encode({"places": find(await room.places(), text)}))
 
     async def call(request: Request) -> Response:
         """Call a ride: answers with a trip that has offers, or the reason why there are none."""

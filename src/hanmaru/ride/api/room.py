@@ -53,6 +53,7 @@ class Room:
         self.client = Client(context.data_dir)
         self.client.watchers.add(self._forget)
         self._ground: Ground | None = None
+        self._places: list[tuple[str, Place]] | None = None
         self._riders: Riders | None = None
         self._opening = threading.Lock()
 
@@ -68,6 +69,13 @@ class Room:
             self._ground = msgspec.json.decode(await self.client.call("ground"), type=Ground)
         return self._ground
 
+    async def places(self) -> list[tuple[str, Place]]:
+        """Return what can be searched for, each after its names in small letters."""
+        if self._places is None:
+            places = (await self.ground()).places
+            self._places = [("\n".join(place.name.values()).casefold(), place) for place in places]
+        return self._places
+
     async def riders(self) -> Riders:
         """Return who the riders are."""
         return self._riders or await asyncio.to_thread(self._open)
@@ -81,7 +89,7 @@ class Room:
 
     def _forget(self, news: News | None) -> None:
         if news is None:
-            self._ground = None
+            self._ground = self._places = None
 
 
 def key_of(request: Request, who: str) -> str:

@@ -8,6 +8,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -28,7 +29,7 @@ from hanmaru.ride.domain import RideError, Rows, Travel
 from hanmaru.ride.engine import commands as c
 from hanmaru.ride.engine import events as e
 from hanmaru.ride.engine.dispatcher import Dispatcher
-from hanmaru.ride.engine.state import ABOARD, BROKEN, OFF, RESTING, WAITING, State
+from hanmaru.ride.engine.state import ABOARD, BREAK, BROKEN, OFF, ON, RESTING, WAITING, State
 from hanmaru.ride.roads.matrix import Metric, Places
 
 log = structlog.get_logger()
@@ -36,8 +37,12 @@ log = structlog.get_logger()
 SNAPSHOT_EVENTS = 5_000
 CANDIDATES = 3
 """Stops that are tried at each end of a ride: the nearest within the walk."""
+NIGHT_S, NIGHT_LATE_S = 3 * 3600, 1800
+"""A gap in the hours that is at least so long is a night, and how late a van may be home."""
 LEAVE_EARLY_S = 120
 """A van that waits at a stop leaves for the next one so much earlier than it would have to."""
+SHIFTS_A_TICK = 10
+"""Vans whose next day is planned in one second, so that midnight keeps nobody waiting."""
 PASSING = (e.Moved,)
 
 Future = asyncio.Future[None]
@@ -71,7 +76,6 @@ class Operation:
         self.figures = Figures()
         self.answered: dict[str, str] = {}
         self.van_index = {van.id: v for v, van in enumerate(site.vans)}
-        self.van_of_driver = {van.driver: v for v, van in enumerate(site.vans) if van.driver}
         self.stop_index = {stop.id: k for k, stop in enumerate(site.facts)}
         self.tell: Callable[[News], None] = lambda news: None
         self.called: Callable[[int, int], None] = lambda at_s, stop: None
@@ -317,6 +321,9 @@ class Operation:
     def tick(self, now_s: float) -> None:
         """Do what time alone brings."""
         self.handle(c.Tick(), "", "")
+        for shift in self.shifts(now_s)[:SHIFTS_A_TICK]:
+            self.handle(shift, "", "")
+        self.keep_nights(now_s)
         self.drive(now_s)
 
     def propose(self, proposal: c.AnyCommand) -> None:
@@ -409,24 +416,47 @@ class Operation:
         return opens <= clock < closes if opens < closes else clock >= opens or clock < closes
 
     def shifts(self, now_s: float) -> list[c.Shift]:
-        """Return each van's working time and breaks for the day that is, or the next one once that is over."""
+        """Return working times that vans should have and have not: as many days as can be booked, nights as rests."""
         found: list[c.Shift] = []
         midnight = datetime.fromtimestamp(now_s, self.zone).replace(hour=0, minute=0, second=0, microsecond=0)
+        days = [midnight + timedelta(days=n) for n in range(-1, self.settings.limits.book_ahead_days + 1)]
         for v, van in enumerate(self.site.vans):
             first, last = map(seconds, van.shift or self.settings.hours)
-            day = midnight
-            if now_s >= (day + timedelta(seconds=last)).timestamp():
-                day += timedelta(days=1)
-            begin = int((day + timedelta(seconds=first)).timestamp())
-            end = int((day + timedelta(seconds=last if last > first else last + 86_400)).timestamp())
-            start = int(day.timestamp())
+            last += 86_400 if last <= first else 0
+            times = [(int(day.timestamp()) + first, int(day.timestamp()) + last) for day in days]
+            times = [(begin, end) for begin, end in times if end > now_s]
+            if not times or self.state.vans.shift_to_s[v] >= times[-1][1] or self.state.vans.status[v] == BROKEN:
+                continue
             rests = [
-                c.Break(start + seconds(rest.begin[0]), start + seconds(rest.begin[1]), rest.minutes * 60)
+                c.Break(int(day.timestamp()) + seconds(rest.begin[0]), int(day.timestamp()) + seconds(rest.begin[1]),
+                        rest.minutes * 60)
+                for day in days
                 for rest in van.rests
+            ]  # fmt: skip
+            nights = [
+                c.Break(end, end + NIGHT_LATE_S, begin - end - NIGHT_LATE_S)
+                for (_, end), (begin, _) in pairwise(times)
+                if begin - end >= NIGHT_S
             ]
-            if int(self.state.vans.shift_to_s[v]) != end:
-                found.append(c.Shift(v, begin, end, tuple(rest for rest in rests if rest.to_s > now_s)))
+            last_s = times[-1][1]
+            breaks = [rest for rest in (*rests, *nights) if now_s < rest.to_s and rest.from_s < last_s]
+            breaks.sort(key=lambda rest: rest.from_s)
+            found.append(c.Shift(v, times[0][0], last_s, tuple(breaks)))
         return found
+
+    def keep_nights(self, now_s: float) -> None:
+        """Begin and end the rests that are nights: no driver is there to say so."""
+        state = self.state
+        vans, requests = state.vans, state.requests
+        for van in np.flatnonzero(vans.length > 0).tolist():
+            slot = abs(int(vans.plan[van, 0])) - 1
+            if requests.kind[slot] != BREAK or requests.boarding_s[slot] < NIGHT_S - NIGHT_LATE_S:
+                continue
+            if vans.status[van] == RESTING:
+                if int(vans.ready_s[van] + requests.boarding_s[slot]) <= now_s:
+                    self.handle(c.BreakEnd(van), "", "")
+            elif vans.status[van] == ON and requests.earliest_s[slot] <= now_s and vans.stop[van] >= 0:
+                self.handle(c.BreakStart(van), "", "")
 
     def aboard(self, van: int) -> list[Trip]:
         """Return who is in a van."""

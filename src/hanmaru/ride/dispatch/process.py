@@ -31,7 +31,7 @@ from hanmaru.ride.dispatch.operation import Operation
 from hanmaru.ride.dispatch.server import Server
 from hanmaru.ride.dispatch.settings import Settings
 from hanmaru.ride.dispatch.site import Site
-from hanmaru.ride.dispatch.vans import AHEAD_S, Leg, rows
+from hanmaru.ride.dispatch.vans import AHEAD_S, Leg
 from hanmaru.ride.dispatch.views import Views
 from hanmaru.ride.domain import RideError, Rows, Travel
 from hanmaru.ride.engine import commands as c
@@ -49,7 +49,7 @@ TRY_S = 0.05
 TICK_S, MOVE_S = 1.0, 5.0
 SWITCH_S = 0.0005
 """After so long a thread lets others in, so that the one that answers never waits for one that computes."""
-SHIFTS_S, RETENTION_S = 60.0, 3600.0
+RETENTION_S = 3600.0
 
 _event = msgspec.msgpack.Decoder(e.AnyEvent)
 
@@ -224,7 +224,6 @@ async def _work(operation: Operation, journal: Journal, hub: HubClient) -> None:
         group.create_task(_traffic(operation, hub))
         group.create_task(_every(STEP_S, operation, lambda: _figure(operation)))
         group.create_task(_every(TICK_S, operation, lambda: operation.tick(operation.now())))
-        group.create_task(_every(SHIFTS_S, operation, lambda: _shift(operation)))
         group.create_task(_every(RETENTION_S, operation, lambda: _forget(operation)))
         group.create_task(_moving(operation))
         await journal.failed
@@ -263,7 +262,7 @@ async def _traffic(operation: Operation, hub: HubClient) -> None:
             travel = metric.travel(site.targets, site.places.take(np.array(site.depot)))
             vans, _, places = operation.tracks.at(at_s)
             first = [len(site.places) + van for van in vans]
-            travel.time_s[first], travel.length_m[first] = rows(metric, site, places)
+            travel.time_s[first], travel.length_m[first] = metric.rows(places, site.targets)
             return travel
 
         operation.retime(metric, await asyncio.to_thread(work))
@@ -298,7 +297,7 @@ async def _move(operation: Operation, *, seek: bool = True) -> None:
         if seek:
             tracks.seek(metric, range(len(tracks.legs)))
         vans, legs, places = tracks.at(at_s)
-        return vans, legs, places, *rows(metric, operation.site, places)
+        return vans, legs, places, *metric.rows(places, operation.site.targets)
 
     vans, legs, places, time_s, length_m = await asyncio.to_thread(work)
     still = [k for k, van in enumerate(vans) if tracks.legs[van] is legs[k]]

@@ -151,13 +151,22 @@ def _refuse_unknown(path: Path, table: object, type: type[msgspec.Struct], name:
             _refuse_unknown(path, value, inner[key], f"{name}.{key}")  # pyright: ignore[reportUnknownArgumentType]
 
 
-def write_default(folder: Path, name: Mapping[str, str], area: Sequence[tuple[float, float]]) -> None:
-    """Write the settings of a small service in a city, unless there are some; ``area`` is where it drives."""
+def write_default(
+    folder: Path,
+    name: Mapping[str, str],
+    area: Sequence[tuple[float, float]],
+    depots: Sequence[tuple[float, float]],
+) -> None:
+    """Write the settings of a small service in a city, unless there are some.
+
+    ``area`` is where it drives, ``depots`` (3) where its vans begin.
+    """
     path = folder / FILE
     if path.exists():
         return
     ring = ", ".join(f"[{lon:.5f}, {lat:.5f}]" for lon, lat in area)
-    text = _DEFAULT.format(en=_quoted(name["en"]), ko=_quoted(name["ko"]), area=ring)
+    where = [list(depot) for depot in depots]
+    text = _DEFAULT.format(en=_quoted(name["en"]), ko=_quoted(name["ko"]), area=ring, depots=where)
     part = path.with_suffix(".part")
     part.write_text(text, "utf-8")
     part.replace(path)
@@ -203,6 +212,7 @@ plate = "70바 1001"
 seats = 11
 wheelchairs = 2
 driver = "driver"
+depot = {depots[0]}
 rests = [{{ begin = ["13:00", "15:00"], minutes = 30 }}]
 
 [[vans]]
@@ -211,6 +221,7 @@ plate = "70바 101{{n}}"
 seats = 11
 wheelchairs = 2
 driver = "driver-1{{n}}"
+depot = {depots[1]}
 count = 3
 rests = [{{ begin = ["11:00", "14:00"], minutes = 30 }}]
 
@@ -219,6 +230,7 @@ id = "van-2{{n}}"
 plate = "70바 102{{n}}"
 seats = 11
 driver = "driver-2{{n}}"
+depot = {depots[2]}
 count = 8
 rests = [{{ begin = ["13:30", "16:30"], minutes = 30 }}]
 """

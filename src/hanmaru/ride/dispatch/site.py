@@ -4,7 +4,7 @@ Stops that were chosen are kept in the room's folder, so that a stop has the sam
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ def ready(folder: Path, profile: Profile, demo: bool) -> Settings:
     if demo and not (folder / files.FILE).exists():
         city = build(profile)
         name = {"en": f"{profile.name.en} Call Bus", "ko": f"{profile.name.ko} 부름버스"}
-        files.write_default(folder, name, _town(city))
+        files.write_default(folder, name, _town(city), _depots(city))
     return files.load(folder)
 
 
@@ -144,6 +144,14 @@ def _town(city: City) -> list[tuple[float, float]]:
     largest = max(getattr(union, "geoms", [union]), key=lambda part: part.area)
     xy = np.array(largest.simplify(60).exterior.coords[:-1])
     return [(lon, lat) for lon, lat in city.land.plane.lonlat(xy).tolist()]
+
+
+def _depots(city: City) -> list[tuple[float, float]]:
+    """Return where a demo's vans begin: in the three largest districts of the town."""
+    kinds = {d.kind for d in city.profile.districts}
+    town = [d for d in city.profile.districts if d.kind == "dong" or "dong" not in kinds]
+    largest = sorted(town, key=lambda d: -d.population)[:3]
+    return [d.centre for d in (largest * 3)[:3]]
 
 
 def _stops(
@@ -223,7 +231,7 @@ def _names(lonlat: Floats, city: City | None) -> list[dict[str, str]]:
     return names
 
 
-def spots(site: Site, languages: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+def spots(site: Site) -> list[dict[str, Any]]:
     """Return what riders can search for: stops, and the city's own places with a district and a kind each."""
     found = [{"name": s.name, "kind": "stop", "lon": s.lon, "lat": s.lat} for s in site.facts]
     city = site.city

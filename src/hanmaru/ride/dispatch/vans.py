@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from hanmaru.ride.dispatch.site import Site
-from hanmaru.ride.domain import Floats, RideError, Rows
+from hanmaru.ride.domain import RideError
 from hanmaru.ride.roads.graph import metres
 from hanmaru.ride.roads.matrix import Metric, Places, Way
 
@@ -235,14 +235,3 @@ class Tracks:
         return self.site.network.snap(
             np.array([(lon, lat)]), bearing_deg=np.array([np.nan if bearing is None else bearing])
         )
-
-
-def rows(metric: Metric, site: Site, places: Places) -> tuple[Rows, Rows]:
-    """Return the rows (k, columns) of the travel matrices for vans at places: seconds and metres."""
-    return metric.rows(places, site.targets)
-
-
-def apart_m(a: tuple[float, float], b: tuple[float, float]) -> float:
-    """Return how far two points lie apart."""
-    ends: tuple[Floats, Floats] = np.array([a]), np.array([b])
-    return float(metres(*ends)[0])
