@@ -30,6 +30,7 @@ grace_s = 3600
 
 [layers]
 assign_every_s = 0
+improve_s = 0
 rebalance_every_s = 0
 {vans}
 """

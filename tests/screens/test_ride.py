@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import APIRequestContext, Page, expect
+from playwright.async_api import APIRequestContext, Browser, Page, expect
 
 from hanmaru.platform.identity.accounts import Accounts
 from tests.running import Running, running
@@ -66,37 +66,63 @@ class Person:
         return await self.post(f"/requests/{trip['id']}/accept", offer=trip["offers"][0]["id"])
 
 
-async def page_of(screens: Screens, hub: Running, who: str, path: str, **options: Any) -> Page:
-    screen = await screens.viewer(hub.url, **options)
-    signed = await screen.page.request.post(
+async def sign_in(http: APIRequestContext, hub: Running, who: str) -> None:
+    answer = await http.post(
         f"{hub.url}/api/session", data={"name": who, "password": PASSWORD}, headers={"origin": hub.url}
     )
-    assert signed.ok
-    if path:
-        await screen.page.goto(hub.url + path)
+    assert answer.ok, await answer.text()
+
+
+async def page_of(screens: Screens, hub: Running, who: str, path: str, **options: Any) -> Page:
+    screen = await screens.viewer(hub.url, **options)
+    await sign_in(screen.page.request, hub, who)
+    await screen.page.goto(hub.url + path)
     return screen.page
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def people(screens: Screens, town: Running) -> AsyncGenerator[dict[str, Person]]:
-    """Return a rider and a driver with the first van at the market, and nothing going on."""
-    found = {
-        who: Person((await page_of(screens, town, who, "")).request, town.url)
-        for who in ("rider", "driver", "dispatcher")
-    }
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
+async def signed(browser: Browser, town: Running) -> AsyncGenerator[dict[str, Person]]:
+    """Return somebody of each role, once a dispatcher answers."""
+    contexts = {who: await browser.new_context() for who in ("rider", "driver", "dispatcher")}
+    for who, context in contexts.items():
+        await sign_in(context.request, town, who)
+    found = {who: Person(context.request, town.url) for who, context in contexts.items()}
     end = time.monotonic() + READY_S
     while "name" not in await found["rider"].get("/service"):
         assert time.monotonic() < end, "no dispatcher came up"
         await asyncio.sleep(0.3)
-    await found["driver"].did("arrived", stop="s0")
     yield found
-    for trip in (await found["rider"].get("/requests?active=1"))["trips"]:
+    for context in contexts.values():
+        await context.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def people(signed: dict[str, Person]) -> AsyncGenerator[dict[str, Person]]:
+    """Return a rider and a driver with the first van at the market, and nothing going on."""
+    rider, driver = signed["rider"], signed["driver"]
+    await driver.did("arrived", stop="s0")
+    yield signed
+    for trip in (await rider.get("/requests?active=1"))["trips"]:
         if trip["state"] == "aboard":
-            await found["driver"].did("alighted", request=trip["id"])
+            await driver.did("alighted", request=trip["id"])
         else:
-            await found["rider"].post(f"/requests/{trip['id']}/cancel")
-    if (await found["driver"].get("/driver"))["van"]["status"] == "broken":
-        await found["driver"].did("back")
+            await rider.post(f"/requests/{trip['id']}/cancel")
+    if (await driver.get("/driver"))["van"]["status"] == "broken":
+        await driver.did("back")
+
+
+async def fits(page: Page) -> None:
+    """Look at the page at every width: nothing is wider than its place."""
+    before = page.viewport_size
+    assert before
+    for width, height in WIDTHS.values():
+        await page.set_viewport_size({"width": width, "height": height})
+        over = await page.evaluate(
+            "[document.documentElement, ...document.querySelectorAll('#room-main, .rider-panel, .driver-main')]"
+            ".map(e => e.scrollWidth - e.clientWidth)"
+        )
+        assert max(over) <= 0, (width, over)
+    await page.set_viewport_size(before)
 
 
 async def choose(page: Page, end: str, text: str) -> None:
@@ -135,6 +161,7 @@ async def test_a_rider_calls_sees_the_van_come_and_cancels(
     await expect(page.locator(".code")).to_have_text(trip["code"])
     await expect(page.locator(".van-line")).to_contain_text("70바 1001")
     await check(page)
+    await fits(page)
     west, south = ride_town.crossing(1, 0)
     await people["driver"].did("position", lon=west, lat=south)
     await expect(page.locator(".rider")).to_have_attribute("data-van", re.compile(f"^{west}"))
@@ -194,6 +221,7 @@ async def test_a_driver_works_through_a_tunnel(screens: Screens, town: Running, 
     stop = page.get_by_role("region", name="Market")
     await expect(stop).to_contain_text(trip["code"])
     await check(page)
+    await fits(page)
     await page.wait_for_function("caches.open('hanmaru-code').then(c => c.match('/driver')).then(Boolean)")
 
     await page.context.set_offline(True)
@@ -263,6 +291,7 @@ async def test_a_dispatcher_sees_a_promise_at_risk_and_decides(
     lon, lat = ride_town.crossing(0, 6)
     await people["driver"].did("position", lon=lon, lat=lat)
     risk = risks.get_by_role("listitem").filter(has_text=short)
+    await fits(page)
     await expect(risk).to_contain_text(re.compile(r"\d+ min late · Pick-up promised \d\d:\d\d, expected \d\d:\d\d"))
     await check(page)
 
@@ -319,21 +348,3 @@ async def test_each_page_is_for_its_own(screens: Screens, town: Running, people:
     await expect(page.get_by_text("Your roles do not open this page.")).to_be_visible()
     for path in ("/driver", "/fleet", "/trips"):
         assert (await page.request.get(f"{town.url}{API}{path}")).status == 403
-
-
-async def test_nothing_is_wider_than_the_screen(screens: Screens, town: Running, people: dict[str, Person]) -> None:
-    await people["rider"].book("Market", "Hospital")
-    for who, path, seen in (
-        ("rider", "/app", ".code"),
-        ("driver", "/driver", ".next-stop"),
-        ("dispatcher", "/ride", ".fleet-table"),
-    ):
-        page = await page_of(screens, town, who, path, reduced_motion="reduce")
-        await expect(page.locator(seen)).to_be_visible()
-        for width, height in WIDTHS.values():
-            await page.set_viewport_size({"width": width, "height": height})
-            over = await page.evaluate(
-                "[document.documentElement, ...document.querySelectorAll('#room-main, .rider-panel, .driver-main')]"
-                ".map(e => e.scrollWidth - e.clientWidth)"
-            )
-            assert max(over) <= 0, (path, width, over)

@@ -92,6 +92,10 @@ function Now({ figures, vans }: { figures: Figures | null; vans: number }): JSX.
   );
 }
 
+const MOST_RISKS = 30;
+/** Seconds after its promise that a ride is expected now; what it was when the risk was seen, where nothing is expected. */
+const behind = ({ promise, expected, late_s }: Risk): number => (expected ? (Date.parse(expected) - Date.parse(promise)) / 1000 : late_s);
+
 /** Promises that will not be kept as things stand: why, how late, and what can be done. */
 function Risks({ fleet, select }: { fleet: LiveFleet; select: (van: string) => void }): JSX.Element {
   const shell = useShell();
@@ -103,11 +107,11 @@ function Risks({ fleet, select }: { fleet: LiveFleet; select: (van: string) => v
       <h2 id="risks-head">{t("ride.atRisk")} <span className="count" role="status">{number(fleet.risks.length)}</span></h2>
       {fleet.known && fleet.risks.length === 0 && <p className="all-kept"><Icon node={CircleCheck} size={17} />{t("ride.allKept")}</p>}
       <ul>
-        {[...fleet.risks].sort((a, b) => b.late_s - a.late_s).slice(0, 30).map((risk) => (
+        {[...fleet.risks].sort((a, b) => behind(b) - behind(a)).slice(0, MOST_RISKS).map((risk) => (
           <li key={risk.request} className="risk">
             <Icon node={TriangleAlert} size={18} />
             <div>
-              <p><b>{t("ride.lateBy", { time: lasting(risk.late_s) })}</b> · {word("what", risk.what)} {t("ride.promised", { time: at(risk.promise) })}{risk.expected && `, ${t("ride.expected", { time: clock(risk.expected) })}`}</p>
+              <p><b>{t("ride.lateBy", { time: lasting(behind(risk)) })}</b> · {word("what", risk.what)} {t("ride.promised", { time: at(risk.promise) })}{risk.expected && `, ${t("ride.expected", { time: clock(risk.expected) })}`}</p>
               <p className="risk-why">{why(risk.why)} · {plate(risk)} · <code>{risk.request.slice(-8)}</code></p>
             </div>
             <div className="row-buttons">
