@@ -72,6 +72,12 @@ class Town:
         async with self.http.request(method, self.url + path, json=body, headers=headers) as answer:
             return answer.status, await answer.json(content_type=None)
 
+    async def must(self, who: str, path: str) -> Any:
+        """Return what is at a path, asking until it is there."""
+        while (answer := await self.ask(who, "GET", path))[0] != 200:
+            await asyncio.sleep(0.2)
+        return answer[1]
+
     def point(self) -> dict[str, float]:
         stop = self.random.choice(self.stops)
         return {"lon": stop["lon"] + self.random.gauss(0, 0.0012), "lat": stop["lat"] + self.random.gauss(0, 0.0008)}
@@ -204,7 +210,8 @@ async def measure(hub: Running, fill: int, seconds: float) -> dict[str, Any]:
             for p in hub.workers()
             if p.pid in before
         }
-        _, fleet = await town.ask("dispatcher", "GET", "/fleet")
+        fleet = await town.must("dispatcher", "/fleet")
+        print(quantiles(load.offers_s), quantiles(load.accept_s), file=sys.stderr)
         killed = await kill(hub, town, filled.booked | load.booked)
         for task in others:
             task.cancel()
@@ -225,6 +232,7 @@ async def measure(hub: Running, fill: int, seconds: float) -> dict[str, Any]:
             "offers_ms": quantiles(load.offers_s),
             "accept_ms": quantiles(load.accept_s),
             "cpu_s": cpu,
+            "load_average": os.getloadavg()[0],
             "wall_s": round(wall_s, 1),
             "kill": killed,
         }
@@ -248,7 +256,7 @@ async def kill(hub: Running, town: Town, booked: set[str]) -> dict[str, Any]:
         pass
     back_s = time.perf_counter() - began
     await asyncio.gather(*calls)
-    _, fleet = await town.ask("dispatcher", "GET", "/fleet")
+    fleet = await town.must("dispatcher", "/fleet")
     planned = {step["request"]: 0 for van in fleet["vans"] for step in van["plan"] if step["request"]}
     twice = 0
     for van in fleet["vans"]:
@@ -282,7 +290,7 @@ def run(quick: bool) -> dict[str, Any]:
     """Measure; ``quick`` with a tenth of the vans for half a minute."""
     if not ROADS.exists():
         return {"skipped": f"{ROADS} is not there"}
-    vans, fill, seconds = (100, 250, 30.0) if quick else (VANS, 4000, 180.0)
+    vans, fill, seconds = (100, 250, 30.0) if quick else (VANS, 4000, 120.0)
     folder = Path(os.environ.get("HANMARU_BENCH_FOLDER") or tempfile.mkdtemp(prefix="ride-http-"))
     room = folder / "services" / "ride"
     room.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ Stops that were chosen are kept in the room's folder, so that a stop has the sam
 """
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from hanmaru.ride.roads.graph import RoadGraph, load
 from hanmaru.ride.roads.matrix import Metric, Network, Places, Targets
 from hanmaru.ride.roads.speeds import usual
 from hanmaru.ride.roads.stops import Stops, choose, streets
+from hanmaru.ride.roads.stops import read as read_stops
 from hanmaru.ride.roads.turns import connected
 
 log = structlog.get_logger()
@@ -157,41 +159,48 @@ def _depots(city: City) -> list[tuple[float, float]]:
 def _stops(
     folder: Path, settings: Settings, network: Network, city: City | None, ring: Sequence[tuple[float, float]]
 ) -> tuple[Stops, Sequence[Stop]]:
-    """Return the stops that are kept, or choose some and keep them."""
+    """Return the city's own stops, or those that were chosen before, or choose some and keep them."""
+    if isinstance(settings.stops, str):
+        own, left_out = read_stops(folder / settings.stops, network)
+        if left_out:
+            log.warning("stops that are no kerb of the network are left out", stops=left_out[:20])
+        return own, _facts(own, [{"en": name, "ko": name} for name in own.names])
     graph = network.graph
     made_of = hashlib.sha256(f"{graph.digest} {settings.stops} {list(ring)}".encode()).hexdigest()[:16]
-    own = isinstance(settings.stops, str)
-    path = folder / (str(settings.stops) if own else STOPS_FILE)
+    path = folder / STOPS_FILE
     try:
         kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
-    except (OSError, msgspec.DecodeError) as error:
-        if own:
-            raise RideError(f"{path}: {error}") from None
+    except (OSError, msgspec.DecodeError):
         kept = None
-    if kept is None or (not own and kept.made_of != made_of):
-        people, weight = _people(network, city)
-        for walk_m in WALKS_M:
-            chosen = choose(network, people, weight, max_walk_m=walk_m)
-            if len(chosen) <= int(settings.stops):
-                break
-        else:
-            raise RideError(f"{files.FILE}: the area is too large for {settings.stops} stops; raise stops")
-        names = _names(chosen.lonlat, city)
-        facts = [
-            Stop(f"s{id}", name, round(lon, 6), round(lat, 6), bool(accessible))
-            for id, name, (lon, lat), accessible in zip(
-                chosen.ids, names, chosen.lonlat.tolist(), chosen.accessible.tolist(), strict=True
-            )
-        ]
-        kept = _Kept(made_of, facts)
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(kept)))
-        log.info("virtual stops chosen", stops=len(facts), walk_m=walk_m)
-    if len(kept.stops) < 2:
-        raise RideError(f"{path}: a service needs at least two stops")
+    if kept is None or kept.made_of != made_of:
+        chosen = _chosen(settings.stops, network, city)
+        kept = _Kept(made_of, _facts(chosen, _names(chosen, city)))
+        part = path.with_suffix(f".{os.getpid()}")
+        part.write_bytes(msgspec.json.format(msgspec.json.encode(kept)))
+        part.replace(path)
     lonlat = np.array([(stop.lon, stop.lat) for stop in kept.stops])
     accessible = np.array([stop.accessible for stop in kept.stops])
     ids, names = tuple(s.id for s in kept.stops), tuple(s.name["en"] for s in kept.stops)
     return Stops(ids, names, lonlat, network.snap(lonlat), accessible, graph), kept.stops
+
+
+def _chosen(most: int, network: Network, city: City | None) -> Stops:
+    """Return stops for whoever lives or works there, at most so many; the walk to them is as short as that allows."""
+    people, weight = _people(network, city)
+    for walk_m in WALKS_M:
+        chosen = choose(network, people, weight, max_walk_m=walk_m)
+        if 2 <= len(chosen) <= most:
+            log.info("virtual stops chosen", stops=len(chosen), walk_m=walk_m)
+            return chosen
+    raise RideError(f"{files.FILE}: no {most} stops serve this area, whatever the walk; change stops or area")
+
+
+def _facts(stops: Stops, names: Sequence[dict[str, str]]) -> list[Stop]:
+    points, accessible = stops.lonlat.tolist(), stops.accessible.tolist()
+    return [
+        Stop(f"s{id}", name, round(lon, 6), round(lat, 6), bool(easy))
+        for id, name, (lon, lat), easy in zip(stops.ids, names, points, accessible, strict=True)
+    ]
 
 
 class _Kept(msgspec.Struct):
@@ -210,25 +219,26 @@ def _people(network: Network, city: City | None) -> tuple[Floats, Floats]:
     return lonlat[near], city.places.capacity[near].astype(float)
 
 
-def _names(lonlat: Floats, city: City | None) -> list[dict[str, str]]:
-    """Return a name for each stop (k, 2): after its district and what is near, numbered where there are several."""
+def _names(stops: Stops, city: City | None) -> list[dict[str, str]]:
+    """Return a name for each stop: its street's; in the simulated city its district's and what is near, numbered."""
     if city is None:
-        return [{"en": f"Stop {k + 1}", "ko": f"정류장 {k + 1}"} for k in range(len(lonlat))]
+        return [{"en": name, "ko": name} for name in stops.names]
     from scipy.spatial import KDTree  # pyright: ignore[reportMissingTypeStubs]
 
     places = city.places
     known = np.flatnonzero(~np.isin(places.kind, (APARTMENT, HOUSE)))
-    plane = city.land.plane
     tree: Any = KDTree(places.xy[known])
-    nearest = known[tree.query(plane.xy(lonlat))[1]]
+    nearest = known[tree.query(city.land.plane.xy(stops.lonlat))[1]]
     count: dict[tuple[int, int], int] = {}
-    names: list[dict[str, str]] = []
-    for place in nearest.tolist():
-        key = int(places.district[place]), int(places.kind[place])
-        n = count[key] = count.get(key, 0) + 1
-        district, kind = city.profile.districts[key[0]].name, NAMES[key[1]]
-        names.append({"en": f"{district.en} {kind.en} {n}", "ko": f"{district.ko} {kind.ko} {n}"})
-    return names
+    return [_name(city, place, count) for place in nearest.tolist()]
+
+
+def _name(city: City, place: int, count: dict[tuple[int, int], int]) -> dict[str, str]:
+    """Return what a place is called: its district, its kind, and the how manieth of them it is."""
+    key = int(city.places.district[place]), int(city.places.kind[place])
+    n = count[key] = count.get(key, 0) + 1
+    district, kind = city.profile.districts[key[0]].name, NAMES[key[1]]
+    return {"en": f"{district.en} {kind.en} {n}", "ko": f"{district.ko} {kind.ko} {n}"}
 
 
 def spots(site: Site) -> list[dict[str, Any]]:
@@ -248,16 +258,7 @@ def spots(site: Site) -> list[dict[str, Any]]:
     inside &= ~np.isin(places.kind, (HOUSE,))
     count: dict[tuple[int, int], int] = {}
     for place in np.flatnonzero(inside).tolist():
-        key = int(places.district[place]), int(places.kind[place])
-        n = count[key] = count.get(key, 0) + 1
-        district, kind = city.profile.districts[key[0]].name, NAMES[key[1]]
         lon, lat = places.lonlat[place].tolist()
-        found.append(
-            {
-                "name": {"en": f"{district.en} {kind.en} {n}", "ko": f"{district.ko} {kind.ko} {n}"},
-                "kind": "place",
-                "lon": round(lon, 6),
-                "lat": round(lat, 6),
-            }
-        )
+        name = _name(city, place, count)
+        found.append({"name": name, "kind": "place", "lon": round(lon, 6), "lat": round(lat, 6)})
     return found

@@ -5,6 +5,7 @@ the leg's way; its row of the travel matrix is that of the place where it will b
 it can still go anywhere.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ AHEAD_S = 5
 """How far ahead a driver has to be told of a turn: the place that a van's row is for lies this far ahead."""
 SILENT_S = 30
 """After this long without a word from a van's device its position is a reckoned one, and is marked so."""
+SEEK_S = 0.5
 AWAY_M = 60.0
 """A van that its device puts farther than this from the stop where it stood has left it."""
 
@@ -140,8 +142,14 @@ class Tracks:
         return False
 
     def seek(self, metric: Metric, vans: Sequence[int]) -> None:
-        """Find the ways of vans' legs that have none yet; takes milliseconds for each, so call it in a thread."""
+        """Find ways of vans' legs that have none yet; takes milliseconds for each, so call it in a thread.
+
+        Goes on for half a second at most: after a start the others come next time.
+        """
+        ends = time.monotonic() + SEEK_S
         for van in vans:
+            if time.monotonic() > ends:
+                return
             leg = self.legs[van]
             if leg is not None and not leg.sought:
                 if leg.goal >= 0:
