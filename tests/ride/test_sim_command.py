@@ -132,6 +132,34 @@ def test_the_simulated_city_has_riders(tmp_path: Path) -> None:
     assert 1 <= measured["riders"]["mean"] / (measured["served"]["mean"] * measured["requests"]["mean"]) < 1.5
 
 
+def test_roads_from_a_file_get_stops_where_people_go(tmp_path: Path) -> None:
+    at = {(x, y): (127.25 + 0.004 * x, 36.48 + 0.004 * y) for x in range(5) for y in range(5)}
+    links = [(n, (n[0] + a, n[1] + b)) for n in at for a, b in ((1, 0), (0, 1)) if (n[0] + a, n[1] + b) in at]
+    rows = [(a, b, *at[a], *at[b]) for pair in links for a, b in (pair, pair[::-1])]
+    (tmp_path / "links.csv").write_text(
+        "LINK_ID,F_NODE,T_NODE,MAX_SPD,wkt\n"
+        + "".join(
+            f'{k},{a[0]}{a[1]},{b[0]}{b[1]},40,"LINESTRING ({x} {y}, {u} {v})"\n'
+            for k, (a, b, x, y, u, v) in enumerate(rows)
+        )
+    )
+    spots = [(127.251 + 0.0005 * (k % 29), 36.481 + 0.0005 * (k * 11 % 29)) for k in range(60)]
+    pairs = zip(spots, spots[7:] + spots[:7], strict=True)
+    (tmp_path / "trips.csv").write_text(
+        "origin_lon,origin_lat,dest_lon,dest_lat\n"
+        + "".join(f"{a},{b},{c},{d}\n" for (a, b), (c, d) in pairs)
+        + "127.2509,36.4809,127.35,36.50\n"  # 8 km to the east there are no roads
+    )
+    path = tmp_path / "town.toml"
+    path.write_text('[area]\nroads = "links.csv"\n[demand]\nfile = "trips.csv"\n[compare]\nvans = [3]\nseeds = 2\n')
+    measured = json.loads(simulate(path, "--json"))["cases"][0]["measures"]
+    assert measured["left_out"]["mean"] == 1
+    assert measured["requests"]["mean"] == 60
+    assert measured["served"]["mean"] > 0.8
+    assert 0 < measured["walk_mean_s"]["mean"] < 2 * 500 / 1.2
+    assert measured["vehicle_km"]["mean"] > 30
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

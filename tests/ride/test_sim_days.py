@@ -204,12 +204,18 @@ def test_the_books_of_a_rough_day_balance(seed: int) -> None:
         elif isinstance(event, events.BrokenDown):
             aboard[event.van] = 0
     assert not any(aboard.values())
+    promised = {int(e.id): e.offer.promise for e in log if isinstance(e, events.Accepted)}
+    broken = {int(e.id) for e in log if isinstance(e, events.PromiseBroken)}
+    assert broken  # some are, on such a day, and said so; the others were kept
+    for i in set(np.flatnonzero(served).tolist()) - broken:
+        assert np.floor(out.picked_s[i]) <= promised[i].to_s + CONFIG.grace_s
+        assert np.floor(out.dropped_s[i]) <= promised[i].by_s + CONFIG.grace_s
     shares = ("served", "refused", "declined", "cancelled", "no_show", "broken")
     assert sum(measures(out, 600)[name] for name in shares) == pytest.approx(1)
 
 
 def fields(out: Outcome) -> list[list[float]]:
-    return [getattr(out, name).tolist() for name in Outcome.__slots__]
+    return [np.asarray(getattr(out, name)).tolist() for name in Outcome.__slots__]
 
 
 def test_a_seed_gives_the_same_day_and_its_log_the_same_dispatcher() -> None:

@@ -75,7 +75,7 @@ def simulate(
     vans: Annotated[str | None, typer.Option(help="Fleets to compare: 8,10,12 or 8-12.", show_default=False)] = None,
     policy: Annotated[
         str | None,
-        typer.Option(help="Policies to compare: insertion, assignment, rebalancing, full.", show_default=False),
+        typer.Option(help="insertion, assignment, search, rebalancing, full: those to compare.", show_default=False),
     ] = None,
     seeds: Annotated[int | None, typer.Option(help="Simulated days of each.  [default: 5]", show_default=False)] = None,
     target: Annotated[

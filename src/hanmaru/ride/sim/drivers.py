@@ -74,12 +74,41 @@ class Drivers:
                 self._later(van, leave, now, self.look)
             else:
                 self._go(van, stop, now)
-        elif action > 0:
-            self._pick_up(van, int(requests.ids[slot]), open_s, now)
         else:
+            self._at_stop(van, now)
+
+    def _at_stop(self, van: int, now: float) -> None:
+        """Serve who gets off or on at the stop where a van stands: off first, then on as they are there, whatever the
+        plan's order. Who does not come is waited for as long as the rules say.
+        """
+        vans, requests, people = self.day.state.vans, self.day.state.requests, self.day.people
+        stop, next_s, next_i = self.stands[van], math.inf, 0
+        for action in vans.actions(van):
+            slot = abs(action) - 1
+            if (requests.origin if action > 0 else requests.destination)[slot] != stop:
+                break
             i = int(requests.ids[slot])
-            self.day.people.dropped_s[i] = now
-            self._serve(van, i, float(requests.alighting_s[slot]), ALIGHTING, now)
+            if action < 0:
+                if people.van[i] != van:
+                    continue  # gets on here first: another van broke down where the rider wanted to go
+                people.dropped_s[i] = now
+                self._serve(van, i, float(requests.alighting_s[slot]), ALIGHTING, now)
+                return
+            when = max(float(vans.shift_from_s[van]), float(requests.earliest_s[slot]))
+            if people.comes(i):
+                when = max(when, float(people.there_s[i]))
+            else:
+                when = max(when, self.since_s[van], people.window_s[i]) + self.day.config.no_show_s
+            if when < next_s:
+                next_s, next_i = when, i
+        if next_s > now:
+            self._later(van, next_s, now, self.look)
+        elif people.comes(next_i):
+            people.begins_boarding(next_i, now)
+            slot = self.day.state.slot(str(next_i))
+            self._serve(van, next_i, float(requests.boarding_s[slot]), BOARDING, now)
+        else:
+            self.day.ask(commands.NoShow(str(next_i)), now)
 
     def _later(self, van: int, when: float, now: float, what: Callable[[int, float], None]) -> None:
         """Let a van do something at a time, or now if that has come; off if it gets something else to do before."""
@@ -108,25 +137,6 @@ class Drivers:
         self.stands[van], self.since_s[van] = stop, now
         self.day.tell(commands.Arrived(van, stop), now)
         self.look(van, now)
-
-    def _pick_up(self, van: int, i: int, open_s: float, now: float) -> None:
-        """Let a rider on as soon as he may and is there; wait for one who does not come as long as the rules say."""
-        people = self.day.people
-        if not people.comes(i):
-            gone = max(self.since_s[van], people.window_s[i], open_s) + self.day.config.no_show_s
-            self._later(van, gone, now, partial(self._nobody, i))
-            return
-        begin = max(open_s, float(people.there_s[i]))
-        if begin > now:
-            self._later(van, begin, now, self.look)
-            return
-        people.begins_boarding(i, now)
-        slot = self.day.state.slot(str(i))
-        self._serve(van, i, float(self.day.state.requests.boarding_s[slot]), BOARDING, now)
-
-    def _nobody(self, i: int, van: int, now: float) -> None:
-        """The driver reports a rider who did not come."""
-        self.day.ask(commands.NoShow(str(i)), now)
 
     def _serve(self, van: int, i: int, planned_s: float, what: int, now: float) -> None:
         """Spend the time that boarding or alighting takes."""

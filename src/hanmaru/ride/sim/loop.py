@@ -36,7 +36,8 @@ OVERTIME_S = 6 * 3600
 @dataclass(frozen=True, eq=False, slots=True)
 class Demand:
     """n requests in order of ``asked_s``: when they are made and from when on the rider can leave, Unix seconds (n,);
-    the stops within walking distance of both ends; ``seats`` and ``wheelchairs`` (n,).
+    the stops within walking distance of both ends; ``seats`` and ``wheelchairs`` (n,). ``left_out``: how many trips are
+    not among them since no stop is near.
     """
 
     asked_s: Seconds
@@ -45,6 +46,7 @@ class Demand:
     destinations: Sequence[tuple[Spot, ...]]
     seats: Rows
     wheelchairs: Rows
+    left_out: int = 0
 
     def __len__(self) -> int:
         """Return how many requests there are."""
@@ -241,4 +243,5 @@ class Day:
             driven_m=motion.driven_m + home,
             empty_m=motion.empty_m + home,
             on_duty_s=np.maximum(duty, 0),
+            left_out=self.demand.left_out,
         )

@@ -37,6 +37,7 @@ class Outcome:
     the drive without detours between the stops used; ``walk_s`` (n,) to and from them; ``riders`` (n,) people in each
     request; ``latest_pickup_s``, ``arrive_by_s`` (n,) as first promised, `NEVER` where nothing was promised;
     ``driven_m``, ``empty_m``, ``on_duty_s`` (k,) metres, those of them with nobody aboard, seconds on duty.
+    ``left_out``: trips without a stop near an end.
     """
 
     fate: Rows
@@ -52,6 +53,7 @@ class Outcome:
     driven_m: Floats
     empty_m: Floats
     on_duty_s: Floats
+    left_out: int = 0
 
     @property
     def wait_s(self) -> Floats:
@@ -71,6 +73,7 @@ class Outcome:
 
 MEASURES = {
     "requests": "requests made",
+    "left_out": "trips that could not be asked for: no stop within walking distance of an end",
     "served": "share of requests served",
     "refused": "share of requests without an offer",
     "declined": "share of requests whose rider took no offer",
@@ -111,6 +114,7 @@ def measures(out: Outcome, target_wait_s: float) -> dict[str, float]:
     kept = served & (np.floor(out.picked_s) <= out.latest_pickup_s) & (np.floor(out.dropped_s) <= out.arrive_by_s)
     return {
         "requests": float(n),
+        "left_out": float(out.left_out),
         "served": float(share[Fate.SERVED]),
         "refused": float(share[Fate.REFUSED]),
         "declined": float(share[Fate.DECLINED]),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hanmaru.ride.engine import assignment, rebalancing
+from hanmaru.ride.engine import assignment, improve, rebalancing
 from hanmaru.ride.engine.commands import AnyCommand
 from hanmaru.ride.engine.config import Config
 from hanmaru.ride.engine.dispatcher import Dispatcher
@@ -12,10 +12,12 @@ from hanmaru.ride.sim.world import World
 
 
 def layers(policy: PolicyName, settings: Layers, config: Config, world: World, demand: Demand) -> list[Layer]:
-    """Return a policy's layers: none for insertion; assignment; rebalancing; or all."""
+    """Return a policy's layers: none for insertion; assignment; search; rebalancing; or all."""
     found: list[Layer] = []
     if policy in ("assignment", "full"):
         found.append(Layer(settings.assignment_every_s, Assigning(config)))
+    if policy in ("search", "full"):
+        found.append(Layer(settings.search_every_s, Searching(config)))
     if policy in ("rebalancing", "full"):
         found.append(Layer(settings.rebalancing_every_s, Rebalancing(config, world, demand)))
     return found
@@ -31,6 +33,19 @@ class Assigning:
     def __call__(self, dispatcher: Dispatcher, now_s: int) -> AnyCommand | None:
         """Return better plans, or None."""
         proposal = assignment.plan(dispatcher.state, dispatcher.travel, now_s, self.weights)
+        return proposal if proposal.plans else None
+
+
+class Searching:
+    """Searches a neighbourhood of all plans, as long as takes every van about once."""
+
+    def __init__(self, config: Config) -> None:
+        """Take the service's weights."""
+        self.weights = config.weights
+
+    def __call__(self, dispatcher: Dispatcher, now_s: int) -> AnyCommand | None:
+        """Return better plans, or None."""
+        proposal = improve.plan(dispatcher.state, dispatcher.travel, now_s, self.weights, seed=now_s)
         return proposal if proposal.plans else None
 
 

@@ -18,7 +18,7 @@ LANGUAGES = ("ko", "en")
 CHARTS = ("in_time", "wait_mean_s", "wait_p95_s", "served", "riders_per_van_hour", "vehicle_km", "empty_km", "detour")
 COMPARED = ("in_time", "wait_mean_s", "wait_p95_s", "served", "riders_per_van_hour", "vehicle_km", "empty_km")
 EMPTY: tuple[object, ...] = (None, "", [], {}, ())
-WHOLE = ("requests", "riders", "van_hours", "vehicle_km", "empty_km")
+WHOLE = ("requests", "left_out", "riders", "van_hours", "vehicle_km", "empty_km")
 
 
 def write(folder: Path, found: Summary, runs_csv: str) -> None:

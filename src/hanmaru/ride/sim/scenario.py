@@ -4,12 +4,13 @@ import tomllib
 from datetime import date, time
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from hanmaru.ride.domain import RideError
 
-PolicyName = Literal["insertion", "assignment", "rebalancing", "full"]
+PolicyName = Literal["insertion", "assignment", "search", "rebalancing", "full"]
 POLICIES: tuple[PolicyName, ...] = get_args(PolicyName)
 LonLat = tuple[Annotated[float, msgspec.Meta(ge=-180, le=180)], Annotated[float, msgspec.Meta(ge=-90, le=90)]]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -46,7 +47,8 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Area(_Table, frozen=True):
-    """Where the service runs: a simulated city, its living zone or districts, or a folder with a network as FleetPy's.
+    """Where the service runs: a simulated city, its living zone or districts; a file of ``roads`` that `ride network`
+    reads or writes; or a folder with a ``network`` as FleetPy's.
 
     Virtual stops are laid so that everybody has one within ``stops_m`` on foot; riders walk up to ``max_walk_m``. In a
     network every node that trips use is a stop.
@@ -56,14 +58,16 @@ class Area(_Table, frozen=True):
     zone: int | None = None
     districts: tuple[str, ...] = ()
     network: str | None = None
+    roads: str | None = None
     stops_m: Positive = 300
     max_walk_m: Positive = 500
 
 
 class Hours(_Table, frozen=True):
-    """The day and when the service runs, in the city's zone; until 24:00 is midnight."""
+    """The day and when the service runs, in the city's zone, or in ``zone`` on roads; 24:00 is midnight."""
 
     day: date = date(2026, 5, 6)
+    zone: str = "Asia/Seoul"
     begin: str = "06:00"
     end: str = "24:00"
 
@@ -71,6 +75,10 @@ class Hours(_Table, frozen=True):
         """Refuse hours that are none."""
         if not 0 <= seconds_of(self.begin) < seconds_of(self.end):
             raise ValueError(f"hours from {self.begin} to {self.end} are no span of a day")
+        try:
+            ZoneInfo(self.zone)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"{self.zone!r} is no time zone such as Asia/Seoul") from None
 
 
 class Demand(_Table, frozen=True):
@@ -133,6 +141,7 @@ class Layers(_Table, frozen=True):
     """How often the layers behind insertion run, where a policy has them."""
 
     assignment_every_s: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 20
+    search_every_s: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 60
     rebalancing_every_s: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 60
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
@@ -97,6 +98,7 @@ class Town:
             [destinations[i] for i in rows],
             found.seats[rows],
             found.wheelchairs[rows],
+            left_out=len(found) - len(rows),
         )
 
     def _at(self, clock: str | None, otherwise: int) -> int:
@@ -126,7 +128,7 @@ def build(scenario: Scenario) -> Town:
     midnight = dt.datetime.combine(scenario.hours.day, dt.time(), dt.UTC)
     if scenario.area.network is not None:
         return _of_network(scenario, config, int(midnight.timestamp()))
-    return _of_city(scenario, config)
+    return _of_city(scenario, config) if scenario.area.roads is None else _of_roads(scenario, config)
 
 
 def _config(service: dict[str, Any]) -> Config:
@@ -176,34 +178,74 @@ def _of_network(scenario: Scenario, config: Config, midnight_s: int) -> Town:
 def _of_city(scenario: Scenario, config: Config) -> Town:
     from hanmaru.city import days, profile
     from hanmaru.city.build import build as built
-    from hanmaru.ride.roads import simulated, stops
-    from hanmaru.ride.roads.matrix import Network
+    from hanmaru.ride.roads import simulated
 
     city = built(profile.load(scenario.area.city))
     inside = _districts(scenario, city)
     midnight_s = days.midnight(city, scenario.hours.day)
     begin, end = _span(scenario, midnight_s)
-    places = city.places
+    places, asked = city.places, scenario.demand
     at = np.flatnonzero(np.isin(places.district, inside))
     if not len(at):
         raise RideError("[area]: there are no places in these districts")
-    graph = _around(simulated.from_city(city), places.lonlat[at])
-    chosen = stops.choose(
-        Network(graph), places.lonlat[at], places.capacity[at].astype(float), max_walk_m=scenario.area.stops_m
-    )
-    traffic = [
-        (since, _with_stops(graph, simulated.speeds(city, graph, since + TRAFFIC_S / 2), chosen))
-        for since in range(begin, end, TRAFFIC_S)
-    ]
-    made = traffic[0][1]
-    depots = _depots(scenario, chosen, made)
-    asked = scenario.demand
     if asked.file is None:
         moves = trips.of_city(city, scenario.hours.day, inside, begin, end)
         who = trips.CityDemand(asked.share, asked.ahead, asked.ahead_s, asked.wheelchairs)
         source = partial(trips.taken, moves, who)
     else:
         source = _from_file(*files.trips(Path(scenario.folder) / asked.file, midnight_s), begin, end)
+
+    def speeds(graph: "RoadGraph", when_s: float) -> Floats:
+        return simulated.speeds(city, graph, when_s)
+
+    people, weight = places.lonlat[at], places.capacity[at].astype(np.float64)
+    return _laid(scenario, config, midnight_s, simulated.from_city(city), speeds, people, weight, source)
+
+
+def _of_roads(scenario: Scenario, config: Config) -> Town:
+    """Roads as `ride network` reads or writes them, with the usual speeds; stops are laid where trips begin and end."""
+    from hanmaru.ride.roads import read, speeds
+
+    if scenario.demand.file is None:
+        raise RideError("[area] roads: roads have no people of their own; name a file of trips under [demand]")
+    zone = ZoneInfo(scenario.hours.zone)
+    midnight_s = int(dt.datetime.combine(scenario.hours.day, dt.time(), zone).timestamp())
+    given, timed = files.trips(Path(scenario.folder) / scenario.demand.file, midnight_s)
+    if given.origin.shape[1] != 2:
+        raise RideError("[demand] file: trips on roads need the columns origin_lon, origin_lat, dest_lon, dest_lat")
+    graph = read.read(Path(scenario.folder) / str(scenario.area.roads))
+    ends: Floats = np.concatenate((given.origin, given.destination)).astype(np.float64)
+    source, usual = _from_file(given, timed, *_span(scenario, midnight_s)), speeds.usual()
+    return _laid(
+        scenario, config, midnight_s, graph, lambda g, at_s: usual.at(g, at_s, zone), ends, np.ones(len(ends)), source
+    )
+
+
+def _laid(
+    scenario: Scenario,
+    config: Config,
+    midnight_s: int,
+    graph: "RoadGraph",
+    speeds: "Callable[[RoadGraph, float], Floats]",
+    people: Floats,
+    weight: Floats,
+    source: Callable[[int], Trips],
+) -> Town:
+    """Lay stops where people are, and work out the travel times of each span of the service."""
+    from hanmaru.ride.roads import stops
+    from hanmaru.ride.roads.matrix import Network
+
+    begin, end = _span(scenario, midnight_s)
+    graph = _around(graph, people)
+    chosen = stops.choose(Network(graph), people, weight, max_walk_m=scenario.area.stops_m)
+    if len(chosen) < 2:
+        raise RideError("[area]: there are not two places to stop near the people; mend the area or stops_m")
+    traffic = [
+        (since, _with_stops(graph, speeds(graph, since + TRAFFIC_S / 2), chosen))
+        for since in range(begin, end, TRAFFIC_S)
+    ]
+    made = traffic[0][1]
+    depots = _depots(scenario, chosen, made)
     return Town(scenario, config, made, depots, midnight_s, begin, end, source, traffic, chosen)
 
 
@@ -211,7 +253,10 @@ def _around(graph: "RoadGraph", lonlat: Floats) -> "RoadGraph":
     """Return the roads within `MARGIN_M` of a rectangle about positions, of them what hangs together both ways."""
     low, high = lonlat.min(axis=0), lonlat.max(axis=0)
     near = trips.metres(graph.lonlat, np.clip(graph.lonlat, low, high)) <= MARGIN_M
-    kept = graph.keep(near[graph.source] & near[graph.target])
+    inside = near[graph.source] & near[graph.target]
+    if not inside.any():
+        raise RideError("[area]: there are no roads where the trips are; are longitude and latitude in their columns?")
+    kept = graph.keep(inside)
     n = len(kept.lonlat)
     links = csr_array((np.ones(len(kept.source)), (kept.source, kept.target)), shape=(n, n))
     _, part = connected_components(links, connection="strong")
