@@ -74,7 +74,7 @@ class Town:
 
     async def must(self, who: str, path: str) -> Any:
         """Return what is at a path, asking until it is there."""
-        while (answer := await self.ask(who, "GET", path))[0] != 200:
+        while (answer := await self.ask(who, "GET", path))[0] != 200:  # noqa: ASYNC110 - another process answers
             await asyncio.sleep(0.2)
         return answer[1]
 

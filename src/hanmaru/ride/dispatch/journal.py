@@ -162,11 +162,12 @@ class Journal:
         self._also(lambda db: db.execute("INSERT OR REPLACE INTO figure VALUES(?, ?)", (at_s, body)))
 
     def begin_anew(self) -> asyncio.Future[None]:
-        """Forget events, snapshots and facts."""
+        """Forget events, snapshots and facts; no trip is open any more."""
 
         def work(db: Db) -> None:
             for table in ("event", "snapshot", "fact"):
                 db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
+            db.execute("UPDATE trip SET open = 0")
 
         return self._also(work)
 

@@ -37,7 +37,7 @@ from hanmaru.ride.domain import RideError, Rows, Travel
 from hanmaru.ride.engine import commands as c
 from hanmaru.ride.engine import events as e
 from hanmaru.ride.engine.dispatcher import Dispatcher
-from hanmaru.ride.engine.state import Fleet, State
+from hanmaru.ride.engine.state import Fleet, Requests, State, Vans
 from hanmaru.ride.roads.live import follow
 from hanmaru.ride.roads.matrix import Metric, Places
 
@@ -64,14 +64,14 @@ class Replica:
         self.metric = site.metric(time.time(), zone)
         depots = site.places.take(np.array(site.depot))
         self._travel = self.metric.travel(site.targets, depots)
-        self.ground = hashlib.sha256(
-            msgspec.json.encode([site.facts, [(van.id, van.seats, van.wheelchairs) for van in site.vans]])
-        ).hexdigest()
+        vans = [(van.id, van.seats, van.wheelchairs) for van in site.vans]
+        form = msgspec.json.schema(e.AnyEvent), Vans.__slots__, Requests.__slots__
+        self.ground = hashlib.sha256(msgspec.json.encode([site.facts, vans, form], order="sorted")).hexdigest()
         self.dispatcher = self._newest()
 
     @property
     def same_ground(self) -> bool:
-        """Whether the journal is about these stops and vans: about others, its plans mean nothing."""
+        """Whether the journal is about these stops and vans, as this version writes it: else its plans mean nothing."""
         return (kept := self.reader.fact("ground")) is None or kept == self.ground.encode()
 
     def _newest(self) -> Dispatcher:
@@ -187,7 +187,9 @@ async def serving(folder: Path, replica: Replica) -> AsyncGenerator[tuple[Operat
     journal = Journal(folder / FILE)
     try:
         if not replica.same_ground:
-            log.warning("the stops or vans were changed: trips that were open are over, and all begins anew")
+            log.warning(
+                "stops, vans or the journal's form changed: open trips are over, and all begins anew"
+            )
             _end_all(journal, reader)
             await journal.begin_anew()
             replica.dispatcher = replica.fresh()
@@ -212,7 +214,11 @@ async def serving(folder: Path, replica: Replica) -> AsyncGenerator[tuple[Operat
 def _end_all(journal: Journal, reader: Reader) -> None:
     """End every trip that is open: nobody will come."""
     now_s = int(time.time())
-    for trip in map(trips.decode, reader.open_trips()):
+    for body in reader.open_trips():
+        try:
+            trip = trips.decode(body)
+        except msgspec.ValidationError:  # another version's
+            continue
         trip.state, trip.reason, trip.changed_s = "broken", e.Reason.OVERRIDE.value, now_s
         trip.log.append(trips.Note(now_s, "broken"))
         journal.append(Entry(trips=[(trip.id, trip.rider, False, now_s, trips.encode(trip))]))

@@ -21,9 +21,10 @@ AHEAD_S = 5
 """How far ahead a driver has to be told of a turn: the place that a van's row is for lies this far ahead."""
 SILENT_S = 30
 """After this long without a word from a van's device its position is a reckoned one, and is marked so."""
-SEEK_S = 0.5
 AWAY_M = 60.0
 """A van that its device puts farther than this from the stop where it stood has left it."""
+SEEK_S = 0.5
+"""How long ways are sought at a time."""
 
 
 @dataclass(slots=True)
