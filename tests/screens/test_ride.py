@@ -240,6 +240,7 @@ async def test_a_driver_works_through_a_tunnel(screens: Screens, town: Running, 
     assert (await rider.get(f"/requests/{trip['id']}"))["state"] == "aboard"
     await page.get_by_role("button", name=re.compile("^Got off")).click()
     await expect(page.get_by_role("heading", name="No stop now")).to_be_visible()
+    await expect(page.get_by_text("Waiting to be sent")).to_have_count(0)
     assert (await rider.get(f"/requests/{trip['id']}"))["state"] == "done"
 
 
