@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from hanmaru.ride.domain import RideError, Travel
+from hanmaru.ride.domain import UNREACHABLE, RideError, Travel
 from hanmaru.ride.engine import commands as c
 from hanmaru.ride.engine import events as e
 from hanmaru.ride.engine.config import Config, Tariff
@@ -185,6 +185,20 @@ def test_slower_roads_are_named_as_the_reason() -> None:
     told = dispatcher.handle(c.Retime("snow"), T0 + 1)
     broken = [event for event in told if isinstance(event, e.PromiseBroken)]
     assert [event.reason for event in broken] == [e.Reason.TRAVEL_TIMES]
+
+
+def test_who_waits_where_no_road_leads_any_more_is_told_so() -> None:
+    dispatcher = line(0)
+    booked(dispatcher, request("a", 5, 9))
+    booked(dispatcher, request("b", 2, 4))
+    cut = dispatcher.travel.time_s.copy()
+    cut[:5, 5:] = UNREACHABLE
+    cut[10:, 5:] = UNREACHABLE
+    dispatcher.travel = Travel(cut, dispatcher.travel.length_m)
+    broken = [x for x in dispatcher.handle(c.Retime("flood"), T0 + 1) if isinstance(x, e.PromiseBroken)]
+    assert [(x.id, x.offer, x.reason) for x in broken] == [("a", None, e.Reason.TRAVEL_TIMES)]
+    assert named(dispatcher, 0) == ["+b", "-b"]
+    assert dispatcher.state.vans.shift_to_s[0] == T0 + 8 * 3600
 
 
 def test_when_a_van_breaks_down_its_riders_are_fetched_where_it_stands() -> None:

@@ -115,6 +115,7 @@ def repair(d: Decisions, van: int, reason: e.Reason) -> None:
     """Make a van's plan one that can be driven: by moving riders, or by saying which promises are at risk or broken."""
     if _relieve(d, van):
         return
+    _give_up(d, van, reason)
     plan = d.state.vans.actions(van)
     late = lateness(d, van, plan, rides=False)
     if not _enough(d, van, plan, late):
@@ -122,8 +123,23 @@ def repair(d: Decisions, van: int, reason: e.Reason) -> None:
     for one in late:
         _concede(d, van, one, reason)
     end = int(d.timetables.late_begins(van, d.now_s)[-1])
-    if d.state.vans.length[van] and end > d.state.vans.shift_to_s[van]:
+    if d.state.vans.length[van] and d.state.vans.shift_to_s[van] < end < d.now_s + UNREACHABLE // 2:
         d.tell(e.Overtime, van=van, to_s=end)
+
+
+def _give_up(d: Decisions, van: int, reason: e.Reason) -> None:
+    """Take out riders who wait, or want to go, where no road leads, the first in the plan first."""
+    requests = d.state.requests
+    while True:
+        plan = d.state.vans.actions(van)
+        never = {one.slot for one in lateness(d, van, plan) if one.late_s >= UNREACHABLE // 2}
+        cut_off = (abs(a) - 1 for a in plan if abs(a) - 1 in never and requests.status[abs(a) - 1] == WAITING)
+        slot = next((one for one in cut_off if requests.kind[one] != BREAK), None)
+        if slot is None:
+            return
+        rest = tuple(action for action in plan if abs(action) - 1 != slot)
+        d.tell(e.PlansChanged, layer="repair", plans={van: rest})
+        settle(d, slot, reason)
 
 
 def _enough(d: Decisions, van: int, plan: list[int], late: list[Late]) -> bool:
