@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.ride import python
 from hanmaru.ride.domain import Rows, Seconds
 from hanmaru.ride.engine.commands import Spot
 from hanmaru.ride.engine.config import Config
@@ -22,7 +23,6 @@ from hanmaru.ride.sim.scenario import Layers, PolicyName
 from hanmaru.ride.sim.world import World
 
 DATA = Path(os.environ.get("HANMARU_TEST_DATA", "../shared/data")).resolve() / "fleet"
-PEERS = os.environ.get("HANMARU_PEERS", str(Path(__file__).parents[2] / ".venv-peers" / "bin" / "python"))
 START_S = 1_800_000_000
 
 
@@ -68,8 +68,6 @@ def ours(service: Service, policy: PolicyName, settings: Layers, seed: int = 1) 
 
 def ridepy(service: Service) -> dict[str, Any]:
     """Return the figures of RidePy on the same service, but for boarding times and ride limits, which it lacks."""
-    if not Path(PEERS).exists():
-        return {"not run": f"no Python at {PEERS}; name one that has RidePy in HANMARU_PEERS"}
     world, config = service.world, service.config
     direct = np.rint(world.time_s[world.stop[service.origin], service.destination]).astype(int)
     ride = np.array([config.ride_limit_s(int(one)) for one in direct])
@@ -90,7 +88,8 @@ def ridepy(service: Service) -> dict[str, Any]:
             deadline_s=service.asked_s + config.max_wait_s + config.boarding_s + ride,
         )
         peer = str(Path(__file__).with_name("ridepy_peer.py"))
-        done = subprocess.run([PEERS, "-P", peer, str(problem)], capture_output=True, text=True, check=False)
+        # -P: beside the script lies http.py, which is not the standard library's
+        done = subprocess.run([str(python()), "-P", peer, str(problem)], capture_output=True, text=True, check=False)
     if done.returncode:
         return {"not run": done.stderr.strip().splitlines()[-1]}
     return json.loads(done.stdout)

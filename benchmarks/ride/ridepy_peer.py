@@ -10,12 +10,20 @@ RidePy has no boarding times and no limit for rides, only the time windows. Prin
 import json
 import sys
 import time
+import types
 import warnings
 from copy import copy
 from itertools import pairwise
 from typing import Any
 
 warnings.filterwarnings("ignore")
+try:
+    import pkg_resources  # noqa: F401
+except ModuleNotFoundError:  # RidePy asks setuptools for its version, which newer ones no longer answer
+    stand_in = types.ModuleType("pkg_resources")
+    version = types.SimpleNamespace(version="")
+    vars(stand_in).update(DistributionNotFound=Exception, get_distribution=lambda name: version)
+    sys.modules["pkg_resources"] = stand_in
 
 import numpy as np  # noqa: E402
 import ridepy.util.dispatchers.ridepooling as ridepooling  # noqa: E402 # pyright: ignore[reportMissingImports]
