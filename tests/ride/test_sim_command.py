@@ -93,6 +93,12 @@ def test_how_many_vans_is_one_command(town: Path) -> None:
     assert shares[vans] >= 0.9
 
 
+def test_nothing_but_the_result_goes_to_standard_output(town: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    simulate_command.run(town, False, "2", "assignment", 1, None, None, None, True)
+    found = json.loads(capfd.readouterr().out)
+    assert found["cases"][0]["policy"] == "assignment"
+
+
 def test_ctrl_c_keeps_what_is_done(town: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runs: list[int] = []
 

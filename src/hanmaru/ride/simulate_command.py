@@ -1,5 +1,6 @@
 """``hanmaru ride simulate``: policies and fleets over whole days of service, side by side."""
 
+import os
 import re
 import sys
 import time
@@ -49,7 +50,7 @@ def run(
     results = Results(_simulator(town.build(setting), under_s), range(1, count + 1))
     answers: list[Answer] = []
     finished = True
-    with _progress() as tell:
+    with _aside(), _progress() as tell:
         try:
             if goal is None or vans:
                 results.run([Case(name, number) for name in names for number in fleets], tell)
@@ -122,6 +123,19 @@ def _folder(out: Path | None) -> Path | None:
         raise RideError(f"--out {out} is a file; name a folder")
     out.mkdir(parents=True, exist_ok=True)
     return out
+
+
+@contextmanager
+def _aside() -> Generator[None]:
+    """Send to standard error what libraries print: HiGHS greets on standard output, which is the result's."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 @contextmanager
