@@ -21,6 +21,8 @@ from hanmaru.platform.vault.database import Database
 SYSTEM = Caller("system:ride", kind="system")
 PURPOSE = "ride"
 MOST_KNOWN = 20_000
+KNOWN_S = 60.0
+"""For how long a pseudonym is known by heart: another process may destroy it, and that somebody rides is noted."""
 DAY_S = 86_400
 
 _SCHEMA = """
@@ -37,7 +39,7 @@ class Riders:
         """Open ``riders.db`` in the room's folder, making it on first use; blocks."""
         self._db = Database(folder / "riders.db", _SCHEMA)
         self._vault, self._audit = vault, audit
-        self._known: OrderedDict[str, str] = OrderedDict()
+        self._known: OrderedDict[str, tuple[str, float]] = OrderedDict()
         self._key: bytes | None = None
         self._opening = asyncio.Lock()
 
@@ -51,12 +53,13 @@ class Riders:
 
     async def pseudonym(self, account: str) -> str:
         """Return an account's pseudonym; whoever has none becomes a rider."""
-        if (known := self._known.get(account)) is not None:
-            self._known.move_to_end(account)
-            return known
+        known = self._known.get(account)
+        if known is not None and time.monotonic() < known[1]:
+            return known[0]
         async with self._opening:
             subject = await self._find(account) or await self._open(account)
-        self._known[account] = subject
+        self._known[account] = subject, time.monotonic() + KNOWN_S
+        self._known.move_to_end(account)
         while len(self._known) > MOST_KNOWN:
             self._known.popitem(last=False)
         return subject

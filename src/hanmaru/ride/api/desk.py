@@ -86,7 +86,7 @@ def routes(room: Room) -> Sequence[BaseRoute]:
 
     async def trip(request: Request) -> Response:
         """Return a trip without who takes it."""
-        return json(await room.client.call("trip", id=id_of(request)))
+        return json(await room.client.call("desk_trip", id=id_of(request)))
 
     async def person(request: Request) -> Response:
         """Return who takes a trip, for the purpose in ``Hanmaru-Purpose``; the audit trail has it."""
@@ -100,7 +100,7 @@ def routes(room: Room) -> Sequence[BaseRoute]:
     async def override(request: Request) -> Response:
         """Decide otherwise than the engine did: answers with what followed."""
         decision = await read(request, Decision, '{"kind": …, "van": …, "request": …}')
-        key = key_of(request, caller_of(request).name)
+        key = key_of(request, f"desk/{caller_of(request).name}")  # no van's id or rider's pseudonym has a slash
         return json(await room.client.call("override", key=key, **msgspec.to_builtins(decision)))
 
     async def log(request: Request) -> Response:

@@ -29,6 +29,7 @@ Json = dict[str, Any]
 def routes(room: Room) -> Sequence[BaseRoute]:
     """Return the feeds' routes."""
     fleet: Callable[[], Awaitable[Json]] = _kept(lambda: room.client.call("fleet"))
+    making, made = asyncio.Lock(), list[tuple[object, bytes]]()
 
     async def flex(request: Request) -> Response:
         """Return the service as a GTFS-Flex feed (a zip file): any virtual stop to any other, booked on call."""
@@ -54,7 +55,10 @@ def routes(room: Room) -> Sequence[BaseRoute]:
             detour_s=told["detour_s"],
         )
         stops = [flex.FlexStop(s["id"], s["name"][language], s["lon"], s["lat"], s["accessible"]) for s in ground.stops]
-        body = await asyncio.to_thread(flex.feed, service, stops, f"{first:%Y%m%d}")
+        async with making:  # however many ask: one is made at a time, and the last is kept
+            if not made or made[0][0] != (service, stops):
+                made[:] = [((service, stops), await asyncio.to_thread(flex.feed, service, stops, f"{first:%Y%m%d}"))]
+            body = made[0][1]
         name = {"content-disposition": 'attachment; filename="gtfs-flex.zip"'}
         return Response(body, headers=name, media_type="application/zip")
 

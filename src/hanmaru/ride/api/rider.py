@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute
 
 from hanmaru.platform.bodies import instant, read
 from hanmaru.platform.policy import GuardedRoute, caller_of
-from hanmaru.platform.problems import Problem, invalid_request
+from hanmaru.platform.problems import invalid_request
 from hanmaru.ride.api.live import trips_stream
 from hanmaru.ride.api.room import Place, Room, id_of, json, key_of, seconds
 
@@ -181,11 +181,8 @@ def routes(room: Room) -> Sequence[BaseRoute]:
     async def forget(request: Request) -> Response:
         """Destroy what the service knows of oneself; trips that are over go with it."""
         rider = await who(request)
-        open_now = msgspec.json.decode(await room.client.call("trips", rider=rider, active=True))["trips"]
-        if open_now:
-            raise Problem(409, "Not possible", "You have trips that are not over. Cancel them first.")
-        await (await room.riders()).destroy(caller_of(request).name, "asked for by the rider")
         await room.client.call("destroy", rider=rider)
+        await (await room.riders()).destroy(caller_of(request).name, "asked for by the rider")
         return Response(status_code=204)
 
     ride = "ride.ride"

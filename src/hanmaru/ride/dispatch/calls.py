@@ -10,7 +10,7 @@ from hanmaru.platform.problems import Problem
 from hanmaru.ride.dispatch.operation import Operation
 from hanmaru.ride.dispatch.server import Answer
 from hanmaru.ride.dispatch.site import spots
-from hanmaru.ride.dispatch.trips import Point, described
+from hanmaru.ride.dispatch.trips import Point, described, over
 from hanmaru.ride.dispatch.views import Json, Views
 from hanmaru.ride.domain import RideError
 from hanmaru.ride.engine.state import FINISHED
@@ -89,9 +89,14 @@ class Calls:
         """Call a trip off."""
         return self.views.trip(self.operation.cancel(key, rider, id, reason))
 
-    def call_trip(self, id: str, rider: str | None = None) -> Json:
-        """Return a trip."""
+    def call_trip(self, id: str, rider: str) -> Json:
+        """Return a trip as its rider sees it."""
         return self.views.trip(self.operation.trip(id, rider))
+
+    def call_desk_trip(self, id: str) -> Json:
+        """Return a trip as the desk sees it: from stop to stop, without the rider's doors, labels, walks and code."""
+        trip = over(self.operation.trip(id), self.operation.tracks.column)
+        return {**self.views.trip(trip), "code": None}
 
     def call_rider_of(self, id: str) -> Json:
         """Return the pseudonym of who took a trip."""
@@ -103,7 +108,9 @@ class Calls:
         return {"trips": [self.views.trip(trip) for trip in op.trips_of(rider, active)], "seq": op.state.seq}
 
     def call_destroy(self, rider: str) -> Json:
-        """Forget the trips of somebody who is nobody any more."""
+        """Forget somebody's trips; raises Problem 409 while one is not over."""
+        if self.operation.trips_of(rider, active=True):
+            raise Problem(409, "Not possible", "You have trips that are not over. Cancel them first.")
         self.operation.journal.destroy(rider)
         return {}
 

@@ -9,6 +9,7 @@ import asyncio
 import threading
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,6 +17,8 @@ from typing import Any, TypeAlias
 import apsw
 import structlog
 
+from hanmaru.platform.disk import private
+from hanmaru.platform.problems import Problem
 from hanmaru.ride.domain import RideError
 
 log = structlog.get_logger()
@@ -41,6 +44,9 @@ CREATE TABLE IF NOT EXISTS figure(time_s INTEGER PRIMARY KEY, body BLOB NOT NULL
 CREATE TABLE IF NOT EXISTS fact(name TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
 """
 FILE = "journal.db"
+BUSY_MS = 10_000
+PASSING, WALKING = 1, 2
+"""What becomes of an event once every snapshot holds it: it is deleted, or stays without the walks in it."""
 STEP_S = 300
 """The service's figures are kept every so many seconds."""
 SNAPSHOTS = 3
@@ -55,12 +61,13 @@ MOST_WAITING = 20_000
 class Entry:
     """What one decision changes, all or nothing.
 
-    ``events`` are (seq, time_s, passing, body), of which passing ones are kept only until a snapshot holds them;
+    ``events`` are (seq, time_s, passing, body), of which `PASSING` ones are kept only until every snapshot holds them,
+    and `WALKING` ones lose then how far somebody walked;
     ``trips`` (id, rider, open, changed_s, body), ``answers`` (key, time_s, body), ``facts`` (name, body), of which only
     the last is kept.
     """
 
-    events: Sequence[tuple[int, int, bool, bytes]] = ()
+    events: Sequence[tuple[int, int, int, bytes]] = ()
     trips: Sequence[tuple[str, str, bool, int, bytes]] = ()
     answers: Sequence[tuple[str, int, bytes]] = ()
     facts: Sequence[tuple[str, bytes]] = ()
@@ -71,7 +78,7 @@ class _Group:
     """What one transaction will hold, and who waits for it."""
 
     durable: asyncio.Future[None]
-    events: list[tuple[int, int, bool, bytes, int]] = field(default_factory=list[tuple[int, int, bool, bytes, int]])
+    events: list[tuple[int, int, int, bytes, int]] = field(default_factory=list[tuple[int, int, int, bytes, int]])
     trips: dict[str, tuple[str, str, bool, int, bytes]] = field(
         default_factory=dict[str, tuple[str, str, bool, int, bytes]]
     )
@@ -83,8 +90,13 @@ class _Group:
 class Journal:
     """The file, written by the one process that holds the lock. For use from the event loop that made it."""
 
-    def __init__(self, path: Path) -> None:
-        """Open a file, making it on first use; raises RideError for one that cannot be used."""
+    def __init__(self, path: Path, bare: Callable[[bytes], bytes] = bytes) -> None:
+        """Open a file, making it on first use; raises RideError for one that cannot be used.
+
+        ``bare`` returns an event without how far somebody walked: two or three walks tell where they live.
+        """
+        self._bare = bare
+        self._wipe = False
         self._loop = asyncio.get_running_loop()
         self._db = connect(path)
         self._news = threading.Condition()
@@ -99,7 +111,12 @@ class Journal:
         self._thread.start()
 
     def append(self, entry: Entry) -> asyncio.Future[None]:
-        """Take a decision into the next transaction; the future is done when it is on disk."""
+        """Take a decision into the next transaction; the future is done when it is on disk.
+
+        Raises Problem 503 once the journal has `failed`.
+        """
+        if self.failed.done():
+            raise Problem(503, "The dispatcher is away", "It will be back in a moment. Try again.", retry_after_s=2)
         with self._news:
             group = self._group
             group.events += [(seq, at, passing, body, zlib.crc32(body)) for seq, at, passing, body in entry.events]
@@ -111,6 +128,11 @@ class Journal:
             self._news.notify()
         self._durable = group.durable
         return group.durable
+
+    def fail(self, error: Exception) -> None:
+        """Take nothing more: a decision was made and cannot be written, so what follows would not fit."""
+        if not self.failed.done():
+            self.failed.set_exception(error)
 
     def durable(self) -> asyncio.Future[None]:
         """Return the future that is done when everything that was appended is on disk."""
@@ -131,7 +153,14 @@ class Journal:
                 "DELETE FROM snapshot WHERE seq NOT IN (SELECT seq FROM snapshot ORDER BY seq DESC LIMIT ?)",
                 (SNAPSHOTS,),
             )
-            db.execute("DELETE FROM event WHERE passing AND seq <= (SELECT min(seq) FROM snapshot)")
+            held = "passing AND passing = ? AND seq <= (SELECT min(seq) FROM snapshot)"
+            db.execute(f"DELETE FROM event WHERE {held}", (PASSING,))  # noqa: S608 - our own words
+            walks = [
+                (body, zlib.crc32(body), seq)
+                for seq, walk in list(db.execute(f"SELECT seq, body FROM event WHERE {held}", (WALKING,)))  # noqa: S608
+                for body in (self._bare(walk),)
+            ]
+            db.executemany("UPDATE event SET passing = 0, body = ?, sum = ? WHERE seq = ?", walks)
 
         self._also(work)
 
@@ -146,12 +175,23 @@ class Journal:
             db.execute("DELETE FROM trip WHERE NOT open AND changed_s < ?", (before_s,))
             db.execute("DELETE FROM answer WHERE time_s < ?", (now_s - ANSWERS_S,))
             db.execute("DELETE FROM figure WHERE time_s < ?", (before_s,))
+            self._wipe = True
 
         self._also(work)
 
     def destroy(self, rider: str) -> asyncio.Future[None]:
-        """Delete a person's trips that are over; the future is done when they are gone from the file."""
-        return self._also(lambda db: db.execute("DELETE FROM trip WHERE rider = ? AND NOT open", (rider,)))
+        """Delete a person's trips that are over, and the answers that lead to trips.
+
+        The future is done when they are gone from the file and its log. Events stay: they tell of stops, and nothing
+        leads from a trip's id to a person any more.
+        """
+
+        def work(db: Db) -> None:
+            db.execute("DELETE FROM trip WHERE rider = ? AND NOT open", (rider,))
+            db.execute("DELETE FROM answer WHERE key >= ? || ' ' AND key < ? || '!'", (rider, rider))
+            self._wipe = True
+
+        return self._also(work)
 
     def note(self, name: str, body: bytes) -> asyncio.Future[None]:
         """Keep a fact under a name."""
@@ -162,10 +202,10 @@ class Journal:
         self._also(lambda db: db.execute("INSERT OR REPLACE INTO figure VALUES(?, ?)", (at_s, body)))
 
     def begin_anew(self) -> asyncio.Future[None]:
-        """Forget events, snapshots and facts; no trip is open any more."""
+        """Forget events, snapshots, facts and answers, since numbers begin anew; no trip is open any more."""
 
         def work(db: Db) -> None:
-            for table in ("event", "snapshot", "fact"):
+            for table in ("event", "snapshot", "fact", "answer"):
                 db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
             db.execute("UPDATE trip SET open = 0")
 
@@ -225,6 +265,12 @@ class Journal:
             db.execute("ROLLBACK")
             raise
         db.execute("COMMIT")
+        if self._wipe:
+            # readers who are in the middle of something are not waited for: the next transaction tries again
+            db.set_busy_timeout(0)
+            with suppress(apsw.Error):
+                self._wipe = bool(next(db.execute("PRAGMA wal_checkpoint(TRUNCATE)"))[0])
+            db.set_busy_timeout(BUSY_MS)
 
     def _tell(self, durable: "asyncio.Future[None]", error: Exception | None) -> None:
         def tell() -> None:
@@ -279,8 +325,8 @@ class Reader:
 
     def last_events(self, since: int, most: int) -> list[bytes]:
         """Return the last ``most`` events after a number but passing ones, newest first."""
-        sql = "SELECT body FROM event WHERE seq > ? AND NOT passing ORDER BY seq DESC LIMIT ?"
-        return [body for (body,) in self._rows(sql, (since, most))]
+        sql = "SELECT body FROM event WHERE seq > ? AND passing <> ? ORDER BY seq DESC LIMIT ?"
+        return [body for (body,) in self._rows(sql, (since, PASSING, most))]
 
     def figures(self, since_s: int) -> list[bytes]:
         """Return the figures that were kept since, oldest first."""
@@ -321,9 +367,10 @@ class Reader:
 
 def connect(path: Path) -> Db:
     """Open a journal, making it on first use; raises RideError for what is none."""
+    private(path)
     try:
         db: Db = apsw.Connection(str(path))
-        db.set_busy_timeout(10_000)
+        db.set_busy_timeout(BUSY_MS)
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.execute("PRAGMA secure_delete=ON")

@@ -19,7 +19,7 @@ import structlog
 from hanmaru.platform.problems import Problem, not_found
 from hanmaru.ride.dispatch import trips as t
 from hanmaru.ride.dispatch.figures import Figures
-from hanmaru.ride.dispatch.journal import Entry, Journal, Reader
+from hanmaru.ride.dispatch.journal import PASSING, WALKING, Entry, Journal, Reader
 from hanmaru.ride.dispatch.settings import Settings, seconds
 from hanmaru.ride.dispatch.site import Site
 from hanmaru.ride.dispatch.trips import Point, Trip
@@ -43,7 +43,8 @@ LEAVE_EARLY_S = 120
 """A van that waits at a stop leaves for the next one so much earlier than it would have to."""
 SHIFTS_A_TICK = 10
 """Vans whose next day is planned in one second, so that midnight keeps nobody waiting."""
-PASSING = (e.Moved,)
+LATE_S = 12 * 3600
+"""What a driver says of longer ago, a shift, is taken as so long ago."""
 
 Future = asyncio.Future[None]
 encode = msgspec.msgpack.Encoder().encode
@@ -80,6 +81,8 @@ class Operation:
         self.tell: Callable[[News], None] = lambda news: None
         self.called: Callable[[int, int], None] = lambda at_s, stop: None
         """Told of each call: when, and the stop nearest to its start."""
+        self.changed = np.zeros(len(site.vans), np.int64)
+        """The number of the last event about each van's plan."""
         self._riders: set[str] = set()
         self._vans: set[int] = set()
         self._snapshot_at = dispatcher.state.seq
@@ -127,7 +130,11 @@ class Operation:
             id=trip.id, origins=origins, destinations=destinations, seats=seats, wheelchairs=wheelchairs,
             earliest_s=earliest_s, arrive_by_s=arrive_by_s,
         )  # fmt: skip
-        self.handle(command, key, trip.id)
+        try:
+            self.handle(command, key, trip.id)
+        except Exception:
+            self._forget(trip.id, rider)
+            raise
         self.called(now_s, near[0][0][0])
         return trip
 
@@ -140,13 +147,15 @@ class Operation:
         return self._rider(key, rider, id, lambda: c.Decline(id))
 
     def cancel(self, key: str, rider: str, id: str, reason: str) -> Trip:
-        """Call a trip off."""
-        return self._rider(key, rider, id, lambda: c.Cancel(id, reason))
+        """Call a trip off; what the rider writes is personal, and not kept."""
+        return self._rider(key, rider, id, lambda: c.Cancel(id))
 
     def _rider(self, key: str, rider: str, id: str, command: Callable[[], c.AnyCommand]) -> Trip:
         trip = self.trip(id, rider)
-        if self._known(key) is None:
+        if (known := self._known(key)) is None:
             self.handle(command(), key, id)
+        elif known != id:
+            raise Problem(422, "Key used before", "This Idempotency-Key was sent with another trip. Make a new one.")
         return trip
 
     def trip(self, id: str, rider: str | None = None) -> Trip:
@@ -172,11 +181,14 @@ class Operation:
 
     def act(self, van: int, action: dict[str, Any]) -> None:
         """Do what a driver says happened. Raises RideError where it cannot have."""
-        kind, now_s = action["kind"], min(int(action["at_s"]), int(self.now()))
+        kind, now = action["kind"], int(self.now())
+        now_s = min(max(int(action["at_s"]), now - LATE_S), now)
         key = f"{self.site.vans[van].id} {action['id']}"
         state = self.state
         stop = int(state.vans.stop[van])
         if kind == "position":
+            if stop >= 0 and now_s < int(state.vans.since_s[van]):  # where it was before it came here
+                return
             lonlat = action["lon"], action["lat"]
             if self.tracks.see(van, stop, lonlat, action.get("bearing"), now_s):
                 self._under_way([van], now_s)
@@ -237,8 +249,9 @@ class Operation:
         return self.van_index[id]
 
     def _stop(self, id: str) -> int:
-        if id.startswith("depot-") and id[6:].isdigit() and int(id[6:]) < len(self.site.places):
-            return int(id[6:])
+        number = id.removeprefix("depot-")
+        if number != id and number.isascii() and number.isdigit() and int(number[:9]) < len(self.site.places):
+            return int(number[:9])
         if id not in self.stop_index:
             raise RideError(f"there is no stop {id!r}")
         return self.stop_index[id]
@@ -333,11 +346,27 @@ class Operation:
     # ---- what was decided
 
     def handle(self, command: c.AnyCommand, key: str, answer: str) -> list[e.AnyEvent]:
-        """Have the engine decide, take the events into the trips and the journal. Raises RideError."""
+        """Have the engine decide, take the events into the trips and the journal. Raises RideError.
+
+        Where that fails half-way the journal ends: the state is ahead of it, and another dispatcher goes on from what
+        is written.
+        """
+        before = self.state.seq
+        try:
+            return self._handle(command, key, answer)
+        except Exception as error:
+            if self.state.seq != before:
+                log.critical("a decision failed half-way", command=type(command).__name__, exc_info=error)
+                self.journal.fail(error)
+            raise
+
+    def _handle(self, command: c.AnyCommand, key: str, answer: str) -> list[e.AnyEvent]:
         events = self.dispatcher.handle(command, int(self.now()))
         changed: dict[str, Trip] = {}
         for event in events:
-            self._vans.update(_vans_of(event))
+            touched = list(_vans_of(event))
+            self._vans.update(touched)
+            self.changed[touched] = event.seq
             for id in _trips_of(event):
                 if trip := self.trips.get(id):
                     t.fold(trip, event)
@@ -362,11 +391,12 @@ class Operation:
         return found
 
     def _keep(self, events: Sequence[e.AnyEvent], trips: Iterable[Trip], key: str, answer: str) -> None:
-        rows = [(trip.id, trip.rider, trip.open, trip.changed_s, t.encode(trip)) for trip in trips]
+        kept = [trip if trip.open else t.over(trip, self.tracks.column) for trip in trips]
+        rows = [(trip.id, trip.rider, trip.open, trip.changed_s, t.encode(trip)) for trip in kept]
         if not (rows or events or key):
             return
         answers = [(key, int(self.now()), answer.encode())] if key else []
-        body = [(event.seq, event.time_s, isinstance(event, PASSING), encode(event)) for event in events]
+        body = [(event.seq, event.time_s, _lasts(event), encode(event)) for event in events]
         durable = self.journal.append(Entry(body, rows, answers))
         if key:
             self.answered[key] = answer
@@ -383,6 +413,11 @@ class Operation:
         self._riders, self._vans = set(), set()
         durable.add_done_callback(lambda done: None if done.cancelled() or done.exception() else self.tell(news))
         if self.state.seq - self._snapshot_at >= SNAPSHOT_EVENTS:
+            self.snapshot()
+
+    def snapshot(self) -> None:
+        """Keep the state, unless nothing has happened since it was kept."""
+        if self.state.seq > self._snapshot_at:
             self._snapshot_at = self.state.seq
             self.journal.snapshot(self.state.seq, self.state.dumps())
 
@@ -475,6 +510,10 @@ class Operation:
 
 def _new_id() -> str:
     return "r-" + secrets.token_hex(10)
+
+
+def _lasts(event: e.AnyEvent) -> int:
+    return PASSING if isinstance(event, e.Moved) else WALKING if isinstance(event, t.WALKING) else 0
 
 
 def _trips_of(event: e.AnyEvent) -> tuple[str, ...]:

@@ -50,6 +50,8 @@ TICK_S, MOVE_S = 1.0, 5.0
 SWITCH_S = 0.0005
 """After so long a thread lets others in, so that the one that answers never waits for one that computes."""
 RETENTION_S = 3600.0
+SETTINGS_S = 15.0
+"""How often settings that cannot be are read again."""
 
 _event = msgspec.msgpack.Decoder(e.AnyEvent)
 
@@ -162,8 +164,14 @@ async def run(context: Context[HubClient]) -> None:
     """Be a dispatcher until cancelled: the active one, or ready to be."""
     sys.setswitchinterval(SWITCH_S)
     folder, profile = context.data_dir, profile_of(context)
-    settings = await asyncio.to_thread(ground.ready, folder, profile, bool(context.city.get("demo")))
-    site = await asyncio.to_thread(ground.make, folder, settings, profile)
+    while True:
+        try:
+            settings = await asyncio.to_thread(ground.ready, folder, profile, bool(context.city.get("demo")))
+            site = await asyncio.to_thread(ground.make, folder, settings, profile)
+            break
+        except RideError as error:
+            log.critical("the service cannot begin; its settings are read again soon", reason=str(error))
+            await asyncio.sleep(SETTINGS_S)
     reader = Reader(folder / FILE)
     try:
         replica = await asyncio.to_thread(Replica, site, settings, reader, ZoneInfo(str(context.city["zone"])))
@@ -184,12 +192,10 @@ async def run(context: Context[HubClient]) -> None:
 async def serving(folder: Path, replica: Replica) -> AsyncGenerator[tuple[Operation, Journal]]:
     """Give the operation, asked and answered over the socket, for as long as the block lasts."""
     reader = replica.reader
-    journal = Journal(folder / FILE)
+    journal = Journal(folder / FILE, trips.bare)
     try:
         if not replica.same_ground:
-            log.warning(
-                "stops, vans or the journal's form changed: open trips are over, and all begins anew"
-            )
+            log.warning("stops, vans or the journal's form changed: open trips are over, and all begins anew")
             _end_all(journal, reader)
             await journal.begin_anew()
             replica.dispatcher = replica.fresh()
@@ -283,6 +289,7 @@ async def _traffic(operation: Operation, hub: HubClient) -> None:
 
 
 def _forget(operation: Operation) -> None:
+    operation.snapshot()  # so that also in a quiet service events do not outlast their time
     now_s = int(operation.now())
     operation.journal.forget(now_s - operation.settings.limits.keep_days * 86_400, now_s)
 

@@ -66,7 +66,7 @@ class Server:
         try:
             while True:
                 self._decide(self._decoder.decode(await read_frame(reader)), writer)
-        except (ConnectionError, msgspec.DecodeError):
+        except (ConnectionError, msgspec.DecodeError, RecursionError):
             pass
         finally:
             self._writers.discard(writer)

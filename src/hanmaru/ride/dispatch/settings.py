@@ -1,5 +1,6 @@
 """What a city says of its service: ``service.toml`` in the room's folder, with its hours, area, limits, fares, vans."""
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -123,6 +124,9 @@ def load(folder: Path) -> Settings:
         raise RideError(f'{path}: name needs a text in "en" and in "ko"')
     if 0 < len(settings.area) < 3:
         raise RideError(f"{path}: area is a ring of at least three points, or left out")
+    if settings.limits.keep_days <= settings.limits.book_ahead_days:
+        raise RideError(f"{path}: keep_days has to be more than book_ahead_days, or a trip would go before it is made")
+    _refuse_senseless(path, settings.promise)
     settings.fleet()
     return settings
 
@@ -133,10 +137,28 @@ def seconds(time: str) -> int:
 
 
 def _numbered(text: str, n: int) -> str:
-    try:
-        return text.format(n=n)
-    except (KeyError, IndexError, ValueError):
-        raise RideError(f"{FILE}: {text!r} may hold {{n}} or {{n:02}} and no other braces") from None
+    if re.search(r"[{}]", _NUMBER.sub("", text)):
+        raise RideError(f"{FILE}: {text!r} may hold {{n}} or {{n:02}} and no other braces")
+    return text.format(n=n)
+
+
+_NUMBER = re.compile(r"\{n(:0[1-9])?\}")
+
+
+def _refuse_senseless(path: Path, promise: Config) -> None:
+    """Name a number of the engine's settings that cannot be meant."""
+    for table, name in ((promise, "promise"), (promise.tariff, "promise.tariff"), (promise.weights, "promise.weights")):
+        for key in table.__struct_fields__:
+            value = getattr(table, key)
+            if isinstance(value, int | float) and not 0 <= value < 2**31:
+                raise RideError(f"{path}: {name}.{key} is {value}; it is a number from 0 up")
+    for name, value in (
+        ("offers", promise.offers),
+        ("tariff.step", promise.tariff.step),
+        ("offer_ttl_s", promise.offer_ttl_s),
+    ):
+        if value < 1:
+            raise RideError(f"{path}: promise.{name} is at least 1")
 
 
 def _refuse_unknown(path: Path, table: object, type: type[msgspec.Struct], name: str) -> None:

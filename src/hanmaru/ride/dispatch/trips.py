@@ -1,12 +1,14 @@
 """A rider's trip from the call to the end, as the events tell it. Who the rider is, is a pseudonym's secret."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from hanmaru.platform.bodies import instant
 from hanmaru.ride.engine import events as e
+from hanmaru.ride.engine.commands import Spot
 
 OPEN = ("asked", "offered", "booked", "aboard")
 """States of a trip that is not over; ``on-way`` and ``arriving`` are booked ones, seen from outside."""
@@ -139,6 +141,59 @@ def fold(trip: Trip, event: e.AnyEvent) -> None:
     trip.log.append(Note(event.time_s, what))
 
 
+def _at_stops(offer: e.Offer) -> e.Offer:
+    return replace(offer, pickup=Spot(offer.pickup.stop), dropoff=Spot(offer.dropoff.stop))
+
+
+def over(trip: Trip, where: Callable[[int], tuple[float, float]]) -> Trip:
+    """Return a trip as it is kept once it is over: its ends are stops, not doors, and have no labels or walks.
+
+    ``where`` tells a stop's lon, lat. Where no stop was near, an end is rounded to about a kilometre.
+    """
+    offer = trip.promise
+    stops = (
+        spot.stop if spot else next(iter(walks), None)
+        for spot, walks in ((offer and offer.pickup, trip.walks[0]), (offer and offer.dropoff, trip.walks[1]))
+    )
+    start, goal = (
+        Point(round(point.lon, 2), round(point.lat, 2)) if stop is None else Point(*where(stop))
+        for stop, point in zip(stops, (trip.start, trip.goal), strict=True)
+    )
+    return replace(
+        trip,
+        start=start,
+        goal=goal,
+        walks=(dict.fromkeys(trip.walks[0], 0), dict.fromkeys(trip.walks[1], 0)),
+        offers=(),
+        promise=offer and _at_stops(offer),
+    )
+
+
+WALKING = (e.Requested, e.Offered, e.Accepted, e.PromiseBroken)
+"""Events that say how far somebody walks to stops."""
+
+
+def bare(body: bytes) -> bytes:
+    """Return an event of `WALKING` without the walks."""
+    event = _event.decode(body)
+    match event:
+        case e.Requested(request=asked):
+            ends = {
+                name: tuple(Spot(spot.stop) for spot in getattr(asked, name)) for name in ("origins", "destinations")
+            }
+            event = replace(event, request=replace(asked, **ends))
+        case e.Offered():
+            event = replace(event, offers=tuple(map(_at_stops, event.offers)))
+        case e.Accepted():
+            event = replace(event, offer=_at_stops(event.offer))
+        case e.PromiseBroken():
+            event = replace(event, offer=event.offer and _at_stops(event.offer))
+        case _:
+            pass
+    return encode(event)
+
+
+_event = msgspec.msgpack.Decoder(e.AnyEvent)
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(Trip).decode
 
