@@ -13,13 +13,12 @@ STOPS = {
     "Park": (6, 0), "Stadium": (6, 3), "Museum": (6, 6),
 }  # fmt: skip
 """Each beside the crossing of two streets, counted from the south-west."""
-KOREAN = ("시장", "학교", "도서관", "병원", "시청", "역", "공원", "경기장", "박물관")
 
 SERVICE = """\
 name = {{ en = "Town vans", ko = "마을 부름버스" }}
 hours = ["00:00", "24:00"]
 roads = "roads.geojson"
-stops = "stops.json"
+stops = "stops.csv"
 
 [limits]
 max_walk_m = 400
@@ -58,15 +57,10 @@ def write(folder: Path) -> None:
     """Write the room's settings, roads and stops to its folder."""
     folder.mkdir(parents=True)
     vans = [(1, "driver", 0.5, 0.0), (2, "", 6.0, 5.5), (3, "", 5.5, 6.0)]
-    rows = (VAN.format(n=n, driver=driver, lon=crossing(x, y)[0], lat=crossing(x, y)[1]) for n, driver, x, y in vans)
-    (folder / "service.toml").write_text(SERVICE.format(vans="".join(rows)), "utf-8")
-    stops: list[dict[str, Any]] = []
-    for k, (name, korean) in enumerate(zip(STOPS, KOREAN, strict=True)):
-        lon, lat = crossing(*STOPS[name])
-        stops.append(
-            {"id": f"s{k}", "name": {"en": name, "ko": korean}, "lon": lon, "lat": lat, "accessible": k % 2 == 0}
-        )
-    (folder / "stops.json").write_text(json.dumps({"made_of": "", "stops": stops}, ensure_ascii=False), "utf-8")
+    made = (VAN.format(n=n, driver=driver, lon=crossing(x, y)[0], lat=crossing(x, y)[1]) for n, driver, x, y in vans)
+    (folder / "service.toml").write_text(SERVICE.format(vans="".join(made)), "utf-8")
+    rows = [f"{k},{name},{crossing(*at)[1]},{crossing(*at)[0]},yes" for k, (name, at) in enumerate(STOPS.items())]
+    (folder / "stops.csv").write_text("\n".join(["id,name,lat,lon,accessible", *rows]), "utf-8")
     links: list[dict[str, Any]] = []
     kind = {"MAX_SPD": 50, "ROAD_RANK": "106", "ONEWAY": "no"}
     for a in range(STREETS):

@@ -193,10 +193,10 @@ async def test_a_place_is_picked_with_the_pin(screens: Screens, town: Running, p
     await expect(page.get_by_role("combobox", name="출발지")).to_have_value("현재 위치")
     await expect(page.locator(".map[data-ready]")).to_be_attached()
     await page.get_by_role("button", name="지도에서 출발지 선택").click()  # begins where the place is
-    await expect(page.get_by_text("시청 근처")).to_be_visible()
+    await expect(page.get_by_text("City hall 근처")).to_be_visible()
     await check(page)
     await page.get_by_role("button", name="여기서 출발").click()
-    await expect(page.get_by_role("combobox", name="출발지")).to_have_value("시청 근처")
+    await expect(page.get_by_role("combobox", name="출발지")).to_have_value("City hall 근처")
 
 
 async def test_a_broken_promise_is_explained(screens: Screens, town: Running, people: dict[str, Person]) -> None:
