@@ -312,11 +312,13 @@ class Views:
     async def fleet(self) -> Json:
         """Return every van with its plan, the promises at risk, and the figures; other calls go on meanwhile."""
         vans: list[Json] = []
-        count = len(self.operation.site.vans)
+        count, before = len(self.operation.site.vans), self.operation.state.seq
         for van in range(count):
             if van % SLICE == 0:
                 await asyncio.sleep(0)
             vans.append(self.van(van, count <= MOST_PATHS))
+        for van in np.flatnonzero(self.operation.changed > before).tolist():  # nobody is seen in two vans, or in none
+            vans[van] = self.van(van, count <= MOST_PATHS)
         return {"vans": vans, "at_risk": self.at_risk(), "figures": self.figures(), "seq": self.operation.state.seq}
 
     async def vans(self) -> Json:
