@@ -20,6 +20,8 @@ STEPS = 500
 """Steps of a walk between two looks at the budget."""
 HOT, COLD = 0.4, 0.1
 """Temperatures of the annealing, in lengths of the mean direct ride."""
+CYCLES = 3
+"""How often it is annealed: the tours of different descents combine better than those of one."""
 CHOICES = 8
 """How often the best of all tours seen are chosen."""
 REMEMBERED = 30_000
@@ -167,7 +169,7 @@ class _Walk:
         """Walk some steps at the temperature that belongs to a share of the budget."""
         if self.seen.size[0] == REMEMBERED:
             empty(self.seen)
-        heat = self._unit * HOT * (COLD / HOT) ** now
+        heat = self._unit * HOT * (COLD / HOT) ** (CYCLES * now % 1.0)
         anneal(STEPS, heat, heat, self._net, self._search, self.seen)
 
     def complete(self) -> bool:
