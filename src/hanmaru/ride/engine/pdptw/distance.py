@@ -13,8 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hanmaru.city.kernels import kernel
-from hanmaru.ride.domain import Floats, Rows
+from hanmaru.ride.domain import Bools, Floats, Rows
 from hanmaru.ride.engine.pdptw.pool import WORSE, Pool, record
 from hanmaru.ride.engine.pdptw.routes import (
     Counts,
@@ -28,6 +27,7 @@ from hanmaru.ride.engine.pdptw.routes import (
     find,
     refresh,
 )
+from hanmaru.ride.engine.schedule import bare
 
 LONGEST_STRING = 10
 """The most places in a string: Christiaens & Vanden Berghe's."""
@@ -59,6 +59,23 @@ class Best(NamedTuple):
     used: Counts
 
 
+class Desk(NamedTuple):
+    """Room to work in: routes as they were, ``order`` (k, N) and ``old`` (k, 3), and requests that are in none."""
+
+    order: Rows
+    old: Counts
+    touched: Bools
+    absent: Rows
+    keys: Floats
+
+
+def desk_of(instance: Instance, plan: Plan) -> Desk:
+    """Return room to work in."""
+    n, k = len(instance.pickup), len(plan.first)
+    order = np.zeros((k, len(instance.open)), np.int32)
+    return Desk(order, np.zeros((k, 3), np.int64), np.zeros(k, np.bool_), np.zeros(n, np.int32), np.zeros(n))
+
+
 def memory_of(instance: Instance, plan: Plan) -> Memory:
     """Return a memory that holds nothing."""
     shape = (len(instance.pickup), len(plan.first))
@@ -75,7 +92,7 @@ def best_of(plan: Plan) -> Best:
     )
 
 
-@kernel
+@bare
 def keep_route(plan: Plan, route: int, orders: Rows, old: Counts) -> int:
     """Write down a route before it changes; return how many places it has."""
     count = 0
@@ -88,7 +105,7 @@ def keep_route(plan: Plan, route: int, orders: Rows, old: Counts) -> int:
     return count
 
 
-@kernel
+@bare
 def put_back(instance: Instance, plan: Plan, orders: Rows, old: Counts) -> None:
     """Make a route what it was when it was written down."""
     route, version, count = old[0], old[1], old[2]
@@ -100,7 +117,7 @@ def put_back(instance: Instance, plan: Plan, orders: Rows, old: Counts) -> None:
     plan.version[route] = version
 
 
-@kernel
+@bare
 def cut(
     instance: Instance, plan: Plan, orders: Rows, count: int, centre: int, longest: int, absent: Rows, size: int
 ) -> int:
@@ -128,14 +145,13 @@ def cut(
     return size
 
 
-@kernel
-def sort(instance: Instance, plan: Plan, absent: Rows, size: int) -> None:
+@bare
+def sort(instance: Instance, plan: Plan, absent: Rows, keys: Floats, size: int) -> None:
     """Sort requests by one of the orders."""
     which = below(plan.random, ORDERS[-1])
     order = 0
     while which >= ORDERS[order]:
         order += 1
-    keys = np.empty(size)
     for k in range(size):
         request = absent[k]
         key = draw(plan.random) if order == 0 else instance.keys[order - 1, request]
@@ -146,7 +162,7 @@ def sort(instance: Instance, plan: Plan, absent: Rows, size: int) -> None:
         keys[m], absent[m] = key, request
 
 
-@kernel
+@bare
 def cheapest(instance: Instance, plan: Plan, memory: Memory, request: int, spare: bool) -> int:
     """Return the route where a request costs least, -1 if there is none; an empty one only if vehicles are to spare."""
     best, route = np.inf, -1
@@ -169,23 +185,21 @@ def cheapest(instance: Instance, plan: Plan, memory: Memory, request: int, spare
     return route
 
 
-@kernel
+@bare
 def search(
     instance: Instance,
     plan: Plan,
     memory: Memory,
     best: Best,
     pool: Pool,
+    desk: Desk,
     removed: float,
     temperature: float,
     rounds: int,
 ) -> None:
     """Ruin and recreate for some rounds; ``removed`` places are cut out of a plan on average."""
     n, k = len(instance.pickup), len(plan.first)
-    orders = np.empty((k, len(instance.open)), np.int32)
-    old = np.zeros((k, 3), np.int64)
-    touched = np.zeros(k, np.bool_)
-    absent = np.empty(n, np.int32)
+    orders, old, touched, absent, keys = desk
     used = 0
     length = 0.0
     for r in range(k):
@@ -218,7 +232,7 @@ def search(
             refresh(instance, plan, route)
             now += plan.length[route]
             now_used -= plan.first[route] == 0
-        sort(instance, plan, absent, size)
+        sort(instance, plan, absent, keys, size)
         done = True
         for m in range(size):
             request = absent[m]
@@ -247,5 +261,7 @@ def search(
                     record(instance, plan, old[m, 0], pool)
         if used < best.used[0] or (used == best.used[0] and length < best.length[0] - 1e-7):
             best.used[0], best.length[0] = used, length
-            best.after[:] = plan.chain.after
-            best.first[:] = plan.first
+            for place in range(len(best.after)):
+                best.after[place] = plan.chain.after[place]
+            for r in range(k):
+                best.first[r] = plan.first[r]

@@ -11,9 +11,10 @@ sets that do not hold everybody whom the request clashes with, or whose penaltie
 # pyright: reportArgumentType=false, reportReturnType=false
 # NumPy does not tell the type checker that an element of an array of numbers is a number.
 
+from typing import NamedTuple
+
 import numpy as np
 
-from hanmaru.city.kernels import kernel
 from hanmaru.ride.domain import Floats, Rows
 from hanmaru.ride.engine.pdptw.routes import (
     Chain,
@@ -21,17 +22,49 @@ from hanmaru.ride.engine.pdptw.routes import (
     Plan,
     attach,
     below,
+    chain_of,
     clashes,
     detach,
     draw,
     find,
     refresh,
 )
+from hanmaru.ride.engine.schedule import bare
 
 MOST_EJECTED = 3
+MOST_MOVABLE = 64
+"""In a longer route, only requests with the least penalties may have to make room."""
 
 
-@kernel
+class Desk(NamedTuple):
+    """Room to work in: a ``chain`` (see `Chain`), and sets of requests with their penalties."""
+
+    chain: Chain
+    out: Rows
+    others: Rows
+    costs: Floats
+    at: Rows
+    sums: Floats
+    trial: Rows
+    chosen: Rows
+
+
+def desk_of(instance: Instance) -> Desk:
+    """Return room to work in."""
+    few, many = MOST_EJECTED + 1, MOST_MOVABLE
+    return Desk(
+        chain=chain_of(instance),
+        out=np.zeros(few, np.int32),
+        others=np.zeros(many, np.int32),
+        costs=np.zeros(many),
+        at=np.zeros(few, np.int32),
+        sums=np.zeros(few),
+        trial=np.zeros(few, np.int32),
+        chosen=np.zeros(few, np.int32),
+    )
+
+
+@bare
 def give_up(instance: Instance, plan: Plan, route: int, stack: Rows, size: int) -> int:
     """Empty a route onto the stack; return the stack's new size."""
     while plan.first[route] != 0:
@@ -43,7 +76,7 @@ def give_up(instance: Instance, plan: Plan, route: int, stack: Rows, size: int) 
     return size
 
 
-@kernel
+@bare
 def insert_somewhere(instance: Instance, plan: Plan, request: int) -> bool:
     """Insert a request at one of the places where it fits, by chance; return whether there was one."""
     best, route, i, j = np.inf, -1, 0, 0
@@ -58,7 +91,7 @@ def insert_somewhere(instance: Instance, plan: Plan, request: int) -> bool:
     return True
 
 
-@kernel
+@bare
 def leave_out(instance: Instance, plan: Plan, route: int, out: Rows, size: int, scratch: Chain) -> int:
     """Write a route without some requests into the scratch chain; return its first place."""
     after, before, early, late, aboard = scratch
@@ -91,7 +124,7 @@ def leave_out(instance: Instance, plan: Plan, route: int, out: Rows, size: int, 
     return first
 
 
-@kernel
+@bare
 def makes_room(
     instance: Instance,
     plan: Plan,
@@ -100,18 +133,15 @@ def makes_room(
     most: int,
     best: float,
     penalty: Floats,
-    chosen: Rows,
-    scratch: Chain,
+    desk: Desk,
 ) -> float:
-    """Return the least sum of penalties below ``best`` for which a route has room, with its set in ``chosen``.
+    """Return the least sum of penalties below ``best`` for which a route has room, with its set in ``desk.trial``.
 
-    ``chosen`` is filled up with -1. Returns ``best`` and leaves ``chosen`` alone where there is no such set.
+    That is filled up with -1. Returns ``best`` and leaves it alone where there is no such set.
     """
-    out = np.empty(MOST_EJECTED, np.int32)
+    scratch, out, others, costs, at, sums, trial, _ = desk
     forced = 0
     total = 0.0
-    others = np.empty(64, np.int32)
-    costs = np.empty(64)
     count = 0
     place = plan.first[route]
     while place != 0:
@@ -125,19 +155,17 @@ def makes_room(
                 out[forced] = other
                 forced += 1
                 total += cost
-            elif count < 64:
-                k = count
+            elif count < len(others) or cost < costs[count - 1]:
+                count = min(count + 1, len(others))
+                k = count - 1
                 while k > 0 and costs[k - 1] > cost:
                     costs[k], others[k] = costs[k - 1], others[k - 1]
                     k -= 1
                 costs[k], others[k] = cost, other
-                count += 1
         place = plan.chain.after[place]
     if total >= best:
         return best
     # Depth-first over sets in the order of penalties: where one is too dear, so are those after it.
-    at = np.empty(MOST_EJECTED + 1, np.int64)
-    sums = np.empty(MOST_EJECTED + 1)
     depth = forced
     at[depth] = 0
     sums[depth] = total
@@ -148,8 +176,8 @@ def makes_room(
             value, _, _ = find(instance, scratch, first, request, plan.random, 2)
             if value < np.inf:
                 best = sums[depth]
-                chosen[:] = -1
-                chosen[:depth] = out[:depth]
+                for k in range(len(trial)):
+                    trial[k] = out[k] if k < depth else -1
                 fresh = False
                 if depth == forced:
                     return best
@@ -170,7 +198,7 @@ def makes_room(
             depth -= 1
 
 
-@kernel
+@bare
 def shake(instance: Instance, plan: Plan, moves: int) -> None:
     """Make random feasible moves: a request to another route, or two requests of two routes each to the other's."""
     n = len(instance.pickup)
@@ -214,7 +242,7 @@ def shake(instance: Instance, plan: Plan, moves: int) -> None:
             attach(instance, plan, b, route_b, i_b, j_b)
 
 
-@kernel
+@bare
 def others_clash(instance: Instance, plan: Plan, a: int, b: int) -> bool:
     """Tell whether request a clashes with somebody in b's route, b left out."""
     route = plan.route[instance.pickup[b]]
@@ -227,21 +255,20 @@ def others_clash(instance: Instance, plan: Plan, a: int, b: int) -> bool:
     return shared != 0
 
 
-@kernel
+@bare
 def eject(
     instance: Instance,
     plan: Plan,
     stack: Rows,
     size: int,
     penalty: Floats,
-    scratch: Chain,
+    desk: Desk,
     most: int,
     moves: int,
     rounds: int,
 ) -> int:
     """Place the requests on the stack, for at most some rounds; return how many are left on it."""
-    chosen = np.empty(MOST_EJECTED, np.int32)
-    trial = np.empty(MOST_EJECTED, np.int32)
+    chosen, trial = desk.chosen, desk.trial
     for _ in range(rounds):
         if size == 0:
             break
@@ -254,19 +281,21 @@ def eject(
         start = below(plan.random, len(plan.first))
         for k in range(len(plan.first)):
             r = (start + k) % len(plan.first)
-            value = makes_room(instance, plan, request, r, most, best, penalty, trial, scratch)
+            value = makes_room(instance, plan, request, r, most, best, penalty, desk)
             if value < best:
                 best, route = value, r
-                chosen[:] = trial
+                for m in range(len(trial)):
+                    chosen[m] = trial[m]
         if route < 0:
-            stack[1 : size + 1] = stack[:size].copy()
+            for k in range(size, 0, -1):
+                stack[k] = stack[k - 1]
             stack[0] = request
             size += 1
         else:
-            for other in chosen:
-                if other >= 0:
-                    detach(instance, plan, other)
-                    stack[size] = other
+            for k in range(len(chosen)):
+                if chosen[k] >= 0:
+                    detach(instance, plan, chosen[k])
+                    stack[size] = chosen[k]
                     size += 1
             refresh(instance, plan, route)
             _, i, j = find(instance, plan.chain, plan.first[route], request, plan.random, 1)

@@ -14,10 +14,11 @@ from typing import NamedTuple
 import highspy
 import numpy as np
 
-from hanmaru.city.kernels import kernel, mixed
+from hanmaru.city.kernels import mixed
 from hanmaru.ride.domain import Floats, Rows
 from hanmaru.ride.engine.pdptw.routes import Counts, Instance, Plan, Words
 from hanmaru.ride.engine.problem import Solution
+from hanmaru.ride.engine.schedule import bare
 
 MOST = 1 << 17
 """Routes that a pool holds; beyond, no further ones are kept."""
@@ -57,7 +58,7 @@ def pool_of(instance: Instance) -> Pool:
     )
 
 
-@kernel
+@bare
 def record(instance: Instance, plan: Plan, route: int, pool: Pool) -> None:
     """Keep a route of a plan, unless one that serves the same requests is no longer, or the pool is full."""
     code = np.uint64(0)

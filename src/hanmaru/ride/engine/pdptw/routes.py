@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hanmaru.city.kernels import GOLDEN, kernel, mixed, unit
+from hanmaru.city.kernels import GOLDEN, mixed, unit
 from hanmaru.ride.domain import Floats, Rows
 from hanmaru.ride.engine.problem import Problem, Solution
+from hanmaru.ride.engine.schedule import bare
 
 Words = npt.NDArray[np.uint64]
 Counts = npt.NDArray[np.int64]
@@ -74,26 +75,26 @@ class Plan(NamedTuple):
     stamp: Counts
 
 
-@kernel
+@bare
 def draw(state: Words) -> float:
     """Return the next random number in (0, 1)."""
     state[0] += GOLDEN
     return unit(mixed(state[0], 0))
 
 
-@kernel
+@bare
 def below(state: Words, n: int) -> int:
     """Return a random whole number from 0 to n - 1."""
     return min(int(draw(state) * n), n - 1)
 
 
-@kernel
+@bare
 def refresh(instance: Instance, plan: Plan, route: int) -> None:
     """Work out a route's times, loads, length and members from its order, and give it a new version."""
     after, before, early, late, aboard = plan.chain
     travel, service = instance.travel, instance.service
-    members = plan.members[route]
-    members[:] = 0
+    for w in range(plan.members.shape[1]):
+        plan.members[route, w] = 0
     length = 0.0
     last = 0
     place = plan.first[route]
@@ -105,7 +106,7 @@ def refresh(instance: Instance, plan: Plan, route: int) -> None:
         before[place] = last
         plan.route[place] = route
         request = instance.request[place]
-        members[request >> 6] |= np.uint64(1) << np.uint64(request & 63)
+        plan.members[route, request >> 6] |= np.uint64(1) << np.uint64(request & 63)
         last = place
         place = after[place]
     plan.length[route] = length + travel[last, 0]
@@ -119,7 +120,7 @@ def refresh(instance: Instance, plan: Plan, route: int) -> None:
     plan.version[route] = plan.stamp[0]
 
 
-@kernel
+@bare
 def detach(instance: Instance, plan: Plan, request: int) -> None:
     """Take a request out of its route, which has to be refreshed then."""
     after, before = plan.chain.after, plan.chain.before
@@ -134,7 +135,7 @@ def detach(instance: Instance, plan: Plan, request: int) -> None:
         plan.route[place] = -1
 
 
-@kernel
+@bare
 def attach(instance: Instance, plan: Plan, request: int, route: int, i: int, j: int) -> None:
     """Put a request into a route, its pick-up after place i (0: first) and its delivery after j, and refresh it."""
     after = plan.chain.after
@@ -150,7 +151,7 @@ def attach(instance: Instance, plan: Plan, request: int, route: int, i: int, j: 
     refresh(instance, plan, route)
 
 
-@kernel
+@bare
 def clashes(instance: Instance, plan: Plan, request: int, route: int) -> bool:
     """Tell whether a route serves somebody with whom a request cannot be."""
     shared = np.uint64(0)
@@ -159,7 +160,7 @@ def clashes(instance: Instance, plan: Plan, request: int, route: int) -> bool:
     return shared != 0
 
 
-@kernel
+@bare
 def find(instance: Instance, chain: Chain, first: int, request: int, state: Words, mode: int) -> tuple[float, int, int]:
     """Return where a request may go into the route that starts with a place: its cost, and i and j as for `attach`.
 

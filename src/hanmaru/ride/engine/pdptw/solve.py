@@ -15,7 +15,7 @@ import numpy as np
 from hanmaru.ride.domain import RideError
 from hanmaru.ride.engine.pdptw import distance, fleet
 from hanmaru.ride.engine.pdptw.pool import join, pool_of
-from hanmaru.ride.engine.pdptw.routes import Instance, chain_of, find, instance_of, plan_of, solution_of
+from hanmaru.ride.engine.pdptw.routes import Instance, find, instance_of, plan_of, solution_of
 from hanmaru.ride.engine.problem import Problem, Progress, Solution, Spent
 
 THREADS = 2
@@ -108,12 +108,12 @@ class _Attempt:
         self.left = len(requests) // 2
         self.stack[: self.left] = list(dict.fromkeys(requests))
         self.penalty = np.ones(n)
-        self.scratch = chain_of(instance)
+        self.desk = fleet.desk_of(instance)
 
     def go_on(self) -> None:
         """Place requests for some rounds."""
         self.left = fleet.eject(
-            self.instance, self.plan, self.stack, self.left, self.penalty, self.scratch, EJECTED, SHAKES, EJECTIONS
+            self.instance, self.plan, self.stack, self.left, self.penalty, self.desk, EJECTED, SHAKES, EJECTIONS
         )
 
 
@@ -130,6 +130,7 @@ class _Walk:
         self.plan = plan_of(self.instance, solution.routes, seed, len(solution.routes))
         self.memory = distance.memory_of(self.instance, self.plan)
         self.best = distance.best_of(self.plan)
+        self.desk = distance.desk_of(self.instance, self.plan)
         self.hole = next(self.removed)
 
     def start_anew(self, solution: Solution, seed: int, spent: Spent) -> None:
@@ -150,7 +151,9 @@ class _Walk:
 
     def go_on(self, temperature: float) -> None:
         """Ruin and recreate for some rounds."""
-        distance.search(self.instance, self.plan, self.memory, self.best, self.pool, self.hole, temperature, RUINS)
+        distance.search(
+            self.instance, self.plan, self.memory, self.best, self.pool, self.desk, self.hole, temperature, RUINS
+        )
 
     @property
     def score(self) -> tuple[int, float]:
