@@ -13,10 +13,7 @@ addEventListener("activate", (event) => event.waitUntil(clients.claim()));
 addEventListener("message", ({ data }) => void Promise.all([page(), ...data].map((url) => answer(new Request(url)))).catch(() => undefined));
 
 addEventListener("fetch", (event) => {
-  const { request } = event;
-  const { pathname } = new URL(request.url);
-  if (request.method === "DELETE" && pathname === "/api/session") event.waitUntil(caches.delete(DATA));
-  const answered = answer(request);
+  const answered = answer(event.request);
   if (answered) event.respondWith(answered);
 });
 

@@ -66,5 +66,9 @@ export const api = {
 export const session = {
   get: () => api.get<Session>("/api/session"),
   open: (name: string, password: string, code?: string) => api.post<Session>("/api/session", { name, password, ...(code ? { code } : {}) }),
-  close: () => api.delete<null>("/api/session"),
+  close: async () => {
+    // What `worker.js` keeps for when there is no line is nobody else's.
+    if ("caches" in window) await caches.delete("hanmaru-data");
+    return api.delete<null>("/api/session");
+  },
 };

@@ -52,9 +52,9 @@ function Rider({ service, part }: { service: ServiceInfo; part: string }): JSX.E
     ask<{ trips: Trip[] }>("/requests").then(({ trips: all }) => { put(...all); setProblem(""); }, (error: unknown) => setProblem(reason(error)));
   }, [put, state]);
 
-  const [draft, setDraft] = useState<Draft>(() => kept(DRAFT, newDraft()));
+  const [draft, setDraft] = useState<Draft>(() => kept(DRAFT, newDraft(), sessionStorage));
   const change = (to: Partial<Draft>): void => setDraft((before) => ({ ...before, ...to }));
-  useEffect(() => void keep(DRAFT, draft), [draft]);
+  useEffect(() => void keep(DRAFT, draft, sessionStorage), [draft]);
   const [shown, setShown] = useState<string | null>(null);
   const [picking, setPicking] = useState<"from" | "to" | null>(null);
   const [looked, setLooked] = useState<Offer | null>(null);

@@ -34,18 +34,18 @@ export function uuid(): string {
 }
 
 /** JSON in the browser's storage under a key; `fallback` where there is none that can be read. */
-export function kept<T>(key: string, fallback: T): T {
+export function kept<T>(key: string, fallback: T, storage: Storage = localStorage): T {
   try {
-    return (JSON.parse(localStorage.getItem(key) ?? "null") as T | null) ?? fallback;
+    return (JSON.parse(storage.getItem(key) ?? "null") as T | null) ?? fallback;
   } catch {
     return fallback;
   }
 }
 
 /** Keeps a value for the next time; whether the browser had room for it. */
-export function keep(key: string, value: unknown): boolean {
+export function keep(key: string, value: unknown, storage: Storage = localStorage): boolean {
   try {
-    localStorage.setItem(key, JSON.stringify(value));
+    storage.setItem(key, JSON.stringify(value));
     return true;
   } catch {
     return false;
