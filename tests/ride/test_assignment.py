@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hanmaru.ride.domain import Travel
 from hanmaru.ride.engine import assignment
 from hanmaru.ride.engine.config import Weights
-from hanmaru.ride.engine.state import ABOARD, HELD, ON, WAITING, Fleet, State
+from hanmaru.ride.engine.state import ABOARD, BREAK, HELD, ON, WAITING, Fleet, State
+from hanmaru.ride.engine.timetable import Timetables
 
 NOW = 1_000_000
 WEIGHTS = Weights(drive=1.0, wait=1.0, ride=0.3)
@@ -180,6 +181,30 @@ def test_small_cases_are_solved_to_the_optimum(seed: int, aboard: int) -> None:
     state, travel = service(seed, 2, 3, aboard)
     plans = assignment.plan(state, travel, NOW, WEIGHTS).plans
     assert everything(state, travel, plans) == pytest.approx(best(state, travel, 3), abs=2 * assignment.GAIN)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6))
+def test_breaks_wheelchairs_and_the_way_home_hold_as_the_dispatcher_sees_them(seed: int) -> None:
+    state, travel = service(seed, 3, 6, 1)
+    vans, requests, random = state.vans, state.requests, np.random.default_rng(seed)
+    vans.wheelchairs[:], vans.depot[:] = 1, 0
+    requests.wheelchairs[:6] = random.integers(0, 2, 6)
+    pauses: dict[int, int] = {}
+    for van in range(3):
+        pauses[van] = slot = requests.add(f"pause {van}")
+        requests.kind[slot], requests.status[slot], requests.van[slot] = BREAK, WAITING, van
+        requests.seats[slot], requests.wheelchairs[slot] = SEATS, 1
+        requests.earliest_s[slot], requests.latest_s[slot] = NOW, NOW + 7200
+        requests.boarding_s[slot], requests.deadline_s[slot], requests.ride_s[slot] = 600, NOW + 9000, 9000
+        vans.set_plan(van, (*vans.actions(van), slot + 1, -slot - 1))
+    vans.shift_to_s[:] = NOW + random.integers(3600, 9000, 3)
+    timetables = Timetables(state, travel, WEIGHTS)
+    plans = assignment.plan(state, travel, NOW, WEIGHTS).plans
+    for van, plan in plans.items():
+        assert timetables.begins(van, NOW, plan) is not None
+        pause = plan.index(pauses[van] + 1)
+        assert plan[pause + 1] == -plan[pause]
 
 
 def test_a_rider_changes_to_the_van_that_came_free_nearby() -> None:

@@ -137,8 +137,8 @@ def waiting(state: State, travel: Travel, now_s: int, weights: Weights) -> Waiti
     drop[:, LIMIT] = requests.ride_s[:size]
     table[:, PARTNER] = -1
     drop[:, PARTNER] = np.arange(0, 2 * size, 2)
-    price[: 2 * size : 2] = np.where(rest, 0.0, seats * max(0.0, weights.wait - weights.ride))
-    price[1 : 2 * size : 2] = np.where(rest, 0.0, seats * weights.ride)
+    price[: 2 * size : 2] = np.where(rest, 0.0, (seats + chairs) * (weights.wait - weights.ride))
+    price[1 : 2 * size : 2] = np.where(rest, 0.0, (seats + chairs) * weights.ride)
     home[:, ROW], home[:, OPEN], home[:, CLOSE] = vans.depot, -(2**40), vans.shift_to_s - now_s
 
     starts = np.zeros((fleet, 7), np.int64)
@@ -153,7 +153,7 @@ def waiting(state: State, travel: Travel, now_s: int, weights: Weights) -> Waiti
     base: list[list[int]] = [[] for _ in range(fleet)]
     for v in range(fleet):
         actions = vans.actions(v)
-        under_way = state.fixed(v) if actions else 0
+        under_way = state.fixed(v, now_s) if actions else 0
         front[v] = actions[:under_way]
         if under_way:
             _serve(starts[v], front[v], table, int(max(vans.ready_s[v], vans.shift_from_s[v]) - now_s))
