@@ -12,6 +12,7 @@ from hanmaru.ride.engine import events as e
 from hanmaru.ride.engine.config import Config
 from hanmaru.ride.engine.dispatcher import Dispatcher
 from hanmaru.ride.engine.state import ABOARD, BREAK, BROKEN, OFFERED, RESTING, WAITING, Fleet, State
+from hanmaru.ride.engine.timetable import Timetables
 from tests.ride.witness import Witness
 
 START = 1_800_000_000
@@ -221,17 +222,39 @@ class Town:
             self.may(c.Shift(number, START, self.now_s + int(rng.integers(600, 7200)), (rest,)))
 
     def propose(self) -> None:
-        """A layer that knows nothing proposes something: often rubbish, sometimes better."""
+        """A layer proposes something: rubbish now and then, else the best of some exchanges, perhaps thought up a while
+        ago.
+        """
         state, rng = self.dispatcher.state, self.rng
-        one, other = (int(x) for x in rng.choice(len(self.vans), 2, replace=False))
-        plans = {van: state.vans.actions(van) for van in (one, other)}
-        if plans[one]:
+        tables = self.dispatcher.timetables
+        best, saved = {}, 0.0
+        for _ in range(30):
+            one, other = (int(x) for x in rng.choice(len(self.vans), 2, replace=False))
+            plans = {van: state.vans.actions(van) for van in (one, other)}
+            before = self._cost(tables, plans)
+            if not plans[one]:
+                continue
             slot = abs(int(rng.choice(plans[one])))
             pair = [action for action in plans[one] if abs(action) == slot]
             plans[one] = [action for action in plans[one] if abs(action) != slot]
             goal = plans[int(rng.choice((one, other)))]
+            k = int(rng.integers(len(goal) + 1))
             for action in pair:
-                goal.insert(int(rng.integers(len(goal) + 1)), action)
-            if rng.random() < 0.2:
+                goal.insert(k, action)
+                k = int(rng.integers(k + 1, len(goal) + 1))
+            if rng.random() < 0.01:
                 goal.append(int(rng.integers(-60, 60)) or 1)
-        self.may(c.Propose(state.seq, {van: tuple(plan) for van, plan in plans.items()}, "chance"))
+                best = plans
+                break
+            if before - self._cost(tables, plans) > saved:
+                best, saved = plans, before - self._cost(tables, plans)
+        plans, version = {van: tuple(plan) for van, plan in best.items()}, state.seq
+        if rng.random() < 0.3:
+            self.drive(int(rng.integers(0, 60)))
+        self.may(c.Propose(version, plans, "chance"))
+
+    def _cost(self, tables: Timetables, plans: dict[int, list[int]]) -> float:
+        begins = {van: tables.begins(van, self.now_s, plan) for van, plan in plans.items()}
+        return sum(
+            tables.cost(van, plan, begins[van]) if begins[van] is not None else np.inf for van, plan in plans.items()
+        )
