@@ -118,7 +118,8 @@ def routes(room: Room) -> Sequence[BaseRoute]:
             )
         earliest, arrive_by = _when(asked.when)
         rider = await who(request)
-        walk = min(asked.max_walk_m or limits["max_walk_m"], limits["max_walk_m"])
+        most = limits["max_walk_m"]
+        walk = most if asked.max_walk_m is None else min(asked.max_walk_m, most)
         body = await room.client.call(
             "request",
             key=key_of(request, rider),

@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 import structlog
 
+from hanmaru.platform.limits import Rate
 from hanmaru.platform.problems import Problem, not_found
 from hanmaru.ride.dispatch import trips as t
 from hanmaru.ride.dispatch.figures import Figures
@@ -43,6 +44,10 @@ LEAVE_EARLY_S = 120
 """A van that waits at a stop leaves for the next one so much earlier than it would have to."""
 SHIFTS_A_TICK = 10
 """Vans whose next day is planned in one second, so that midnight keeps nobody waiting."""
+CALLS = 10
+"""Times as many calls as trips may be open can come at once from a rider, and as many as trips a minute from then on:
+each is searched for, held room for and written down.
+"""
 LATE_S = 12 * 3600
 """What a driver says of longer ago, a shift, is taken as so long ago."""
 
@@ -76,6 +81,8 @@ class Operation:
             self._know(t.decode(body))
         self.figures = Figures()
         self.answered: dict[str, str] = {}
+        most = settings.limits.max_open
+        self.rate = Rate(most / 60, CALLS * most, "rider")
         self.van_index = {van.id: v for v, van in enumerate(site.vans)}
         self.stop_index = {stop.id: k for k, stop in enumerate(site.facts)}
         self.tell: Callable[[News], None] = lambda news: None
@@ -108,6 +115,7 @@ class Operation:
         limits, now_s = self.settings.limits, int(self.now())
         if sum(self.trips[id].open for id in self.of_rider.get(rider, ())) >= limits.max_open:
             raise Problem(409, "Too many trips", f"You have {limits.max_open} trips that are not over. Cancel one.")
+        self.rate.require(rider)
         if self.journal.full:
             raise Problem(503, "Busy", "The dispatcher's disk does not keep up. Try again soon.", retry_after_s=5)
         trip = Trip(

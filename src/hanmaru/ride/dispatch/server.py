@@ -43,6 +43,7 @@ class Server:
         with suppress(FileNotFoundError):
             os.unlink(path)  # noqa: PTH108 - a socket that a killed dispatcher left
         self._server = await asyncio.start_unix_server(self._serve, path, backlog=MOST_CONNECTIONS)
+        os.chmod(path, 0o600)  # noqa: PTH101 - a path that may lead through an open folder
 
     async def close(self) -> None:
         """End every connection and listen no more."""
