@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from hanmaru.ride import simulate_command
@@ -185,8 +186,9 @@ def test_roads_from_a_file_get_stops_where_people_go(tmp_path: Path) -> None:
     ],
 )
 def test_errors_say_what_to_do(town: Path, arguments: list[str], said: str) -> None:
-    with pytest.raises(RideError) as error:
-        simulate(*(argument.format(town=town) for argument in arguments))
+    given = [argument.format(town=town) for argument in arguments]
+    with pytest.raises((RideError, typer.BadParameter)) as error:
+        app(["simulate", *given], standalone_mode=False)
     assert said in str(error.value)
 
 

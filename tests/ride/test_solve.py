@@ -65,7 +65,7 @@ def test_a_wrong_solution_is_said_with_status_1(folder: Path) -> None:
         (["solve", "nothing.txt"], 1, "nothing.txt cannot be read"),
         (["solve", "lilim.txt", "--format", "cordeau"], 1, "in the format cordeau"),
         (["solve", "lilim.txt", "--format", "solomon"], 2, "solomon"),
-        (["solve", "lilim.txt", "--seconds", "0"], 1, "--seconds is a number above 0"),
+        (["solve", "lilim.txt", "--seconds", "0"], 2, "--seconds is a number above 0"),
         (["check", "lilim.txt", "cordeau.txt"], 1, "cordeau.txt has no routes"),
     ],
 )

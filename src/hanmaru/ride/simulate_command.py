@@ -1,6 +1,5 @@
 """``hanmaru ride simulate``: policies and fleets over whole days of service, side by side."""
 
-import os
 import re
 import sys
 import time
@@ -33,24 +32,26 @@ def run(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Simulate, print what was found and write it to a folder. Raises RideError for what the user can correct."""
+    """Simulate, print what was found and write it to a folder. Raises RideError and BadParameter for
+    what the user can correct.
+    """
     began = time.perf_counter()
     if (source is None) == (not city):
-        raise RideError("give a scenario's file, or --city for the simulated city's first living zone")
+        raise typer.BadParameter("give a scenario's file, or --city for the simulated city's first living zone")
     setting = scenario.load(source) if source else Scenario()
     compared = setting.compare
     fleets = _numbers(vans) if vans else list(compared.vans)
     names = [scenario.policy(name.strip()) for name in policy.split(",")] if policy else list(compared.policies)
     count = compared.seeds if seeds is None else seeds
     if not 1 <= count <= MOST_SEEDS:
-        raise RideError(f"--seeds {count}: 1 to {MOST_SEEDS}")
+        raise typer.BadParameter(f"--seeds {count}: 1 to {MOST_SEEDS}")
     goal = _target(target, under) if target else None
     under_s = goal.wait_s if goal else 60 * (UNDER_MIN if under is None else under)
     folder = _folder(out)
     results = Results(_simulator(town.build(setting), under_s), range(1, count + 1))
     answers: list[Answer] = []
     finished = True
-    with _aside(), _progress() as tell:
+    with _progress() as tell:
         try:
             if goal is None or vans:
                 results.run([Case(name, number) for name in names for number in fleets], tell)
@@ -90,10 +91,10 @@ def _numbers(text: str) -> list[int]:
     for part in text.split(","):
         match = re.fullmatch(r"\s*(\d{1,5})\s*(?:-\s*(\d{1,5})\s*)?", part, re.ASCII)
         if match is None:
-            raise RideError(f"--vans {text}: numbers such as 8,10,12 or 8-12 are wanted")
+            raise typer.BadParameter(f"--vans {text}: numbers such as 8,10,12 or 8-12 are wanted")
         first, last = int(match[1]), int(match[2] or match[1])
         if not 1 <= first <= last <= MOST_VANS:
-            raise RideError(f"--vans {text}: 1 to {MOST_VANS} vans, the smaller number first")
+            raise typer.BadParameter(f"--vans {text}: 1 to {MOST_VANS} vans, the smaller number first")
         numbers.extend(range(first, last + 1))
     return sorted(set(numbers))
 
@@ -107,11 +108,11 @@ def _target(text: str, under: float | None) -> Target:
         share = float(match[1]) / (100 if match[2] or float(match[1]) > 1 else 1)
         minutes = float(match[3]) if match[3] else UNDER_MIN if under is None else under
     except ValueError:
-        raise RideError(f"--target {text}: a share such as 95%, or '95% under 12 min', is wanted") from None
+        raise typer.BadParameter(f"--target {text}: a share such as 95%, or '95% under 12 min', is wanted") from None
     if not 0 < share <= 1:
-        raise RideError(f"--target {text}: a share lies between 0 and 100 %")
+        raise typer.BadParameter(f"--target {text}: a share lies between 0 and 100 %")
     if not 0 < minutes <= 1440:
-        raise RideError(f"--under {minutes:g}: minutes of a day are wanted")
+        raise typer.BadParameter(f"--under {minutes:g}: minutes of a day are wanted")
     return Target(share, 60 * minutes)
 
 
@@ -123,19 +124,6 @@ def _folder(out: Path | None) -> Path | None:
         raise RideError(f"--out {out} is a file; name a folder")
     out.mkdir(parents=True, exist_ok=True)
     return out
-
-
-@contextmanager
-def _aside() -> Generator[None]:
-    """Send to standard error what libraries print: HiGHS greets on standard output, which is the result's."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
 
 
 @contextmanager

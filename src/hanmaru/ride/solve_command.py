@@ -9,7 +9,6 @@ import typer
 
 from hanmaru.platform.console import say
 from hanmaru.ride.check import Report, check, read_routes
-from hanmaru.ride.domain import RideError
 from hanmaru.ride.engine.problem import Problem, Progress, Solution, Spent
 from hanmaru.ride.instances import Format, read
 
@@ -25,7 +24,7 @@ def solve(path: Path, form: Format | None, seconds: float, seed: int, out: Path 
     instance, and where no vehicle can serve somebody.
     """
     if not 0 < seconds <= 86_400:
-        raise RideError("--seconds is a number above 0, and at most 86400")
+        raise typer.BadParameter("--seconds is a number above 0, and at most 86400")
     problem = read(path, form)
     _search(_few(problem), iterations(WARM_UP), 1, lambda _: None)
     began = time.perf_counter()
