@@ -20,7 +20,7 @@ STEPS = 500
 """Steps of a walk between two looks at the budget."""
 HOT, COLD = 0.4, 0.1
 """Temperatures of the annealing, in lengths of the mean direct ride."""
-CYCLES = 3
+CYCLES = 2
 """How often it is annealed: the tours of different descents combine better than those of one."""
 CHOICES = 8
 """How often the best of all tours seen are chosen."""
