@@ -8,7 +8,7 @@ an environment of their own, ``.venv-peers``, which is made where it is absent.
 from benchmarks.parts import run
 from benchmarks.ride import python
 
-PARTS = ("roads", "insertion", "acceptance", "pdptw", "darp", "fleetpy", "manhattan", "acceptance", "http")
+PARTS = ("roads", "insertion", "acceptance", "pdptw", "darp", "fleetpy", "manhattan", "http")
 
 if __name__ == "__main__":
     python()
