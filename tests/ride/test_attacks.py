@@ -42,16 +42,16 @@ def on_disk(desk: Desk) -> bytes:
     return b"".join(path.read_bytes() for path in folder_of(desk).glob("journal.db*"))
 
 
-def doors(desk: Desk, start: int, goal: int) -> dict[str, Any]:
+def doors(desk: Desk, start: int, goal: int, home: str) -> dict[str, Any]:
     """Two doors a little off their stops, with what their owner calls them."""
     ends = [(desk.stops[k].lon + 0.00041, desk.stops[k].lat + 0.00023) for k in (start, goal)]
     (x0, y0), (x1, y1) = ends
-    return {"start": {"lon": x0, "lat": y0, "label": HOME}, "goal": {"lon": x1, "lat": y1, "label": WORK}}
+    return {"start": {"lon": x0, "lat": y0, "label": home}, "goal": {"lon": x1, "lat": y1, "label": WORK}}
 
 
-async def ask_from_door(desk: Desk, rider: str) -> Any:
+async def ask_from_door(desk: Desk, rider: str, home: str = HOME) -> Any:
     asked = {"seats": 1, "wheelchairs": 0, "when": "now", "earliest_s": None, "arrive_by_s": None, "max_walk_m": 500}
-    return await desk.ask("request", key=f"{rider} call", rider=rider, **doors(desk, 3, 30), **asked)
+    return await desk.ask("request", key=f"{rider} call", rider=rider, **doors(desk, 3, 30, home), **asked)
 
 
 async def book_from_door(desk: Desk, rider: str) -> Any:
@@ -78,17 +78,33 @@ async def test_the_desk_sees_stops_and_neither_doors_nor_what_riders_call_them(d
     await desk.ask("cancel", key="rider-seen end", rider="rider-seen", id=trip["id"], reason="")
 
 
-async def test_a_ride_that_is_over_is_kept_from_stop_to_stop(desk: Desk) -> None:
-    trip = await book_from_door(desk, "rider-over")
+async def test_a_ride_that_has_long_been_over_is_kept_from_stop_to_stop(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation = desk.operation
+    trip, open_now = await book_from_door(desk, "rider-over"), await book_from_door(desk, "rider-open")
     why = "to the clinic, as every Tuesday"
     await desk.ask("cancel", key="rider-over end", rider="rider-over", id=trip["id"], reason=why)
-    kept = t.decode(desk.operation.reader.trip(trip["id"]) or b"")
-    assert kept.promise is not None
-    assert (kept.start.lon, kept.start.lat) == desk.operation.tracks.column(kept.promise.pickup.stop)
-    assert not kept.start.label + kept.goal.label
-    assert kept.promise.pickup.walk_s == 0
-    assert not any(kept.walks[0].values())
     assert why.encode() not in on_disk(desk)
+
+    async def kept(id: str, after_s: float) -> t.Trip:
+        with monkeypatch.context() as later:
+            now = operation.now() + after_s
+            later.setattr(operation, "now", lambda: now)
+            for _ in range(3):
+                operation.leave_doors()
+        await operation.journal.durable()
+        return t.decode(operation.reader.trip(id) or b"")
+
+    assert (await kept(trip["id"], 6 * 86_400)).start.label == HOME
+    over = await kept(trip["id"], 8 * 86_400)
+    assert over.promise is not None
+    assert (over.start.lon, over.start.lat) == operation.tracks.column(over.promise.pickup.stop)
+    assert not over.start.label + over.goal.label
+    assert over.promise.pickup.walk_s == 0
+    assert not any(over.walks[0].values())
+    assert (await kept(open_now["id"], 8 * 86_400)).start.label == HOME
+    await desk.ask("cancel", key="rider-open end", rider="rider-open", id=open_now["id"], reason="")
 
 
 async def test_events_lose_the_walks_that_lead_to_a_door_once_snapshots_hold_them(desk: Desk) -> None:
@@ -116,14 +132,16 @@ async def test_events_lose_the_walks_that_lead_to_a_door_once_snapshots_hold_the
 
 
 async def test_who_leaves_is_in_no_file_of_the_journal(desk: Desk) -> None:
-    trip = await ask_from_door(desk, "rider-leaves")
+    home = "한빛로 12, 3층"
+    trip = await ask_from_door(desk, "rider-leaves", home)
     with pytest.raises(Problem, match="not over"):
         await desk.ask("destroy", rider="rider-leaves")
     await desk.ask("decline", key="rider-leaves no", rider="rider-leaves", id=trip["id"])
-    assert b"rider-leaves" in on_disk(desk)
+    for said in (b"rider-leaves", home.encode()):
+        assert said in on_disk(desk)
     await desk.ask("destroy", rider="rider-leaves")
-    assert b"rider-leaves" not in on_disk(desk)
-    assert HOME.encode() not in on_disk(desk)
+    for said in (b"rider-leaves", home.encode()):
+        assert said not in on_disk(desk)
 
 
 async def test_files_and_the_socket_are_their_owners_alone(desk: Desk) -> None:

@@ -179,6 +179,22 @@ class Journal:
 
         self._also(work)
 
+    def rewrite(self, before_s: int, anew: Callable[[bytes], bytes]) -> None:
+        """Write trips that were over before an instant anew, once each, those of `STEP_S` at a time."""
+
+        def work(db: Db) -> None:
+            done = next((int(body) for (body,) in db.execute("SELECT body FROM fact WHERE name = 'rewritten'")), 0)
+            ((first,),) = list(db.execute("SELECT min(changed_s) FROM trip WHERE open = 0 AND changed_s >= ?", (done,)))
+            if first is None or first >= before_s:
+                return
+            upto = min(first + STEP_S, before_s)
+            sql = "SELECT body, id FROM trip WHERE open = 0 AND changed_s >= ? AND changed_s < ?"
+            rows = [(anew(body), id) for body, id in list(db.execute(sql, (first, upto)))]
+            db.executemany("UPDATE trip SET body = ? WHERE id = ?", rows)
+            db.execute("INSERT OR REPLACE INTO fact VALUES('rewritten', ?)", (str(upto).encode(),))
+
+        self._also(work)
+
     def destroy(self, rider: str) -> asyncio.Future[None]:
         """Delete a person's trips that are over, and the answers that lead to trips.
 

@@ -48,6 +48,10 @@ CALLS = 10
 """Times as many calls as trips may be open can come at once from a rider, and as many as trips a minute from then on:
 each is searched for, held room for and written down.
 """
+DOORS_S = 7 * 86_400
+"""For how long it is kept from which door to which a trip was, what its rider calls them and how far they walked: a
+week to ask again, complain, or look for what was lost.
+"""
 LATE_S = 12 * 3600
 """What a driver says of longer ago, a shift, is taken as so long ago."""
 
@@ -399,8 +403,7 @@ class Operation:
         return found
 
     def _keep(self, events: Sequence[e.AnyEvent], trips: Iterable[Trip], key: str, answer: str) -> None:
-        kept = [trip if trip.open else t.over(trip, self.tracks.column) for trip in trips]
-        rows = [(trip.id, trip.rider, trip.open, trip.changed_s, t.encode(trip)) for trip in kept]
+        rows = [(trip.id, trip.rider, trip.open, trip.changed_s, t.encode(trip)) for trip in trips]
         if not (rows or events or key):
             return
         answers = [(key, int(self.now()), answer.encode())] if key else []
@@ -428,6 +431,12 @@ class Operation:
         if self.state.seq > self._snapshot_at:
             self._snapshot_at = self.state.seq
             self.journal.snapshot(self.state.seq, self.state.dumps())
+
+    def leave_doors(self) -> None:
+        """Keep of trips that have been over for `DOORS_S` from which stop to which, not from which door."""
+        self.journal.rewrite(
+            int(self.now()) - DOORS_S, lambda body: t.encode(t.over(t.decode(body), self.tracks.column))
+        )
 
     def _keep_legs(self) -> None:
         self.journal.append(Entry(facts=[("legs", self.tracks.kept())]))

@@ -50,6 +50,7 @@ TICK_S, MOVE_S = 1.0, 5.0
 SWITCH_S = 0.0005
 """After so long a thread lets others in, so that the one that answers never waits for one that computes."""
 RETENTION_S = 3600.0
+DOORS_S = 60.0
 SETTINGS_S = 15.0
 """How often settings that cannot be are read again."""
 
@@ -237,6 +238,7 @@ async def _work(operation: Operation, journal: Journal, hub: HubClient) -> None:
         group.create_task(_every(STEP_S, operation, lambda: _figure(operation)))
         group.create_task(_every(TICK_S, operation, lambda: operation.tick(operation.now())))
         group.create_task(_every(RETENTION_S, operation, lambda: _forget(operation)))
+        group.create_task(_every(DOORS_S, operation, operation.leave_doors))
         group.create_task(_moving(operation))
         await journal.failed
 
