@@ -2,6 +2,7 @@
 
 import asyncio
 import struct
+import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from hanmaru.ride.domain import RideError
 from hanmaru.ride.engine import commands as c
 from hanmaru.ride.engine import events as e
 from hanmaru.ride.engine.dispatcher import Dispatcher
+from hanmaru.ride.riders import KNOWN_S, Riders
+from tests.platform.vaults import Kept, opened
 from tests.ride.room import SERVICE, Desk, dispatching, settle
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -321,3 +324,29 @@ async def test_a_mistake_in_the_settings_is_named_in_a_line(tmp_path: Path, was:
     with pytest.raises(RideError, match=says) as error:
         files.load(tmp_path)
     assert "\n" not in str(error.value)
+
+
+# ---- who riders are
+
+
+async def test_who_was_destroyed_elsewhere_is_somebody_new_here_and_who_rides_is_not_swept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vaults = opened(tmp_path)
+    here, there = (Riders(tmp_path, vaults.room("ride"), Kept()) for _ in range(2))
+    was = await here.pseudonym("minji")
+    assert await there.pseudonym("minji") == was
+    await there.destroy("minji", "asked for")
+    began, clock = time.monotonic(), time.time()
+    monkeypatch.setattr(time, "monotonic", lambda: began + KNOWN_S + 1)
+    anew = await here.pseudonym("minji")
+    assert anew != was
+    assert await here.person(was) == {}
+    # a worker that runs for months notes that somebody still rides
+    monkeypatch.setattr(time, "monotonic", lambda: began + 90 * 86_400)
+    monkeypatch.setattr(time, "time", lambda: clock + 90 * 86_400)
+    assert await here.pseudonym("minji") == anew
+    assert await there.sweep(clock + 89 * 86_400) == []
+    assert await there.sweep(clock + 91 * 86_400) == [anew]
+    for one in (here, there, vaults):
+        one.close()
