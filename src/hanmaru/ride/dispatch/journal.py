@@ -313,6 +313,10 @@ class Reader:
         """Close the file."""
         self._db.close()
 
+    def checkpoint(self) -> None:
+        """Bring the log's pages into the file, as far as that keeps nobody waiting."""
+        self._rows("PRAGMA wal_checkpoint(PASSIVE)")
+
     def snapshots(self) -> list[tuple[int, bytes]]:
         """Return the snapshots as (seq, body), the newest first; a damaged one is logged and left out."""
         found: list[tuple[int, bytes]] = []
@@ -390,7 +394,7 @@ def connect(path: Path) -> Db:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.execute("PRAGMA secure_delete=ON")
-        db.execute("PRAGMA wal_autocheckpoint=4000")
+        db.execute("PRAGMA wal_autocheckpoint=0")  # `Reader.checkpoint` does, so that no commit waits for it
         db.execute(_SCHEMA)
     except apsw.Error as error:
         raise RideError(f"{path}: not a ride journal ({error}); restore it from a backup, or move it away") from None

@@ -49,7 +49,7 @@ TRY_S = 0.05
 TICK_S, MOVE_S = 1.0, 5.0
 SWITCH_S = 0.0005
 """After so long a thread lets others in, so that the one that answers never waits for one that computes."""
-RETENTION_S = 3600.0
+RETENTION_S, CHECKPOINT_S = 3600.0, 10.0
 DOORS_S = 60.0
 SETTINGS_S = 15.0
 """How often settings that cannot be are read again."""
@@ -184,7 +184,7 @@ async def run(context: Context[HubClient]) -> None:
             async with serving(folder, replica) as (operation, journal):
                 took = round(time.monotonic() - began, 3)
                 log.info("the dispatcher works", seq=operation.state.seq, open=len(operation.trips), took_s=took)
-                await _work(operation, journal, context.hub)
+                await _work(operation, journal, context.hub, folder / FILE)
     finally:
         reader.close()
 
@@ -231,7 +231,7 @@ def _end_all(journal: Journal, reader: Reader) -> None:
         journal.append(Entry(trips=[(trip.id, trip.rider, False, now_s, trips.encode(trip))]))
 
 
-async def _work(operation: Operation, journal: Journal, hub: HubClient) -> None:
+async def _work(operation: Operation, journal: Journal, hub: HubClient, path: Path) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(Layers(operation).run())
         group.create_task(_traffic(operation, hub))
@@ -240,6 +240,7 @@ async def _work(operation: Operation, journal: Journal, hub: HubClient) -> None:
         group.create_task(_every(RETENTION_S, operation, lambda: _forget(operation)))
         group.create_task(_every(DOORS_S, operation, operation.leave_doors))
         group.create_task(_moving(operation))
+        group.create_task(_checkpoints(path))
         await journal.failed
 
 
@@ -257,6 +258,17 @@ async def _every(seconds: float, operation: Operation, work: "asyncio.Future[Non
 def _shift(operation: Operation) -> None:
     for shift in operation.shifts(operation.now()):
         operation.handle(shift, "", "")
+
+
+async def _checkpoints(path: Path) -> None:
+    """Keep the journal's log short, beside those who commit to it."""
+    reader = await asyncio.to_thread(Reader, path)
+    try:
+        while True:
+            await asyncio.sleep(CHECKPOINT_S)
+            await asyncio.to_thread(reader.checkpoint)
+    finally:
+        reader.close()
 
 
 def _figure(operation: Operation) -> None:
