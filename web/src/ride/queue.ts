@@ -74,9 +74,12 @@ export class Queue {
 
   /** Takes a plan from the server unless a newer one is there. */
   take(plan: Plan): void {
-    const { plan: before } = this.kept.value;
+    const { plan: before, pending, conflicts } = this.kept.value;
     if (before && before.van.id === plan.van.id && plan.seq < before.seq) return;
-    this.#set({ plan, planAt: now() });
+    // What was done in another van says nothing about this one.
+    const elsewhere = before && before.van.id !== plan.van.id ? pending.filter(({ action }) => action.kind !== "position") : [];
+    const refused = elsewhere.map((one) => ({ ...one, reason: { code: "wrong-van" } }));
+    this.#set({ plan, planAt: now(), ...(before && before.van.id !== plan.van.id ? { pending: [], conflicts: [...conflicts, ...refused].slice(-50) } : {}) });
   }
 
   /** Records what the driver did, now, and sends it when there is a way. Of positions only the last is worth keeping. */
@@ -121,11 +124,13 @@ export class Queue {
   };
 
   async #ask(batch: Pending[]): Promise<Settled> {
+    const van = this.kept.value.plan?.van.id;
     try {
-      return await ask<Settled>("/driver/actions", "POST", { actions: batch.map(({ action }) => action) });
+      // Named, so that what waited here is refused where the driver has another van by now.
+      return await ask<Settled>(`/driver/actions${van ? `?van=${encodeURIComponent(van)}` : ""}`, "POST", { actions: batch.map(({ action }) => action) });
     } catch (error) {
       // Sending again would be refused again, and what comes after would wait for ever.
-      if (error instanceof Problem && [400, 409, 413, 422].includes(error.status)) {
+      if (error instanceof Problem && [400, 403, 409, 413, 422].includes(error.status)) {
         const because: Reason = { code: "unknown", text: reason(error) };
         return { applied: [], already: [], refused: batch.map(({ action }) => ({ id: action.id, reason: because })), plan: this.kept.value.plan! };
       }
