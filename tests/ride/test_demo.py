@@ -34,7 +34,7 @@ class Town:
         end_s = self.now_s + seconds
         while self.now_s < end_s:
             await self.step()
-            trip = await self.desk.ask("trip", id=id)
+            trip = await self.desk.ask("trip", id=id, rider="rider-a")
             if trip["state"] == state:
                 return trip
         raise AssertionError(f"the trip is {trip['state']} after {seconds} s")

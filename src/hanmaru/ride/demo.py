@@ -12,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
+import numpy as np
 import structlog
 
 from hanmaru.hub.client import HubClient
@@ -175,10 +176,11 @@ class Driver:
 
 
 def _apart_m(a: Json, b: Json) -> float:
-    """Return about how far two positions in the city lie apart."""
-    from hanmaru.ride.dispatch.vans import apart_m
+    """Return how far two positions lie apart."""
+    from hanmaru.ride.roads.graph import metres
 
-    return apart_m((a["lon"], a["lat"]), (b["lon"], b["lat"]))
+    ends = [np.array([[end["lon"], end["lat"]]]) for end in (a, b)]
+    return float(metres(*ends)[0])
 
 
 def _s(instant: str) -> float:
