@@ -23,7 +23,7 @@ CONFIG = Config(
     max_wait_s=300, max_ride_s=7200, detour_factor=1.4, detour_s=12, boarding_s=30, alighting_s=30, offers=1
 )
 """1.4 times (direct + 30 s) from the beginning of boarding is 1.4 times direct + 12 s from its end."""
-SETTINGS = Layers(assignment_every_s=MINUTE_S, rebalancing_every_s=MINUTE_S)
+SETTINGS = Layers(assignment_every_s=MINUTE_S, search_every_s=10 * MINUTE_S, rebalancing_every_s=MINUTE_S)
 TARGET = {"served_percent": 100.0, "wait_mean_s": 54.0, "vehicle_km": 703.0, "cpu_s": 2.0}
 FLEETPY = {
     "PoolingIRSOnly": {"served_percent": 100.0, "wait_mean_s": 88.24, "vehicle_km": 725.98},
