@@ -16,7 +16,7 @@ from hanmaru.platform.problems import Problem
 from hanmaru.ride.dispatch import settings as files
 from hanmaru.ride.dispatch import trips as t
 from hanmaru.ride.dispatch.client import Client
-from hanmaru.ride.dispatch.journal import FILE, SNAPSHOTS, Reader
+from hanmaru.ride.dispatch.journal import FILE, SNAPSHOTS, Entry, Reader
 from hanmaru.ride.dispatch.wire import MOST_BYTES, SOCKET, address, read_frame
 from hanmaru.ride.domain import RideError
 from hanmaru.ride.engine import commands as c
@@ -107,6 +107,12 @@ async def test_a_ride_that_has_long_been_over_is_kept_from_stop_to_stop(
     assert over.promise.pickup.walk_s == 0
     assert not any(over.walks[0].values())
     assert (await kept(open_now["id"], 8 * 86_400)).start.label == HOME
+    old = ("r-old", "rider-old", False, 1, msgspec.msgpack.encode({"id": "r-old", "start": HOME}))
+    operation.journal.append(Entry(trips=[old], facts=[("rewritten", b"0")]))
+    for _ in range(3):
+        operation.leave_doors()
+    await operation.journal.durable()
+    assert operation.reader.trip("r-old") is None  # another version's, which nobody can read
     await desk.ask("cancel", key="rider-open end", rider="rider-open", id=open_now["id"], reason="")
 
 
@@ -294,6 +300,7 @@ async def test_what_was_half_decided_is_not_written_and_the_next_goes_on_before_
             booked["id"]
         ]
         assert (await desk.call(4, 31, key="rider-a half"))["state"] == "offered"
+        assert (await desk.call(3, 30, key="rider-a key-1"))["id"] == booked["id"]  # its answer may have been lost
     reader = Reader(folder / FILE)
     assert reader.events(0)
     reader.close()

@@ -179,8 +179,11 @@ class Journal:
 
         self._also(work)
 
-    def rewrite(self, before_s: int, anew: Callable[[bytes], bytes]) -> None:
-        """Write trips that were over before an instant anew, once each, those of `STEP_S` at a time."""
+    def rewrite(self, before_s: int, anew: Callable[[bytes], bytes | None]) -> None:
+        """Write trips that were over before an instant anew, once each, those of `STEP_S` at a time.
+
+        What ``anew`` makes None of is deleted.
+        """
 
         def work(db: Db) -> None:
             done = next((int(body) for (body,) in db.execute("SELECT body FROM fact WHERE name = 'rewritten'")), 0)
@@ -190,7 +193,8 @@ class Journal:
             upto = min(first + STEP_S, before_s)
             sql = "SELECT body, id FROM trip WHERE open = 0 AND changed_s >= ? AND changed_s < ?"
             rows = [(anew(body), id) for body, id in list(db.execute(sql, (first, upto)))]
-            db.executemany("UPDATE trip SET body = ? WHERE id = ?", rows)
+            db.executemany("UPDATE trip SET body = ? WHERE id = ?", [row for row in rows if row[0] is not None])
+            db.executemany("DELETE FROM trip WHERE id = ?", [(id,) for body, id in rows if body is None])
             db.execute("INSERT OR REPLACE INTO fact VALUES('rewritten', ?)", (str(upto).encode(),))
 
         self._also(work)

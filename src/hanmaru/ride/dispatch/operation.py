@@ -434,9 +434,14 @@ class Operation:
 
     def leave_doors(self) -> None:
         """Keep of trips that have been over for `DOORS_S` from which stop to which, not from which door."""
-        self.journal.rewrite(
-            int(self.now()) - DOORS_S, lambda body: t.encode(t.over(t.decode(body), self.tracks.column))
-        )
+
+        def anew(body: bytes) -> bytes | None:
+            try:
+                return t.encode(t.over(t.decode(body), self.tracks.column))
+            except (msgspec.ValidationError, IndexError):  # another version's, or between stops that are no more
+                return None
+
+        self.journal.rewrite(int(self.now()) - DOORS_S, anew)
 
     def _keep_legs(self) -> None:
         self.journal.append(Entry(facts=[("legs", self.tracks.kept())]))
