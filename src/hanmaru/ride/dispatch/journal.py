@@ -7,6 +7,7 @@ events survive ``kill -9`` and a power failure. What is here of a person is unde
 
 import asyncio
 import threading
+import time
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -45,6 +46,8 @@ CREATE TABLE IF NOT EXISTS fact(name TEXT PRIMARY KEY, body BLOB NOT NULL) STRIC
 """
 FILE = "journal.db"
 BUSY_MS = 10_000
+WIPE_MS, WIPES = 20, 10
+"""How long, and how often, readers are waited for where the log is to be emptied: commits wait, too."""
 PASSING, WALKING = 1, 2
 """What becomes of an event once every snapshot holds it: it is deleted, or stays without the walks in it."""
 STEP_S = 300
@@ -286,11 +289,18 @@ class Journal:
             raise
         db.execute("COMMIT")
         if self._wipe:
-            # readers who are in the middle of something are not waited for: the next transaction tries again
-            db.set_busy_timeout(0)
+            self._empty_log()
+
+    def _empty_log(self) -> None:
+        """Bring the log into the file and empty it; the next transaction tries again if readers do not let go."""
+        self._db.set_busy_timeout(WIPE_MS)
+        for _ in range(WIPES):
             with suppress(apsw.Error):
-                self._wipe = bool(next(db.execute("PRAGMA wal_checkpoint(TRUNCATE)"))[0])
-            db.set_busy_timeout(BUSY_MS)
+                self._wipe = bool(next(self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)"))[0])
+            if not self._wipe:
+                break
+            time.sleep(WIPE_MS / 1000)  # another checkpoint is not waited for by SQLite itself
+        self._db.set_busy_timeout(BUSY_MS)
 
     def _tell(self, durable: "asyncio.Future[None]", error: Exception | None) -> None:
         def tell() -> None:
