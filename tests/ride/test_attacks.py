@@ -5,14 +5,18 @@ import struct
 import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
+from hanmaru.city.profile import Profile, load
 from hanmaru.platform.limits import Rate
 from hanmaru.platform.problems import Problem
+from hanmaru.ride.dispatch import process, site
 from hanmaru.ride.dispatch import settings as files
 from hanmaru.ride.dispatch import trips as t
 from hanmaru.ride.dispatch.client import Client
@@ -357,3 +361,41 @@ async def test_who_was_destroyed_elsewhere_is_somebody_new_here_and_who_rides_is
     assert await there.sweep(clock + 91 * 86_400) == [anew]
     for one in (here, there, vaults):
         one.close()
+
+
+async def test_settings_that_cannot_be_are_named_once_and_read_again_when_they_are_put_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / files.FILE).write_text(SERVICE.replace("stops = 60", "stops = 0"), "utf-8")
+    monkeypatch.setattr(process, "SETTINGS_S", 0.01)
+
+    def hanbit(context: object) -> Profile:
+        return load("hanbit")
+
+    def put_right(*_: object) -> None:
+        raise EOFError("the ground is made")
+
+    monkeypatch.setattr(process, "profile_of", hanbit)
+    monkeypatch.setattr(site, "make", put_right)
+    context: Any = SimpleNamespace(data_dir=tmp_path, city={})
+    with capture_logs() as logs:
+        running = asyncio.create_task(process.run(context))
+        while not logs:  # noqa: ASYNC110 - the log is all that tells
+            await asyncio.sleep(0.01)
+        (tmp_path / files.FILE).write_text(SERVICE, "utf-8")
+        with pytest.raises(EOFError, match="the ground is made"):
+            await running
+    assert "Expected `int` >= 2 - at `$.stops`" in logs[0]["reason"]
+
+
+async def test_a_jam_does_not_make_a_trip_grow() -> None:
+    trip = t.Trip(
+        id="r-jam", rider="rider-jam", start=t.Point(0, 0), goal=t.Point(0, 0), seats=1, wheelchairs=0, when="now",
+        made_s=0, changed_s=0, code="0000",
+    )  # fmt: skip
+    for n in range(1000):
+        t.fold(trip, e.AtRisk(seq=1, time_s=n, id="r-jam", van=0, held=e.Promise(0, 0, 0, 0), late_s=5))
+        t.fold(trip, e.Safe(seq=1, time_s=n, id="r-jam"))
+    t.fold(trip, e.NoShow(seq=1, time_s=1000, id="r-jam", van=0))
+    assert len(trip.log) == t.MOST_NOTES + 1
+    assert (trip.log[-1].what, trip.at_risk_s) == ("no-show", 0)

@@ -10,6 +10,7 @@ from hanmaru.platform.bodies import instant
 from hanmaru.ride.engine import events as e
 from hanmaru.ride.engine.commands import Spot
 
+MOST_NOTES = 50
 OPEN = ("asked", "offered", "booked", "aboard")
 """States of a trip that is not over; ``on-way`` and ``arriving`` are booked ones, seen from outside."""
 ALIASES = (
@@ -138,7 +139,8 @@ def fold(trip: Trip, event: e.AnyEvent) -> None:
         case _:
             return
     trip.changed_s = event.time_s
-    trip.log.append(Note(event.time_s, what))
+    if len(trip.log) < MOST_NOTES or what not in ("at-risk", "safe"):  # a van in a jam may be both by turns for hours
+        trip.log.append(Note(event.time_s, what))
 
 
 def _at_stops(offer: e.Offer) -> e.Offer:
