@@ -8,11 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from hanmaru.city.kernels import bare
 from hanmaru.ride.domain import RideError
 from hanmaru.ride.engine.neighbourhood import Search, anneal, begin, copy_plan, total
 from hanmaru.ride.engine.partition import choose, empty, pool
 from hanmaru.ride.engine.problem import Problem, Progress, Solution, Spent
-from hanmaru.ride.engine.schedule import CLOSE, COLUMNS, LIMIT, OPEN, PARTNER, ROW, SEATS, SERVICE, bare, schedule
+from hanmaru.ride.engine.schedule import CLOSE, COLUMNS, LIMIT, OPEN, PARTNER, ROW, SEATS, SERVICE, schedule
 from hanmaru.ride.engine.tours import Flags, Ints, Network, alike, refresh
 
 THREADS = 2

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hanmaru.city.kernels import GOLDEN, mixed, unit
+from hanmaru.city.kernels import GOLDEN, bare, mixed, unit
 from hanmaru.ride.engine.partition import Pool, record
-from hanmaru.ride.engine.schedule import CLOSE, OPEN, bare
+from hanmaru.ride.engine.schedule import CLOSE, OPEN
 from hanmaru.ride.engine.tours import (
     NEVER,
     Ints,

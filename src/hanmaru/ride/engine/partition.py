@@ -10,9 +10,8 @@ import highspy
 import numpy as np
 import numpy.typing as npt
 
-from hanmaru.city.kernels import mixed
+from hanmaru.city.kernels import bare, mixed
 from hanmaru.ride.domain import Floats
-from hanmaru.ride.engine.schedule import bare
 from hanmaru.ride.engine.tours import Ints, Tours
 
 Hashes = npt.NDArray[np.uint64]

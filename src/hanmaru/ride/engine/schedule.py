@@ -34,11 +34,11 @@ exceeds ``late``. Only what is left and would be better than the best so far is 
 A break directly after what is inserted moves with it to another place, so there only `schedule` can tell.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import numba  # pyright: ignore[reportMissingTypeStubs]
 import numpy.typing as npt
+
+from hanmaru.city.kernels import bare
 
 Numbers = npt.NDArray[Any]
 """int64 or float64."""
@@ -47,18 +47,6 @@ ROW, OPEN, CLOSE, SERVICE, PARTNER, LIMIT, SEATS, CHAIRS = range(8)
 COLUMNS = 8
 TOLERANCE = 1e-6
 """What two sums of floating-point times may differ by and still be the same time; between whole numbers it is 0."""
-
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def bare(function: F) -> F:
-    """Compile like `city.kernels.kernel`, but do not count references to arrays: that would take most of the time.
-
-    Such a function must not make or return arrays.
-    """
-    options: dict[str, Any] = {"_nrt": False}
-    return cast(F, numba.njit(cache=True, nogil=True, **options)(function))  # pyright: ignore[reportUnknownMemberType]
 
 
 @bare

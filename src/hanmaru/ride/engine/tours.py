@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from hanmaru.city.kernels import bare
 from hanmaru.ride.engine.schedule import (
     CHAIRS,
     CLOSE,
@@ -21,7 +22,6 @@ from hanmaru.ride.engine.schedule import (
     ROW,
     SEATS,
     SERVICE,
-    bare,
     latest,
     schedule,
     settle,

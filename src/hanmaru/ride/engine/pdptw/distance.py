@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hanmaru.city.kernels import bare
 from hanmaru.ride.domain import Bools, Floats, Rows
 from hanmaru.ride.engine.pdptw.pool import WORSE, Pool, record
 from hanmaru.ride.engine.pdptw.routes import (
@@ -27,7 +28,6 @@ from hanmaru.ride.engine.pdptw.routes import (
     find,
     refresh,
 )
-from hanmaru.ride.engine.schedule import bare
 
 LONGEST_STRING = 10
 """The most places in a string: Christiaens & Vanden Berghe's."""

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hanmaru.city.kernels import bare
 from hanmaru.ride.domain import Floats, Rows
 from hanmaru.ride.engine.pdptw.routes import (
     Chain,
@@ -29,7 +30,6 @@ from hanmaru.ride.engine.pdptw.routes import (
     find,
     refresh,
 )
-from hanmaru.ride.engine.schedule import bare
 
 MOST_EJECTED = 3
 MOST_MOVABLE = 64

@@ -14,11 +14,10 @@ from typing import NamedTuple
 import highspy
 import numpy as np
 
-from hanmaru.city.kernels import mixed
+from hanmaru.city.kernels import bare, mixed
 from hanmaru.ride.domain import Floats, Rows
 from hanmaru.ride.engine.pdptw.routes import Counts, Instance, Plan, Words
 from hanmaru.ride.engine.problem import Solution
-from hanmaru.ride.engine.schedule import bare
 
 MOST = 1 << 17
 """Routes that a pool holds; beyond, no further ones are kept."""

@@ -12,10 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hanmaru.city.kernels import GOLDEN, mixed, unit
+from hanmaru.city.kernels import GOLDEN, bare, mixed, unit
 from hanmaru.ride.domain import Floats, Rows
 from hanmaru.ride.engine.problem import Problem, Solution
-from hanmaru.ride.engine.schedule import bare
 
 Words = npt.NDArray[np.uint64]
 Counts = npt.NDArray[np.int64]
