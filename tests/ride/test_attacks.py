@@ -226,6 +226,10 @@ async def test_a_rider_who_floods_waits_and_others_do_not(desk: Desk, monkeypatc
     with pytest.raises(Problem) as refused:
         await desk.call(8, 36, rider="rider-flood")
     assert refused.value.status == 429
+    with pytest.raises(Problem, match="requests a second"):
+        await desk.ask("decline", key="rider-flood no", rider="rider-flood", id=ids[0])
+    for id in ids:
+        assert (await desk.ask("trip", id=id, rider="rider-flood"))["state"] == "offered"
     assert (await desk.call(8, 36, rider="rider-calm"))["id"] not in ids
 
 

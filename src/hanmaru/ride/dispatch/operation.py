@@ -44,9 +44,9 @@ LEAVE_EARLY_S = 120
 """A van that waits at a stop leaves for the next one so much earlier than it would have to."""
 SHIFTS_A_TICK = 10
 """Vans whose next day is planned in one second, so that midnight keeps nobody waiting."""
-CALLS = 10
-"""Times as many calls as trips may be open can come at once from a rider, and as many as trips a minute from then on:
-each is searched for, held room for and written down.
+CALLS = 20
+"""Times as many calls, acceptances and cancellations as trips may be open can come at once from a rider, and as many
+as trips a minute from then on: each is thought about and written down.
 """
 DOORS_S = 7 * 86_400
 """For how long it is kept from which door to which a trip was, what its rider calls them and how far they walked: a
@@ -165,6 +165,7 @@ class Operation:
     def _rider(self, key: str, rider: str, id: str, command: Callable[[], c.AnyCommand]) -> Trip:
         trip = self.trip(id, rider)
         if (known := self._known(key)) is None:
+            self.rate.require(rider)
             self.handle(command(), key, id)
         elif known != id:
             raise Problem(422, "Key used before", "This Idempotency-Key was sent with another trip. Make a new one.")
