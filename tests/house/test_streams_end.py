@@ -179,6 +179,8 @@ async def test_a_stream_ends_when_policy_shows_something_else(app: ASGIApp, tmp_
         await write(app, 111)
         assert await stream.holds(b"111")
         (tmp_path / "policies" / "views.toml").write_text('[buses]\ntypes = ["Bus"]\nattributes = ["line"]')
-        await write(app, 222)
-        assert not await stream.holds(b"222")
+        for speed in range(222, 232):  # what is on its way while the policies are read may still arrive
+            await write(app, speed)
+            if not await stream.holds(b"%d" % speed):
+                break
         assert stream.ended

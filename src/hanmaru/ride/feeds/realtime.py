@@ -1,7 +1,8 @@
 """The vans now, as GTFS-Realtime 2.0 messages: positions and tours.
 
 A van's tour is a trip that no schedule has: ``NEW``, with its stops in order and boarding by booking only. A tour
-that serves fewer than `MIN_RIDERS` people is left out, since it would tell where one person goes.
+that serves fewer than `MIN_RIDERS` people is left out, since it would tell where one person goes. How full a van is
+is said in levels only, an empty one as one with many seats, since a change would tell where one person got on.
 """
 
 from collections.abc import Sequence
@@ -60,7 +61,6 @@ def vehicle_positions(vans: Sequence[Van], route: str, timezone: str, now_s: int
             vehicle.position.bearing = van.bearing % 360
         vehicle.timestamp = van.seen_s
         vehicle.occupancy_status = occupancy(van)
-        vehicle.occupancy_percentage = round(100 * van.aboard / van.seats)
     return message.SerializeToString()
 
 
@@ -83,9 +83,7 @@ def trip_updates(vans: Sequence[Van], route: str, timezone: str, now_s: int) -> 
 
 
 def occupancy(van: Van) -> "pb.VehiclePosition.OccupancyStatus":
-    """Return the level of a van's occupancy: empty, many or few seats, full."""
-    if not van.aboard:
-        return pb.VehiclePosition.EMPTY
+    """Return the level of a van's occupancy: many or few seats, full."""
     return next((level for share, level in LEVELS if van.aboard < share * van.seats), pb.VehiclePosition.FULL)
 
 

@@ -93,14 +93,6 @@ def record(instance: Instance, plan: Plan, route: int, pool: Pool) -> None:
         place = plan.chain.after[place]
 
 
-class _Quiet(highspy.Highs):
-    """HiGHS without its banner, which it prints when its callbacks are made ready."""
-
-    def enableCallbacks(self) -> None:  # noqa: N802 - HiGHS' name
-        self.setOptionValue("output_flag", False)
-        super().enableCallbacks()
-
-
 def join(instance: Instance, pools: list[Pool], known: Solution, length: float, stop: Callable[[], bool]) -> Solution:
     """Return the shortest solution with as many of the pools' routes as a known one has, or the known one.
 
@@ -158,7 +150,8 @@ def _solver(
     matrix.start_, matrix.index_, matrix.value_ = first.astype(np.int32), index, np.ones(len(index))
     if integer:
         programme.integrality_ = [highspy.HighsVarType.kInteger] * len(columns)
-    solver = _Quiet()
+    solver = highspy.Highs()
+    solver.silent()
     solver.setOptionValue("threads", 1)
     solver.setOptionValue("mip_rel_gap", 0.0)
     solver.passModel(programme)
