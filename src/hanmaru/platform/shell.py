@@ -44,7 +44,7 @@ CONTENT_SECURITY_POLICY = (
     "connect-src 'self'; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
-WORKER_POLICY = "default-src 'none'; connect-src 'self'"
+WORKER_POLICY = "default-src 'none'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 """What the worker that keeps pages usable without a line may do: fetch what is from here."""
 CITY = ("name", "centre", "zone", "languages", "bounds")
 """What the web app is told of the city."""
