@@ -6,7 +6,6 @@ answers depends on its state, its configuration and the travel times alone.
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,16 +22,6 @@ from hanmaru.ride.engine.promises import judge, watch
 from hanmaru.ride.engine.proposals import consider
 from hanmaru.ride.engine.state import ABOARD, FINISHED, OFFERED, WAITING, Fleet, State
 from hanmaru.ride.engine.timetable import Timetables
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Snapshot:
-    """What a layer plans on: a state of its own, the travel times and the time. Its proposal names ``state.seq``."""
-
-    state: State
-    travel: Travel
-    now_s: int
-    config: Config
 
 
 class Dispatcher:
@@ -101,11 +90,6 @@ class Dispatcher:
     def digest(self) -> bytes:
         """Return 16 bytes that are the same for the same state, and only for it."""
         return hashlib.blake2b(self.state.dumps(), digest_size=16).digest()
-
-    def snapshot(self, now_s: int) -> Snapshot:
-        """Return a copy for a layer to plan on; the matrix is copied too, since vans' rows are written in place."""
-        travel = Travel(self.travel.time_s.copy(), self.travel.length_m.copy())
-        return Snapshot(self.state.copy(), travel, max(now_s, self.state.now_s), self.config)
 
     def _request(self, command: c.Request) -> None:
         self._sensible(command)
