@@ -25,6 +25,18 @@ FONTS = ("Pretendard-Regular.otf", "Pretendard-Bold.otf")
 """Whole fonts for documents that the server sets; a page has the same font in parts that a browser asks for."""
 
 
+POSE = (
+    "pose.js",
+    "pose_landmark_full.tflite",
+    "pose_solution_packed_assets.data",
+    "pose_solution_packed_assets_loader.js",
+    "pose_solution_simd_wasm_bin.js",
+    "pose_solution_simd_wasm_bin.wasm",
+    "pose_web.binarypb",
+)
+"""What the kiosk finds joints in a photograph with, beside its worker."""
+
+
 class CannotBuildError(Exception):
     """The front end cannot be built here; the text says what to do."""
 
@@ -83,6 +95,9 @@ def build() -> None:
     (OUT / "fonts").mkdir()
     for font in FONTS:
         shutil.copy(WEB / "node_modules" / "pretendard" / "dist" / "public" / "static" / font, OUT / "fonts")
+    for file in POSE:
+        shutil.copy(WEB / "node_modules" / "@mediapipe" / "pose" / file, OUT / "services" / "care" / "pose" / file)
+        (OUT / "services" / "care" / "pose" / file).chmod(0o644)
     (OUT / "licences.txt").write_text(licences())
     for file in OUT.rglob("*"):
         if file.suffix in PACKED and file.stat().st_size > 1024:

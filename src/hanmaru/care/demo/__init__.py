@@ -1,0 +1,1 @@
+"""The demo city's citizens at the measuring places."""

@@ -1,0 +1,1 @@
+"""Working with hospitals: subscriptions, referrals, follow-up."""

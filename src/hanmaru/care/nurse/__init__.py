@@ -1,0 +1,1 @@
+"""The nurses' and doctors' desk: alerts, who is overdue, referrals."""
