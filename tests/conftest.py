@@ -2,10 +2,37 @@
 
 import os
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
 COMPLETE = os.environ.get("CI") == "true"
+
+LONG = (
+    "screens/test_trace.py",
+    "trace/test_lake.py",
+    "connectors/test_series.py",
+    "screens/test_office.py",
+    "screens/test_centre_events.py",
+    "screens/test_centre_cctv.py",
+    "trace/test_lake_cli.py",
+    "ride/test_sim_days.py",
+    "house/test_example_energy.py",
+    "trace/test_synth.py",
+    "trace/test_investigate_truth.py",
+    "ride/test_solve.py",
+    "screens/test_ride.py",
+    "ride/test_darp.py",
+    "care/test_hospital.py",
+)
+"""The files that take longest, longest first: begun early, none is left for a single process at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the long files first; all others stay in their order."""
+    root = Path(__file__).parent
+    place = {root / name: n for n, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path, len(LONG)))
 
 
 @pytest.hookimpl(wrapper=True)

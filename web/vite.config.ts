@@ -13,7 +13,7 @@ export default defineConfig({
     chunkSizeWarningLimit: 1500,
     rolldownOptions: {
       // A room's pages are modules of this build, where the hub serves a service's files: /services/<room>/page.js.
-      input: { index: "index.html", trace: "src/trace/page.ts", ride: "src/ride/page.ts" },
+      input: { index: "index.html", trace: "src/trace/page.ts", ride: "src/ride/page.ts", care: "src/care/page.ts", centre: "src/centre/page.ts" },
       preserveEntrySignatures: "exports-only",
       output: { entryFileNames: ({ name }) => (name === "index" ? "assets/[name]-[hash].js" : `services/${name}/page.js`) },
     },

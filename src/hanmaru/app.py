@@ -78,20 +78,21 @@ def create_app(settings: Settings, worker: str = "web") -> Starlette:
             if accounts:
                 hub.keep_to(closing.enter_context(rights_of(settings, locks.policy)))
             gates = closing.enter_context(open_gates(settings, who, audit))
-            app.router.routes[:] = [
+            others: list[BaseRoute] = [
                 *hub.routes(),
                 *identity_routes(who),
                 *gates,
-                *service_routes(
-                    services, lambda service: service_context(settings, service, hub.client, city, locks, closing)
-                ),
                 *policy_routes(services),
                 *jobs_routes(locks.jobs, city["zone"]),
                 *handover_routes(locks.handover),
                 *audit_routes(TrailReader(settings.data, settings.keys_folder)),
                 *shell.routes(services, city),
             ]
-            app.router.routes += own_routes(app.router.routes, hub.client)
+            mounts = service_routes(
+                services, lambda service: service_context(settings, service, hub.client, city, locks, closing), others
+            )
+            # Routes are tried one after the other: few mounts come before many routes.
+            app.router.routes[:] = [*mounts, *others, *own_routes([*mounts, *others], hub.client)]
             yield
         if accounts:
             accounts.close()
@@ -115,20 +116,33 @@ def create_app(settings: Settings, worker: str = "web") -> Starlette:
 
 
 def service_routes(
-    services: Sequence[Service[Any]], context: Callable[[Service[Any]], Context[HubClient]]
+    services: Sequence[Service[Any]],
+    context: Callable[[Service[Any]], Context[HubClient]],
+    others: Sequence[BaseRoute] = (),
 ) -> list[BaseRoute]:
-    """Return the services' routes, each under ``/api/<name>/v1``, made with the service's context.
+    """Return the services' routes under ``/api/<name>/v1`` and their faces, made with the service's context.
 
-    A service with a route that asks for no permission is logged and has none: nothing is open by mistake.
+    A service with a route that asks for no permission is logged and has none: nothing is open by mistake. So is one
+    with a face where ``others`` answer below the same first word.
     """
+    taken = {path.split("/")[1] for path, _ in walk(others)} | {"api"}
     mounts: list[BaseRoute] = []
     for service in services:
-        routes = list(service.routes(context(service))) if service.routes else []
-        unguarded = [path for path, route in walk(routes) if not isinstance(route, GuardedRoute)]
+        if not (service.routes or service.faces):
+            continue
+        made = context(service)
+        routes = list(service.routes(made)) if service.routes else []
+        own = [Mount(f"/api/{service.name}/v1", routes=routes)] if routes else []
+        faces = service.faces(made) if service.faces else ()
+        if shadowing := [face.path for face in faces if face.path.split("/")[1] in taken]:
+            log.error("routes of a service left out: its faces are taken", service=service.name, by=shadowing)
+            continue
+        own += faces
+        unguarded = [path for path, route in walk(own) if not isinstance(route, GuardedRoute)]
         if unguarded:
             log.error("routes of a service left out: each has to be a GuardedRoute", service=service.name, by=unguarded)
-        elif routes:
-            mounts.append(Mount(f"/api/{service.name}/v1", routes=routes))
+        else:
+            mounts += own
     return mounts
 
 

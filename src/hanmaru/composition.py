@@ -14,6 +14,7 @@ from hanmaru.hub.client import HubClient
 from hanmaru.locks import open_locks, rights_of
 from hanmaru.platform.access import Access
 from hanmaru.platform.audit.trail import Trail
+from hanmaru.platform.egress import Egress
 from hanmaru.platform.policy import caller_of, policy_of
 from hanmaru.platform.services import Context, Service, installed
 from hanmaru.platform.trust import Locks
@@ -54,7 +55,6 @@ async def open_hub(settings: Settings) -> AsyncGenerator[OpenHub]:
     from hanmaru.hub.api.routes import routes
     from hanmaru.hub.contexts import Contexts
     from hanmaru.hub.lanes import Limits
-    from hanmaru.platform.egress import Egress
 
     settings.data.mkdir(parents=True, exist_ok=True)
     async with local.open_hub(settings.store_url) as hub:
@@ -192,4 +192,5 @@ def service_context(
     """Return what a service is given, with a folder of its own that exists."""
     folder = settings.data / "services" / service.name
     folder.mkdir(parents=True, exist_ok=True)
-    return Context(hub, folder, city, locks.of(service.name), closing)
+    egress = Egress(settings.egress.allow)
+    return Context(hub, folder, city, locks.of(service.name), closing, egress)

@@ -27,6 +27,7 @@ from hanmaru.platform.audit.seal import TrailError
 from hanmaru.platform.limits import Streams
 from hanmaru.platform.origin import address_of, network
 from hanmaru.platform.problems import CORE_ERRORS, Problem
+from hanmaru.platform.shell import PERMISSIONS_POLICY
 from hanmaru.platform.telemetry import metrics, route_template
 
 log = structlog.get_logger()
@@ -45,11 +46,7 @@ SECURITY_HEADERS = (
     (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
-    (
-        b"permissions-policy",
-        b"accelerometer=(), camera=(), display-capture=(), geolocation=(self), gyroscope=(), magnetometer=(), "
-        b"microphone=(), payment=(), usb=()",
-    ),
+    (b"permissions-policy", PERMISSIONS_POLICY.encode()),
     (b"cache-control", b"no-store"),
 )
 """What every answer has unless it says otherwise itself; the names of OWASP's secure headers project."""

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from hanmaru.centre import api
+from hanmaru.centre.live.api import MAX_HITS
 from hanmaru.edge import on_problem
 from hanmaru.hub.client import HubClient
 from hanmaru.hub.local import open_hub
@@ -60,32 +61,59 @@ async def site(tmp_path: Path) -> AsyncGenerator[Site]:
             yield Site(hub.client(Access(write=True)), tmp_path, locks.of("centre"))
 
 
-async def test_a_layer_is_compact_geojson_with_its_sequence_number(site: Site) -> None:
-    await site.hub.upsert([station(1, 20.5), station(2, 30)])
-    answer = await site.get("/layers/centre.air")
-    document = answer.json()
-    assert document["seq"] == await site.hub.head()
-    assert document["truncated"] is False
-    feature = document["features"][0]
-    assert (feature["id"], feature["geometry"]["type"]) == (ID, "Point")
-    assert feature["properties"]["pm25"] == 20.5
-    assert feature["properties"]["name"] == {"languageMap": {"en": "Station 1", "ko": "측정소 1"}}
-    assert "createdAt" not in feature["properties"]
+async def test_a_layer_is_a_table_in_pages(site: Site) -> None:
+    await site.hub.upsert([station(n, 50 - n) for n in range(1, 13)])
+    first = (await site.get("/layers/centre.air?limit=5")).json()
+    assert (first["count"], first["next"], first["seq"]) == (12, "5", await site.hub.head())
+    assert first["items"][0]["id"] == ID
+    assert first["items"][0]["values"]["pm25"] == 49
+    assert first["items"][0]["values"]["name"] == {"languageMap": {"en": "Station 1", "ko": "측정소 1"}}
+    assert "createdAt" not in first["items"][0]["values"]
+    found = [item["id"].rpartition(":")[2] for item in first["items"]]
+    for after in ("5", "10"):
+        page = (await site.get(f"/layers/centre.air?limit=5&after={after}")).json()
+        found += [item["id"].rpartition(":")[2] for item in page["items"]]
+    assert found == [str(n) for n in range(1, 13)], "station 2 comes before station 10"
+    assert page["next"] is None
     assert (await site.get("/layers/centre.nothing")).status == 404
 
 
-async def test_a_layer_of_many_pages_is_whole(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "PAGE", 3)
-    await site.hub.upsert([station(n, n) for n in range(7)])
-    features = (await site.get("/layers/centre.air")).json()["features"]
-    assert len({feature["id"] for feature in features}) == 7
+async def test_a_table_is_sorted_and_narrowed(site: Site) -> None:
+    nameless = {"id": "urn:ngsi-ld:AirQualityObserved:x", "type": "AirQualityObserved"}
+    await site.hub.upsert([*(station(n, 50 - n) for n in range(1, 5)), nameless])
+
+    async def numbers(query: str) -> list[str]:
+        items = (await site.get(f"/layers/centre.air?{query}")).json()["items"]
+        return [item["id"].rpartition(":")[2] for item in items]
+
+    assert await numbers("sort=pm25") == ["4", "3", "2", "1", "x"]
+    assert await numbers("sort=pm25&down=1") == ["1", "2", "3", "4", "x"]
+    assert await numbers(f"text={quote('측정소 3')}&lang=ko") == ["3"]
+    assert await numbers(f"filter={quote(json.dumps({'q': 'pm25>=48'}))}") == ["1", "2"]
 
 
-async def test_a_large_layer_travels_packed(site: Site) -> None:
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=201",
+        "after=x",
+        "after=-1",
+        "text=" + "x" * 101,
+        "filter=x",
+        "filter=" + quote('{"q": "pm25>>"}'),
+        "filter=" + quote('{"minutes": -1}'),
+    ],
+)
+async def test_a_table_refuses_what_it_does_not_understand(site: Site, query: str) -> None:
+    assert (await site.get(f"/layers/centre.air?{query}")).status == 400
+
+
+async def test_a_large_page_travels_packed(site: Site) -> None:
     await site.hub.upsert([station(n, n) for n in range(50)])
     answer = await site.get("/layers/centre.air", accept_encoding="gzip")
     assert answer.headers["content-encoding"] == "gzip"
-    assert len(json.loads(gzip.decompress(answer.body))["features"]) == 50
+    assert len(json.loads(gzip.decompress(answer.body))["items"]) == 50
 
 
 async def test_history_is_the_last_hours_of_the_named_attributes(site: Site) -> None:
@@ -123,7 +151,7 @@ async def test_search_takes_any_text_literally(site: Site, text: str) -> None:
 
 async def test_search_is_bounded(site: Site) -> None:
     await site.hub.upsert([station(n, n) for n in range(60)])
-    assert len((await site.get("/search?q=station")).json()) == api.MAX_HITS
+    assert len((await site.get("/search?q=station")).json()) == MAX_HITS
     assert (await site.get("/search?q=")).status == 400
     assert (await site.get("/search?q=" + "x" * 101)).status == 400
 
@@ -143,5 +171,20 @@ async def test_nothing_is_for_those_who_may_not_read(site: Site, path: str) -> N
     assert (await site.get(path, roles=())).status == 403
 
 
-async def test_a_wrong_sequence_number_is_refused(site: Site) -> None:
-    assert (await site.get("/live?after=x")).status == 400
+@pytest.mark.parametrize(
+    "query",
+    [
+        "tiles=x",
+        "tiles=19/0/0",
+        "tiles=2/4/0",
+        "tiles=" + ",".join(f"9/{n}/1" for n in range(65)),
+        "held=x",
+        "held=9/1/1@x",
+        "layers=centre.nothing",
+        "ids=" + ",".join(map(str, range(17))),
+        "filter=[]",
+        "filter=" + quote('{"q": "pm25>>"}'),
+    ],
+)
+async def test_a_stream_refuses_what_it_does_not_understand(site: Site, query: str) -> None:
+    assert (await site.get(f"/live?{query}")).status == 400

@@ -34,6 +34,7 @@ LIMITS = {
     "LAeq": (30, 95),
     "height": (0, 20),
     "flow": (0, 5000),
+    "currentLevel": (0, 450),
     "batteryLevel": (0, 1),
     "illuminanceLevel": (0, 1),
     "totalActivePower": (0, 20_000),

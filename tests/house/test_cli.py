@@ -33,6 +33,11 @@ COMMANDS = [
     "ride check",
     "ride simulate",
     "ride network",
+    "care grade",
+    "care import",
+    "care risk",
+    "centre agency",
+    "centre model",
 ]
 
 
@@ -48,6 +53,7 @@ def hanmaru(*arguments: str, cwd: Path, stdin: str = "", **settings: str) -> sub
     )
 
 
+@pytest.mark.alone
 def test_help_is_quick_and_names_every_command(tmp_path: Path) -> None:
     took = []
     for _ in range(3):

@@ -48,6 +48,20 @@ async def test_a_service_with_an_unguarded_route_has_none(
             assert (await ask(app, f"/api/bikes/v1/{path}")).status == 404
 
 
+async def test_a_face_takes_no_address_of_the_hubs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = {
+        "bikes": Service("bikes", {"en": "Bikes"}, faces=lambda _: [Mount("/manage", routes=[GUARDED])]),
+        "boats": Service("boats", {"en": "Boats"}, faces=lambda _: [Mount("/boats/v2", routes=[GUARDED])]),
+    }
+    monkeypatch.setattr(EntryPoint, "load", lambda point: made[point.name])
+    points = [EntryPoint(name, name, services.ENTRY_POINT_GROUP) for name in made]
+    monkeypatch.setattr(services, "entry_points", lambda group: points)
+    app = create_app(Settings(data=tmp_path, services=tuple(made), auth="off"))
+    async with started(app):
+        assert (await ask(app, "/boats/v2/guarded")).body == b"here"
+        assert (await ask(app, "/manage/guarded")).body != b"here"
+
+
 async def test_the_trail_shows_which_rules_were_in_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cedar, "LOOK_AGAIN_S", 0.0)
     data, policies = tmp_path / "data", tmp_path / "policies"

@@ -196,7 +196,8 @@ async def test_only_allowed_hosts_are_answered_to(host: str, status: int) -> Non
 
 
 @pytest.fixture
-async def app(tmp_path: Path) -> AsyncGenerator[Starlette]:
+async def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Starlette]:
+    monkeypatch.setattr("hanmaru.ride.dispatch.client.WAIT_S", 0.0)  # for a dispatcher that nobody has started
     made = create_app(Settings(data=tmp_path, auth="off"))
     async with started(made):
         yield made

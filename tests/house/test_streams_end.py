@@ -96,7 +96,7 @@ async def watching(app: ASGIApp, headers: dict[str, str]) -> AsyncGenerator[Stre
         "path": "/api/centre/v1/live",
         "raw_path": b"/api/centre/v1/live",
         "root_path": "",
-        "query_string": b"",
+        "query_string": b"ids=urn:ngsi-ld:Bus:1",
         "headers": [(name.encode(), value.encode()) for name, value in {"host": "localhost", **headers}.items()],
         "client": ("127.0.0.1", 50000),
         "server": ("localhost", 8000),

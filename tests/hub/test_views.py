@@ -182,7 +182,7 @@ async def test_a_view_may_be_open_to_the_world(city: tuple[As, As], tmp_path: Pa
 async def test_the_map_shows_the_views(city: tuple[As, As]) -> None:
     _, company = city
     answer = await ask(company.app, "/api/centre/v1/layers/centre.air", headers=company.credentials)
-    assert [feature["id"] for feature in answer.json()["features"]] == [NEAR]
+    assert [item["id"] for item in answer.json()["items"]] == [NEAR]
     assert "secret" not in answer.body.decode()
 
 

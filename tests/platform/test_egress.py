@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hanmaru.hub.contexts import Contexts
-from hanmaru.hub.sender import Sender
 from hanmaru.platform.egress import EVERYWHERE, KINDS, Egress, EgressError
 from hanmaru.platform.problems import Problem
+from hanmaru.platform.sender import Sender
 
 NEVER = (
     "169.254.169.254 fe80::1 fe80::1%eth0 224.0.0.1 ff02::1 0.0.0.0 :: 240.0.0.1 255.255.255.255 192.0.2.1 "

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
-from hanmaru.city.profile import Profile, load
+from hanmaru.city.profile import load
 from hanmaru.platform.limits import Rate
 from hanmaru.platform.problems import Problem
 from hanmaru.ride.dispatch import process, site
@@ -373,15 +373,11 @@ async def test_settings_that_cannot_be_are_named_once_and_read_again_when_they_a
     (tmp_path / files.FILE).write_text(SERVICE.replace("stops = 60", "stops = 0"), "utf-8")
     monkeypatch.setattr(process, "SETTINGS_S", 0.01)
 
-    def hanbit(context: object) -> Profile:
-        return load("hanbit")
-
     def put_right(*_: object) -> None:
         raise EOFError("the ground is made")
 
-    monkeypatch.setattr(process, "profile_of", hanbit)
     monkeypatch.setattr(site, "make", put_right)
-    context: Any = SimpleNamespace(data_dir=tmp_path, city={})
+    context: Any = SimpleNamespace(data_dir=tmp_path, city=load("hanbit").as_dict())
     with capture_logs() as logs:
         running = asyncio.create_task(process.run(context))
         while not logs:  # noqa: ASYNC110 - the log is all that tells

@@ -192,7 +192,9 @@ async def test_only_one_works_and_the_other_follows_until_the_lock_is_free(
         standby.reader.close()
 
 
-async def test_calls_under_way_are_answered_by_the_next_dispatcher(folder: Path) -> None:
+async def test_calls_under_way_are_answered_by_the_next_dispatcher(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answers: list[str] = []
 
     def server(name: str, silent: bool) -> Server:
@@ -208,15 +210,16 @@ async def test_calls_under_way_are_answered_by_the_next_dispatcher(folder: Path)
     first, second = server("first", True), server("second", False)
     await first.open()
     client = Client(folder)
-    calls = [asyncio.create_task(client.call("anything", 20)) for _ in range(20)]
+    calls = [asyncio.create_task(client.call("anything")) for _ in range(20)]
     while len(answers) < 20:  # noqa: ASYNC110 - what the server is asked
         await asyncio.sleep(0.01)
     await first.close()  # it decided, and died before that was on disk
     await second.open()
     assert await asyncio.gather(*calls) == [b"second"] * 20
     await second.close()
+    monkeypatch.setattr("hanmaru.ride.dispatch.client.WAIT_S", 0.2)
     with pytest.raises(Problem) as error:
-        await client.call("anything", 0.2)
+        await client.call("anything")
     assert error.value.status == 503
     assert error.value.extra["retry_after_s"]
     await client.close()

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from tests.running import Running, running
 
 ROOT = Path(__file__).parents[2]
 STRANGER = Path(__file__).with_name("stranger")
 CENTRE = (127.2890, 36.4800)
+expect.set_options(timeout=20_000)  # as for actions: four browsers share the processors
 ARGUMENTS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
 

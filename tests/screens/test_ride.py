@@ -142,7 +142,7 @@ async def choose(page: Page, end: str, text: str) -> None:
 async def test_a_rider_calls_sees_the_van_come_and_cancels(
     screens: Screens, town: Running, people: dict[str, Person]
 ) -> None:
-    page = await page_of(screens, town, "rider", "/app", width=390, height=844)
+    page = await page_of(screens, town, "rider", "/app/ride", width=390, height=844)
     await expect(page.get_by_role("heading", name="Where to?")).to_be_visible()
     await check(page)
     await page.get_by_role("button", name="Find rides").click()
@@ -186,7 +186,7 @@ async def test_a_rider_calls_sees_the_van_come_and_cancels(
 async def test_a_place_is_picked_with_the_pin(screens: Screens, town: Running, people: dict[str, Person]) -> None:
     lon, lat = ride_town.crossing(3, 3)
     page = await page_of(
-        screens, town, "rider", "/app", width=390, height=844, locale="ko-KR",
+        screens, town, "rider", "/app/ride", width=390, height=844, locale="ko-KR",
         permissions=["geolocation"], geolocation={"longitude": lon, "latitude": lat},
     )  # fmt: skip
     await page.get_by_role("button", name="현재 위치에서 출발").click()
@@ -201,7 +201,7 @@ async def test_a_place_is_picked_with_the_pin(screens: Screens, town: Running, p
 
 async def test_a_broken_promise_is_explained(screens: Screens, town: Running, people: dict[str, Person]) -> None:
     trip = await people["rider"].book("Market", "School")
-    page = await page_of(screens, town, "rider", "/app", width=390, height=844)
+    page = await page_of(screens, town, "rider", "/app/ride", width=390, height=844)
     await expect(page.locator(".code")).to_have_text(trip["code"])
     await people["driver"].did("breakdown")
     said = page.get_by_role("alert").filter(has_text="We cannot keep our promise.")

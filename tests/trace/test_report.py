@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hanmaru.platform import typeset
 from hanmaru.trace.domain import TraceError
 from hanmaru.trace.report import map as maps
 from hanmaru.trace.report import pdf
@@ -161,7 +162,7 @@ def test_a_report_takes_less_than_a_second(results: Any) -> None:
 def test_a_missing_font_is_told_not_drawn_as_boxes(
     results: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pdf, "FONTS", tmp_path)
+    monkeypatch.setattr(typeset, "FONTS", tmp_path)
     with pytest.raises(TraceError, match="build_web"):
         pdf.render(CASE, results, "ko", False)
 

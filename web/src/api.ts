@@ -67,8 +67,9 @@ export const session = {
   get: () => api.get<Session>("/api/session"),
   open: (name: string, password: string, code?: string) => api.post<Session>("/api/session", { name, password, ...(code ? { code } : {}) }),
   close: async () => {
-    // What `worker.js` keeps for when there is no line is nobody else's.
+    // What `worker.js` and the health page keep for when there is no line is nobody else's.
     if ("caches" in window) await caches.delete("hanmaru-data");
+    if ("indexedDB" in window) indexedDB.deleteDatabase("hanmaru-health");
     return api.delete<null>("/api/session");
   },
 };

@@ -3,13 +3,15 @@ import { setZone } from "./format";
 import { follow } from "./live";
 import type { Basemap } from "./map/style";
 import { Observable } from "./state";
-import { CityStore, type Snapshot } from "./store";
+import { CityStore } from "./store";
 import type { Entity, Layer, Manifest, Panel } from "./types";
 
 export interface Place {
   name: string;
   at: [number, number];
 }
+
+export type Source = { readonly kind: "live" } | { readonly kind: "replay"; readonly at: string; readonly speed: number };
 
 /** Everything the screen shows: what the services declare, the city's entities, and what the viewer has chosen. */
 export class Model {
@@ -26,7 +28,21 @@ export class Model {
   readonly sheet = new Observable<"peek" | "half" | "full">("peek");
   /** Where the map is asked to go. */
   readonly goTo = new Observable<{ at: [number, number]; zoom: number } | null>(null);
+  /** The map's tiles, `z/x/y`. */
+  readonly tiles = new Observable<readonly string[]>([]);
+  /** Types of which every entity is asked for. */
+  readonly types = new Observable<ReadonlySet<string>>(new Set());
+  /** What the map and the table are narrowed to, as the server takes it; empty: nothing. */
+  readonly filter = new Observable("");
+  /** Whether corners of an area are being put on the map, and those that are there. */
+  readonly drawing = new Observable<readonly [number, number][] | null>(null);
+  /** Grows when all that the screen looks at is there. */
+  readonly settled = new Observable(0);
   readonly announcement = new Observable("");
+  /** Which city is shown: the live one, or that of an instant on, at a speed (0: it stands still). */
+  readonly source = new Observable<Source>({ kind: "live" });
+  /** The instant that a replay has come to, as its stream says; null while the live city is shown. */
+  readonly clock = new Observable<string | null>(null);
 
   constructor(
     readonly manifest: Manifest,
@@ -43,21 +59,17 @@ export class Model {
     ]);
     setZone(manifest.city.zone);
     const model = new Model(manifest, basemap);
-    await model.resync();
     model.#followAddress();
     return model;
   }
 
-  /** Reads every layer's snapshot again. */
-  resync(): Promise<void> {
-    const byType = new Map(this.manifest.layers.map((layer) => [layer.type, layer.id]));
-    return this.store.load(byType.keys(), (type) =>
-      api.get<Snapshot>(`/api/centre/v1/layers/${encodeURIComponent(byType.get(type) ?? "")}`),
-    );
+  follow(signedOut: () => void): () => void {
+    return follow(this, signedOut);
   }
 
-  follow(signedOut: () => void): () => void {
-    return follow(this.store, () => this.resync(), signedOut);
+  /** Asks for every entity of a type from now on. */
+  want(type: string): void {
+    if (!this.types.value.has(type)) this.types.value = new Set([...this.types.value, type]);
   }
 
   /** The layer that draws an entity: the topmost visible one of its types, else the first of its types. */

@@ -39,7 +39,7 @@ export interface Shell extends AnyShell {
   readonly selected: string | null;
   /** Opens an entity's details, or closes them. */
   select(id: string | null): void;
-  /** The entities of a type that the screen knows: those of all declared layers. */
+  /** The entities of a type of a declared layer, as far as they are here: the first call asks for all, `live` says when they come. */
   entities(type: string): Entity[];
   /** Calls back with each batch of live changes to a type's entities; returns how to stop. */
   live(type: string, callback: (changes: LiveChanges) => void): () => void;
@@ -140,8 +140,12 @@ export function makeShell(model: Model, entity: string | null): { shell: Shell; 
     select: (id) => model.select(id),
     text: (value) => text(value),
     api,
-    entities: (type) => [...model.store.ofType(type)].map((id) => model.store.entities.get(id)!),
+    entities: (type) => {
+      model.want(type);
+      return [...model.store.ofType(type)].map((id) => model.store.entities.get(id)!);
+    },
     live: (type, callback) => {
+      model.want(type);
       const known = new Set(model.store.ofType(type));
       return kept(model.store.watch((batch: Batch) => {
         const set = batch.set.filter((one) => one.types.includes(type));

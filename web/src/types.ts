@@ -97,12 +97,38 @@ export interface Entity {
   readonly values: Values;
 }
 
-export interface Frame {
+/** By types joined with a comma: [id, attributes]. */
+export type Entries = Record<string, [string, Values][]>;
+
+/** Several entities of a cell of a tile: [cell, longitude, latitude, count by layer]. */
+export type Cluster = [number, number, number, Record<string, number>];
+
+/** A view (a tile, a type, one entity) whole. */
+export interface Whole {
+  tile: string;
+  seq: number;
+  counts: Record<string, number>;
+  clusters: Cluster[];
+  features: Entries;
+}
+
+/** What has become of a view after sequence number `after`: forget `gone`, then merge `set`, then put the clusters. */
+export interface Difference {
+  tile: string;
   after: number;
   seq: number;
+  counts: Record<string, number>;
+  clusters: Cluster[];
   gone: string[];
-  /** By types joined with a comma: [id, touched attributes]. */
-  set: Record<string, [string, Values][]>;
+  set: Entries;
+}
+
+/** The city now: entities by type, means by type and attribute ([mean, count]), the newest by type. */
+export interface CityNow {
+  seq: number;
+  counts: Record<string, number>;
+  means: Record<string, Record<string, [number, number]>>;
+  newest: Record<string, [string, Values][]>;
 }
 
 /** [value, instant], oldest first. */

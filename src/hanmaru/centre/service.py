@@ -1,8 +1,15 @@
 """The centre's manifest: the layers and panels of the city's own entity types, and the live map's routes."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from hanmaru.centre.api import routes
 from hanmaru.hub.client import HubClient
-from hanmaru.platform.services import Attr, EntityType, Layer, Panel, Service, Text
+from hanmaru.platform.services import Attr, Context, EntityType, Layer, Page, Panel, Service, Task, Text
+
+if TYPE_CHECKING:
+    import typer
 
 GOOD, MODERATE, BAD, VERY_BAD = "#2470c8", "#1f8149", "#c77700", "#cc3b37"
 """Korea's four grades of air quality, as its public displays colour them."""
@@ -51,6 +58,9 @@ NOISE = (
 WATER = (
     Attr("height", text("Water level", "수위"), "m", 2),
     Attr("flow", text("Flow", "유량"), "m³/s", 1),
+)
+UNDERPASS = (
+    Attr("currentLevel", text("Water standing", "침수 깊이"), "cm", 0, steps=((0, GOOD), (5, BAD), (15, VERY_BAD))),
 )
 CROWD = (Attr("peopleCount", text("People", "인원"), "", 0),)
 CAMERA = (
@@ -142,6 +152,9 @@ LAYERS = (
     Layer("vehicle", text("Buses", "버스"), "Vehicle", VEHICLE, "#c2410c", None, "bus"),
     Layer("stop", text("Bus stops", "버스 정류장"), "PublicTransportStop", (), "#8b4a2b", None, "pin", visible=False),
     Layer("water", text("Rivers", "하천"), "WaterObserved", WATER, "#1f78b4", None, "flood"),
+    Layer(
+        "underpass", text("Underpasses", "지하차도"), "FloodMonitoring", UNDERPASS, "#0e7490", "currentLevel", "flood"
+    ),
     Layer("medical", text("Emergency care", "응급 의료"), "Hospital", MEDICAL, "#c0392b", "availableBeds", "hospital"),
     Layer("weather", text("Weather", "날씨"), "WeatherObserved", WEATHER, "#4a6fa5", None, "weather"),
     Layer("air", text("Air quality", "대기질"), "AirQualityObserved", AIR, "#2a7f62", "pm25", "air"),
@@ -156,11 +169,88 @@ PANELS = (
     Panel("traffic-now", text("Traffic", "교통"), "values", "city", ["TrafficFlowObserved"], TRAFFIC),
 )
 
+PERMISSIONS: Mapping[str, Text] = {
+    "centre.watch": text("Watch the city", "관제 화면 보기"),
+    "centre.act": text("Act on events", "사건 대응"),
+    "centre.rules": text("Set rules and procedures", "규칙과 절차 관리"),
+    "centre.cameras": text("Manage cameras", "카메라 관리"),
+    "centre.unblur": text("See faces in camera pictures", "영상 얼굴 확인"),
+    "centre.clips": text("Open evidence clips", "증거 영상 열람"),
+    "centre.agency": text("Send receipts of hand-overs", "이관 접수 통보"),
+}
+
+ROLES: Mapping[str, Text] = {
+    "operator": text("Operator", "관제요원"),
+    "supervisor": text("Supervisor", "관제 책임자"),
+    "cctv-officer": text("CCTV officer", "영상정보 담당자"),
+    "agency": text("Agency (machine)", "유관기관 (기계)"),
+}
+
+PAGES = (
+    Page("events", text("Events", "사건"), "/events", "page.js", "centre.watch"),
+    Page("cctv", text("Cameras", "카메라"), "/cctv", "page.js", "centre.watch"),
+    Page("board", text("Boards", "현황판"), "/board", "page.js", "centre.watch"),
+    Page("rules", text("Rules", "규칙"), "/rules", "page.js", "centre.rules"),
+    Page("report", text("Reports", "보고서"), "/report", "page.js", "centre.watch"),
+)
+
+
+def commands() -> "typer.Typer":
+    """Return ``hanmaru centre``."""
+    from hanmaru.centre.cli import app
+
+    return app
+
+
+async def events(context: Context[HubClient]) -> None:
+    """Make events of detections, keep procedures' time, hand over to agencies, tell the hub."""
+    from hanmaru.centre.events.process import run
+
+    await run(context)
+
+
+async def cctv(context: Context[HubClient]) -> None:
+    """Be the camera process: keep sources open, look at pictures, serve them blurred, record."""
+    from hanmaru.centre.cctv.task import run
+
+    await run(context)
+
+
+async def detect(context: Context[HubClient]) -> None:
+    """Run the rules over the stream, in a process of their own."""
+    from hanmaru.centre.detect.follow import run
+
+    await run(context)
+
+
+async def demo(context: Context[HubClient]) -> None:
+    """Give a demo city agencies, and its operators a first alarm."""
+    if context.city.get("demo"):
+        from hanmaru.centre.demo import run
+
+        await run(context)
+
+
+TASKS: tuple[Task[HubClient], ...] = (
+    Task("events", events),
+    Task("detect", detect, apart=True),
+    Task("cctv", cctv, apart=True),
+    Task("demo", demo),
+)
+
 service: Service[HubClient] = Service(
     name="centre",
     title=text("City information centre", "도시통합정보센터"),
     entity_types=[EntityType(layer.type, layer.title) for layer in LAYERS],
     routes=routes,
+    tasks=TASKS,
     layers=LAYERS,
     panels=PANELS,
+    pages=PAGES,
+    permissions=PERMISSIONS,
+    roles=ROLES,
+    entrusted=("centre.unblur", "centre.clips"),
+    policies=Path(__file__).with_name("policies"),
+    commands=commands,
+    static=Path(__file__).parents[1] / "web" / "services" / "centre",
 )

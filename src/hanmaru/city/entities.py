@@ -114,6 +114,8 @@ def _own(city: City, sensors: Sensors, i: int) -> JsonObject:
         case "Camera":
             use = _CAMERA_USES[int(trait * len(_CAMERA_USES))]
             return {"cameraUsage": _fixed(use), "cameraType": _fixed("FIXED" if trait < 0.7 else "PTZ")}
+        case "FloodMonitoring":
+            return {"alertLevel": _fixed(5) | {"unitCode": "CMT"}, "dangerLevel": _fixed(15) | {"unitCode": "CMT"}}
         case "Device":
             return {"category": _fixed(["sensor"]), "controlledProperty": _fixed(["emergency"])}
         case "OffStreetParking":

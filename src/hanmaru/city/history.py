@@ -24,6 +24,7 @@ CHARTED: Mapping[str, tuple[str, ...]] = {
     "WeatherObserved": ("temperature", "relativeHumidity", "atmosphericPressure", "windSpeed", "precipitation"),
     "Hospital": ("availableBeds",),
     "WaterObserved": ("height", "flow"),
+    "FloodMonitoring": ("currentLevel",),
     "NoiseLevelObserved": ("LAeq",),
     "CrowdFlowObserved": ("peopleCount",),
     "OffStreetParking": ("availableSpotNumber",),

@@ -4,6 +4,7 @@ A profile is a file such as ``profiles/sejong.toml``. `load` takes the name of a
 """
 
 import tomllib
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -201,6 +202,12 @@ def from_dict(data: Any) -> Profile:
         return msgspec.convert(data, Profile)
     except msgspec.ValidationError as error:
         raise ProfileError(_explain("the profile", error)) from None
+
+
+def from_context(city: Mapping[str, Any]) -> Profile:
+    """Return the profile in what a service is told of its city, which has more in it. Raises ProfileError."""
+    known = {name: value for name, value in city.items() if name in Profile.__struct_fields__}
+    return from_dict(known | {"services": list(city.get("services") or ())})
 
 
 def available() -> list[str]:

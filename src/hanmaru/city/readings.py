@@ -57,6 +57,7 @@ UNITS: Mapping[str, Mapping[str, Unit]] = {
     },
     "NoiseLevelObserved": {"LAeq": Unit("2N", 1)},
     "WaterObserved": {"height": Unit("MTR", 2), "flow": Unit("MQS", 1)},
+    "FloodMonitoring": {"currentLevel": Unit("CMT", 1)},
     "Camera": {"on": Unit()},
     "Device": {"batteryLevel": Unit("C62", 2), "deviceState": Unit()},
     "Streetlight": {"powerState": Unit(), "illuminanceLevel": Unit("C62", 2)},
@@ -162,6 +163,15 @@ def _water(q: _Question) -> Columns:
     size = 0.4 + 1.2 * q.trait
     height = 0.45 + 0.5 * q.trait + size * soaked**0.7 + 0.015 * q.drift("", 3600)
     return {"height": np.maximum(height, 0.05), "flow": 18 * size * np.maximum(height, 0.05) ** 1.67}
+
+
+def _underpass(q: _Question) -> Columns:
+    """Water stands in an underpass when it rains more within the hour than its pumps lift, 12 to 30 mm/h."""
+    ago = np.arange(0.0, 60.0, 5.0)
+    rain = np.stack([q.city.weather.at(q.t - minutes * 60).rain_mmh for minutes in ago])
+    pumped = 12 + 18 * q.trait
+    stood = np.maximum(rain - pumped, 0).mean(axis=0)
+    return {"currentLevel": np.clip(2.0 * stood + 0.3 * np.abs(q.drift("", 1800)), 0, 450)}
 
 
 def _camera(q: _Question) -> Columns:
@@ -289,6 +299,7 @@ _READ: Mapping[str, Callable[[_Question], Columns]] = {
     "TrafficFlowObserved": _traffic,
     "NoiseLevelObserved": _noise,
     "WaterObserved": _water,
+    "FloodMonitoring": _underpass,
     "Camera": _camera,
     "Device": _device,
     "Streetlight": _light,

@@ -32,6 +32,7 @@ PERIODS = {
     "NoiseLevelObserved": 30.0,
     "Hospital": 60.0,
     "WaterObserved": 60.0,
+    "FloodMonitoring": 60.0,
     "OffStreetParking": 45.0,
     "EVChargingStation": 60.0,
     "WasteContainer": 180.0,

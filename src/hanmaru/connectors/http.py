@@ -12,7 +12,7 @@ import aiohttp
 
 from hanmaru.connectors.checkpoint import Checkpoint, CheckpointFile
 from hanmaru.connectors.errors import ConnectorError
-from hanmaru.connectors.ingest import Summary, batches, render_now, write_batch
+from hanmaru.connectors.ingest import Summary, batches, opened, render_now, write_batch
 from hanmaru.connectors.mapping import Format, Mapping
 from hanmaru.connectors.quarantine import Quarantine
 from hanmaru.connectors.readers import open_reader
@@ -118,7 +118,7 @@ async def _download(answer: aiohttp.ClientResponse, spool: Path, max_bytes: int,
 async def _take(
     mapping: Mapping, body: Path, hub: HubClient, registry: TypeRegistry, quarantine: Quarantine, summary: Summary
 ) -> None:
-    reader = await asyncio.to_thread(open_reader, body, mapping)
+    reader = await opened(lambda: open_reader(body, mapping), lambda reader: reader.close())
     try:
         type_ = registry.need(mapping.type, mapping.file, mapping.schema)
         mapper = RowMapper(mapping, reader.columns, type_, render_now())

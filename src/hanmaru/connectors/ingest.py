@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hanmaru.connectors.checkpoint import HEAD_BYTES, Checkpoint, CheckpointFile, head_of, resume_from
 from hanmaru.connectors.mapping import Mapping
@@ -18,6 +18,8 @@ from hanmaru.connectors.schemas import TypeRegistry
 from hanmaru.connectors.times import render
 from hanmaru.connectors.writer import HubWriter
 from hanmaru.hub.client import HubClient
+
+_T = TypeVar("_T")
 
 BATCH_VALUES = 10_000
 """Attribute values per write: bounds memory, how long others wait for the hub, and what is sent again after a crash."""
@@ -121,7 +123,9 @@ async def ingest_file(
     begun = time.monotonic()
     store = CheckpointFile(data_dir, os.path.abspath(path), mapping.name, tenant)  # noqa: ASYNC240, PTH100 - no disk is touched
     with store.locked():
-        run = await asyncio.to_thread(_start, store, mapping, path, registry or TypeRegistry(), tail)
+        run = await opened(
+            lambda: _start(store, mapping, path, registry or TypeRegistry(), tail), lambda run: run.reader.close()
+        )
         summary, writer = run.summary, HubWriter(hub, mapping.type, series=mapping.mode == "series")
         source = batches(run.reader, run.mapper, batch_values)
         coming = asyncio.create_task(asyncio.to_thread(next, source, None))
@@ -139,6 +143,17 @@ async def ingest_file(
     summary.seconds = time.monotonic() - begun
     summary.quarantine = str(run.quarantine.path) if run.quarantine.count else ""
     return summary
+
+
+async def opened(open: Callable[[], _T], close: Callable[[_T], None]) -> _T:
+    """Open something in a thread; who is cancelled meanwhile leaves it closed."""
+    coming = asyncio.ensure_future(asyncio.to_thread(open))
+    try:
+        return await asyncio.shield(coming)
+    except asyncio.CancelledError:
+        if not isinstance(late := (await asyncio.gather(coming, return_exceptions=True))[0], BaseException):
+            close(late)
+        raise
 
 
 @dataclass(slots=True)

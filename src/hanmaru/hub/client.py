@@ -63,6 +63,17 @@ class EntityChange:
     values: JsonObject = field(default_factory=dict[str, Any])
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What changed in a span of time, in order: all that there is up to ``until`` (where the next span begins).
+
+    A change has ``at`` the instant of the reading, no sequence number (0), and the entity as it then was.
+    """
+
+    changes: Sequence[EntityChange]
+    until: datetime
+
+
 class HubClient(Protocol):
     """The hub, as its users see it. Every method raises `hanmaru.platform.problems.Problem` on refusal."""
 
@@ -119,6 +130,24 @@ class HubClient(Protocol):
         At most 10,000 instances of an attribute come in one answer: go on with ``start`` after the last.
 
         ``temporal_values`` gives ``{"values": [[value, time], …]}`` per attribute.
+        """
+        ...
+
+    def as_of(self, query: Query, at: datetime, *, attrs: Sequence[str] = ()) -> AsyncIterator[Sequence[JsonObject]]:
+        """Yield the entities as they were at an instant, simplified, with ``modifiedAt`` their newest instant.
+
+        An attribute has the newest of its instances up to then, by ``observedAt`` or, where it has none, by
+        ``modifiedAt``; what came later or was deleted before is absent. ``attrs`` are the attributes wanted (none:
+        every one), ``query.limit`` is the number of entities looked at for one batch, ``query.offset`` is not used.
+        """
+        ...
+
+    async def between(
+        self, query: Query, start: datetime, end: datetime, *, attrs: Sequence[str] = (), most: int = 20_000
+    ) -> Span:
+        """Return what changed later than ``start`` and up to ``end``, or earlier when there are more than ``most``.
+
+        Applied to what `as_of` says of ``start``, it ends in what it says of ``until``.
         """
         ...
 

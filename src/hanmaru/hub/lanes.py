@@ -23,7 +23,6 @@ from hanmaru.hub.ledger import Ledger
 from hanmaru.hub.matching import Matcher, Watch
 from hanmaru.hub.notifications import Item, Parcel, decode_parcel, render, terms_of
 from hanmaru.hub.owners import Owners
-from hanmaru.hub.sender import Outcome, Sender
 from hanmaru.hub.stores.base import Delivery, Store
 from hanmaru.hub.subscriptions import Subscription
 from hanmaru.hub.times import micros, now
@@ -31,6 +30,7 @@ from hanmaru.hub.visibility import fingerprint
 from hanmaru.platform.access import Access
 from hanmaru.platform.egress import EVERYWHERE, Egress
 from hanmaru.platform.problems import Problem
+from hanmaru.platform.sender import Outcome, Sender
 from hanmaru.platform.telemetry import metrics
 
 log = structlog.get_logger()

@@ -11,16 +11,17 @@ from typing import Any
 import msgspec
 
 from hanmaru.hub import compact, expand
-from hanmaru.hub.client import BatchResult, EntityChange, Failure, JsonObject, Query
+from hanmaru.hub.client import BatchResult, EntityChange, Failure, JsonObject, Query, Span
 from hanmaru.hub.compact import View
 from hanmaru.hub.contexts import Contexts
 from hanmaru.hub.geometry import GeoQuery
 from hanmaru.hub.model import LOCATION, Change, Entity
 from hanmaru.hub.owners import Owners, Rights
+from hanmaru.hub.past import Step
 from hanmaru.hub.query import EntityQuery, TemporalQuery, parse_q, parse_types
 from hanmaru.hub.stores.base import Store
 from hanmaru.hub.terms import CORE_TERMS
-from hanmaru.hub.times import micros, now, render
+from hanmaru.hub.times import from_micros, micros, now, render
 from hanmaru.hub.visibility import attributes_of, matching, only
 from hanmaru.hub.writes import SCOPE, Decision, Write
 from hanmaru.platform.access import Access
@@ -200,6 +201,35 @@ class LocalClient:
         found = await self._hub.store.history(self._access, id, query)
         return None if found is None else compact.temporal(found, CORE_TERMS, View(), values=temporal_values)
 
+    async def as_of(
+        self, query: Query, at: datetime, *, attrs: Sequence[str] = ()
+    ) -> AsyncIterator[Sequence[JsonObject]]:
+        """Yield the entities as they were at an instant."""
+        asked, names, view = _expanded(query), CORE_TERMS.expand_all(attrs), _view(True, True)
+        after: int | None = -1
+        while after is not None:
+            page = await self._hub.store.as_of(self._access, asked, micros(render(at)), names, after)
+            yield [compact.entity(entity, CORE_TERMS, view) for entity in page.entities]
+            after = page.next
+
+    async def between(
+        self, query: Query, start: datetime, end: datetime, *, attrs: Sequence[str] = (), most: int = 20_000
+    ) -> Span:
+        """Return what changed in a span."""
+        asked, names = _expanded(query), CORE_TERMS.expand_all(attrs)
+        since, until = micros(render(start)), micros(render(end))
+        after: int | None = -1
+        steps: list[Step] = []
+        while after is not None:
+            page = await self._hub.store.between(self._access, asked, since, until, names, after, most)
+            after, until = page.next, min(until, page.until)
+            steps = [step for step in (*steps, *page.steps) if step.at <= until]
+            steps.sort(key=lambda step: step.at)
+            if len(steps) > most and steps[0].at < (last := steps[most].at):
+                until = last - 1
+                steps = [step for step in steps if step.at <= until]
+        return Span([_past_change(step) for step in steps], datetime.fromisoformat(from_micros(until)))
+
     async def head(self) -> int:
         """Return the sequence number of the newest accepted change."""
         return await self._hub.store.head()
@@ -232,6 +262,20 @@ class LocalClient:
     def _may_write(self) -> None:
         if not self._access.write:
             raise Problem(403, "Not permitted", "This client may read only.")
+
+
+def _past_change(step: Step) -> EntityChange:
+    entity = step.after or step.before
+    assert entity is not None
+    return EntityChange(
+        0,
+        from_micros(step.at),
+        "deleted" if step.after is None else "created" if step.before is None else "updated",
+        entity.id,
+        [CORE_TERMS.compact(type) for type in entity.types],
+        [CORE_TERMS.compact(name) for name in step.touched],
+        compact.entity(entity, CORE_TERMS, View(form="simplified")),
+    )
 
 
 def _view(simplified: bool, sys_attrs: bool) -> View:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import structlog
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Mount
 
+from hanmaru.platform.egress import EVERYWHERE, Egress
 from hanmaru.platform.jobs.manifest import Schedule, Workflow
 from hanmaru.platform.trust import Trust
 
@@ -39,7 +40,8 @@ _PATH = re.compile(r"(?!/(?:api|assets|services|ngsi-ld|manage)(?:/|$))(?:/[a-z]
 class Context(Generic[H]):
     """What a service is given at run time: the hub, a folder of its own, the city's profile as plain data.
 
-    ``trust`` holds policy, audit, the vault for the service's personal data, and its durable jobs.
+    ``trust`` holds policy, audit, the vault for the service's personal data, and its durable jobs. ``egress`` says to
+    which addresses the service may send requests that others' texts ask it for.
 
     What a service pushes onto ``closing`` is closed before the hub is: the place to end what its routes have started.
     """
@@ -49,6 +51,7 @@ class Context(Generic[H]):
     city: Mapping[str, Any]
     trust: Trust
     closing: AsyncExitStack = field(default_factory=AsyncExitStack)
+    egress: Egress = EVERYWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,8 @@ class Page:
 
     ``module`` is a path under the service's ``static`` folder; it exports ``mount(element, shell)`` and may return a
     function that takes the page down. Addresses under ``path`` are the page's own, except for those of a page with a
-    longer path. What the hub itself answers at an address comes first. Raises ValueError for a ``path`` that is not
+    longer path. What the hub itself answers at an address comes first. ``camera`` lets the page use the device's
+    camera, which no other page may, when it is opened by its address. Raises ValueError for a ``path`` that is not
     small words after slashes.
     """
 
@@ -125,6 +129,7 @@ class Page:
     path: str
     module: str
     permission: str = "read"
+    camera: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a path that would take more than addresses of its own."""
@@ -150,6 +155,11 @@ class Task(Generic[H]):
 class Service(Generic[H]):
     """A room's manifest. ``routes`` are mounted at ``/api/<name>/v1``; ``static`` at ``/services/<name>``.
 
+    ``faces`` are mounted at addresses that a standard fixes, such as ``/fhir/R4``, each with its routes and errors.
+
+    ``fences`` are the content security policies of files of ``static`` that run as workers, by path: others may load
+    and run nothing.
+
     ``permissions`` are the actions that its routes ask policy for, such as ``bikes.repair``; ``policies`` is a folder
     of Cedar files that say which roles have them; ``roles`` names the roles that it brings. ``entrusted`` are those of
     its permissions that make a role one of trust, which administrators cannot give away: that open personal data, or
@@ -161,6 +171,7 @@ class Service(Generic[H]):
     title: Text
     entity_types: Sequence[EntityType] = ()
     routes: Callable[[Context[H]], Sequence[BaseRoute]] | None = None
+    faces: Callable[[Context[H]], Sequence[Mount]] | None = None
     tasks: Sequence[Task[H]] = ()
     workflows: Sequence[Workflow] = ()
     schedules: Sequence[Schedule] = ()
@@ -168,6 +179,7 @@ class Service(Generic[H]):
     panels: Sequence[Panel] = ()
     pages: Sequence[Page] = ()
     static: Path | None = None
+    fences: Mapping[str, str] = field(default_factory=dict[str, str])
     permissions: Mapping[str, Text] = field(default_factory=dict[str, Text])
     roles: Mapping[str, Text] = field(default_factory=dict[str, Text])
     entrusted: Sequence[str] = ()

@@ -36,6 +36,9 @@ TYPES = {
     ".woff2": "font/woff2",
     ".wasm": "application/wasm",
     ".txt": "text/plain; charset=utf-8",
+    ".data": "application/octet-stream",
+    ".tflite": "application/octet-stream",
+    ".binarypb": "application/octet-stream",
 }
 """What may be served, by suffix; everything else is not found."""
 
@@ -46,10 +49,16 @@ CONTENT_SECURITY_POLICY = (
 )
 WORKER_POLICY = "default-src 'none'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 """What the worker that keeps pages usable without a line may do: fetch what is from here."""
+PERMISSIONS_POLICY = (
+    "accelerometer=(), camera=(), display-capture=(), geolocation=(self), gyroscope=(), magnetometer=(), "
+    "microphone=(), payment=(), usb=()"
+)
+"""What a page may use of a device; `CAMERA_POLICY` is of the pages that say that they take pictures."""
+CAMERA_POLICY = PERMISSIONS_POLICY.replace("camera=()", "camera=(self)")
 CITY = ("name", "centre", "zone", "languages", "bounds")
 """What the web app is told of the city."""
 
-PAGES = ("/", "/setup", "/account", "/manage/{page}")
+PAGES = ("/", "/app", "/setup", "/account", "/manage/{page}")
 """Where the web app's own pages are; it looks at the address itself."""
 
 IMMUTABLE = "public, max-age=31536000, immutable"
@@ -169,7 +178,8 @@ def routes(services: Sequence[Service[Any]], city: Mapping[str, Any], *, web_dir
     public = msgspec.json.encode({key: city[key] for key in ("name", "languages", "zone") if key in city})
     statics = {service.name: service.static for service in services if service.static is not None}
     plain = {"cache-control": "no-cache"}
-    pages = {page.path: None for service in services for page in service.pages}
+    fences = {(service.name, file): fence for service in services for file, fence in service.fences.items()}
+    pages = {page.path: page.camera for service in services for page in service.pages}
 
     async def get_manifest(request: Request) -> Response:
         return Response(document, media_type="application/json", headers=plain)
@@ -181,12 +191,20 @@ def routes(services: Sequence[Service[Any]], city: Mapping[str, Any], *, web_dir
         root = statics.get(request.path_params["service"])
         if root is None:
             raise not_found("There is no such service, or it ships no files.")
-        return await send_file(request, root, request.path_params["file"])
+        answer = await send_file(request, root, request.path_params["file"])
+        if fence := fences.get((request.path_params["service"], request.path_params["file"])):
+            answer.headers["content-security-policy"] = fence
+        return answer
 
     async def index(request: Request) -> Response:
         if not (web_dir / "index.html").is_file():
             raise Problem(503, "The screen has not been built", "Run: python tools/build_web.py")
         return await send_file(request, web_dir, "index.html")
+
+    async def index_with_camera(request: Request) -> Response:
+        answer = await index(request)
+        answer.headers["permissions-policy"] = CAMERA_POLICY
+        return answer
 
     async def asset(request: Request) -> Response:
         return await send_file(request, web_dir / "assets", request.path_params["file"], cache=IMMUTABLE)
@@ -207,5 +225,9 @@ def routes(services: Sequence[Service[Any]], city: Mapping[str, Any], *, web_dir
         GuardedRoute("/favicon.svg", icon, permission="public"),
         GuardedRoute("/worker.js", worker, permission="public"),
         *(GuardedRoute(path, index, permission="public") for path in PAGES),
-        *(GuardedRoute(path + below, index, permission="public") for path in pages for below in ("", "/{rest:path}")),
+        *(
+            GuardedRoute(path + below, index_with_camera if camera else index, permission="public")
+            for path, camera in pages.items()
+            for below in ("", "/{rest:path}")
+        ),
     ]

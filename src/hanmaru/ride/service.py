@@ -20,7 +20,7 @@ def commands() -> "typer.Typer":
 
 
 PAGES = (
-    Page("rider", {"en": "Ride", "ko": "호출"}, "/app", "page.js", "ride.ride"),
+    Page("rider", {"en": "Ride", "ko": "호출"}, "/app/ride", "page.js", "ride.ride"),
     Page("driver", {"en": "Drive", "ko": "운행"}, "/driver", "page.js", "ride.drive"),
     Page("dispatch", {"en": "Dispatch", "ko": "관제"}, "/ride", "page.js", "ride.read"),
 )

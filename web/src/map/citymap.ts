@@ -1,4 +1,4 @@
-import type { Feature, FeatureCollection, Geometry, Position } from "geojson";
+import type { Feature, FeatureCollection, Geometry, Position as Place } from "geojson";
 import {
   LngLatBounds, Map as MapLibre, ScaleControl, setWorkerUrl,
   type GeoJSONSource, type MapLayerMouseEvent,
@@ -10,16 +10,20 @@ import type { Model } from "../model";
 import { calm, phone, theme, type Theme } from "../settings";
 import { throttled } from "../state";
 import type { Batch } from "../store";
-import type { Entity, Layer } from "../types";
+import type { Cluster, Entity, Layer } from "../types";
+import { Glide, type Position } from "./glide";
 import { clusterImage, DRAWN, iconImage, pinImage } from "./icons";
 import { ALONE, baseLayers, liveLayers, makeStyle, PALETTES } from "./style";
 
 setWorkerUrl(workerUrl);
 
-const FLUSH_MS = 300;
+const FLUSH_MS = 200;
+const LOOK_MS = 250;
 const PICKABLE = ["movers-pins", "points-pins", "movers-dots", "points-dots", "lines", "areas"];
-/** How many moving entities are drawn by themselves; beyond, they are clustered like all others. */
-const MOST_MOVERS = 1000;
+/** How long one flush may keep the page, ms: what is left has its turn a moment later. */
+const FLUSH_BUDGET_MS = 25;
+const MOST_ZOOM = 18;
+const MOST_TILES = 64;
 
 const SOURCES = ["points", "movers", "shapes"] as const;
 type SourceName = (typeof SOURCES)[number];
@@ -35,18 +39,24 @@ interface Drawn {
 }
 
 /**
- * The map: draws the store's entities and keeps up with it.
+ * The map: says which tiles are in sight, draws what the store knows of them, and keeps up with it.
  *
  * What changed since the last flush goes to MapLibre's worker as one diff a source, never two at a time. A new value
- * changes an entity's colour by feature state, without new data; what moves lives in a source of its own. So the
- * clustered source changes only when something comes, goes or starts to move, and its clusters stay calm.
+ * changes an entity's colour by feature state, without new data; what moves lives in a source of its own and glides.
  */
 export class CityMap {
   readonly map: MapLibre;
   readonly #model: Model;
   readonly #dirty = new Set<string>();
   readonly #drawn = new Map<string, Drawn>();
-  #movers = 0;
+  readonly #glide = new Glide(async (moved) => {
+    const update = moved.filter(([id]) => this.#drawn.get(id)?.source === "movers").map(([id, at]) => ({ id, newGeometry: { type: "Point" as const, coordinates: at } }));
+    if (update.length) await this.#source("movers").updateData({ update });
+  });
+  #clusters = new Map<string, Cluster>();
+  #clustered = 0;
+  #awaited = false;
+  #again = false;
   readonly #tip: HTMLElement;
   readonly #undo: (() => void)[] = [];
   readonly #soon: () => void;
@@ -85,6 +95,7 @@ export class CityMap {
 
   destroy(): void {
     for (const undo of this.#undo) undo();
+    this.#glide.stop();
     this.map.remove();
   }
 
@@ -102,12 +113,15 @@ export class CityMap {
 
   #start(): void {
     this.#ready = true;
-    const { store, visible, selected, goTo } = this.#model;
+    const { store, visible, selected, goTo, settled, filter, drawing } = this.#model;
     for (const id of store.entities.keys()) this.#dirty.add(id);
     this.#undo.push(
       store.watch((batch) => this.#collect(batch)),
       visible.watch(() => this.#reconsiderAll()),
       selected.watch(() => this.#showSelected(true)),
+      settled.watch(() => this.#soon()),
+      filter.watch(() => this.#showNarrowed()),
+      drawing.watch(() => this.#showNarrowed()),
       goTo.watch((target) => target && this.goTo(target.at, target.zoom)),
       theme.watch((value) => this.#repaint(value)),
       language.watch(() => this.#repaint(theme.value)),
@@ -117,8 +131,48 @@ export class CityMap {
       if (this.#detailed && !detailed) this.#reconsiderAll();
       detailed = this.#detailed;
     });
-    void this.#flush();
+    const look = throttled(LOOK_MS, () => this.#look());
+    this.map.on("move", look);
+    this.map.on("resize", look);
+    this.#look();
     this.#showSelected(true);
+    this.#showNarrowed();
+  }
+
+  /** Says which tiles are in sight. */
+  #look(): void {
+    const bounds = this.map.getBounds();
+    for (let z = Math.min(MOST_ZOOM, Math.max(0, Math.floor(this.map.getZoom()))); z >= 0; z -= 1) {
+      const n = 2 ** z;
+      const clamp = (value: number): number => Math.min(n - 1, Math.max(0, Math.floor(value * n)));
+      const [west, east] = [clamp(bounds.getWest() / 360 + 0.5), clamp(bounds.getEast() / 360 + 0.5)];
+      const [north, south] = [clamp(mercator(bounds.getNorth())), clamp(mercator(bounds.getSouth()))];
+      if ((east - west + 1) * (south - north + 1) > MOST_TILES) continue;
+      const tiles: string[] = [];
+      for (let y = north; y <= south; y += 1) for (let x = west; x <= east; x += 1) tiles.push(`${z}/${x}/${y}`);
+      if (tiles.join() !== this.#model.tiles.value.join()) this.#model.tiles.value = tiles;
+      return;
+    }
+  }
+
+  /** What is in sight as the corners of an area, for a filter. */
+  inSight(): [number, number][] {
+    const bounds = this.map.getBounds();
+    return [[bounds.getWest(), bounds.getSouth()], [bounds.getEast(), bounds.getSouth()], [bounds.getEast(), bounds.getNorth()], [bounds.getWest(), bounds.getNorth()]];
+  }
+
+  #showNarrowed(): void {
+    const corners = this.#model.drawing.value;
+    const features: Feature[] = [];
+    if (corners) {
+      for (const at of corners) features.push({ type: "Feature", properties: {}, geometry: { type: "Point", coordinates: [...at] } });
+      if (corners.length > 1) features.push({ type: "Feature", properties: {}, geometry: { type: "LineString", coordinates: [...corners, corners[0]!].map((at) => [...at]) } });
+    } else if (this.#model.filter.value) {
+      const { area } = JSON.parse(this.#model.filter.value) as { area?: Geometry };
+      if (area) features.push({ type: "Feature", properties: {}, geometry: area });
+    }
+    void this.#source("narrow").setData({ type: "FeatureCollection", features });
+    this.map.getCanvas().dataset.drawing = corners ? "" : "no";
   }
 
   #reconsiderAll(): void {
@@ -130,7 +184,7 @@ export class CityMap {
     for (const entity of batch.set) this.#dirty.add(entity.id);
     for (const id of batch.gone) this.#dirty.add(id);
     const selected = this.#model.selected.value;
-    if (selected && (batch.touched?.has(selected) || batch.gone.includes(selected))) this.#showSelected(false);
+    if (selected && (this.#awaited || batch.touched?.has(selected) || batch.gone.includes(selected))) this.#showSelected(this.#awaited);
     this.#soon();
   }
 
@@ -140,26 +194,57 @@ export class CityMap {
   }
 
   async #flush(): Promise<void> {
-    if (!this.#ready || this.#busy || this.#dirty.size === 0) return;
+    if (!this.#ready) return;
+    if (this.#busy) {
+      this.#again = true;
+      return;
+    }
     this.#busy = true;
+    this.#again = false;
+    const until = performance.now() + FLUSH_BUDGET_MS;
     const diffs = Object.fromEntries(SOURCES.map((source) => [source, { add: [], remove: [] }])) as unknown as Record<
       SourceName,
       { add: Feature[]; remove: string[] }
     >;
-    const ids = [...this.#dirty];
-    this.#dirty.clear();
-    for (const id of ids) this.#collectFeature(id, diffs);
+    for (const id of this.#dirty) {
+      this.#dirty.delete(id);
+      this.#collectFeature(id, diffs);
+      if (performance.now() > until) break;
+    }
     try {
-      await Promise.all(
-        SOURCES.filter((source) => diffs[source].add.length || diffs[source].remove.length).map((source) =>
-          this.#source(source).updateData(diffs[source]),
-        ),
-      );
+      await Promise.all([
+        ...SOURCES.filter((source) => diffs[source].add.length || diffs[source].remove.length).map((source) => this.#source(source).updateData(diffs[source])),
+        this.#flushClusters(),
+      ]);
     } finally {
       this.#busy = false;
-      this.map.getContainer().dataset.drawn = String(this.#drawn.size);
-      if (this.#dirty.size) this.#soon();
+      if (this.#dirty.size || this.#again) this.#soon();
+      else if (this.#model.settled.value) this.map.getContainer().dataset.drawn = String(this.#drawn.size + this.#clustered);
     }
+  }
+
+  /** Brings the clusters up to date: few, so that all are compared. */
+  async #flushClusters(): Promise<void> {
+    const now = new Map<string, Cluster>();
+    const add: Feature[] = [];
+    const layers = this.#model.manifest.layers;
+    this.#clustered = 0;
+    for (const [tile, view] of this.#model.store.views) {
+      for (const [cell, cluster] of view.clusters) {
+        const id = `${tile}/${cell}`;
+        now.set(id, cluster);
+        const [, lon, lat, counts] = cluster;
+        const count = Object.values(counts).reduce((sum, one) => sum + one, 0);
+        this.#clustered += count;
+        if (this.#clusters.get(id) === cluster) continue;
+        const shares = Object.fromEntries(layers.map((layer, index) => [`l${index}`, counts[layer.id] ?? 0]));
+        const properties = { id, point_count: count, words: compactNumber(count), ...shares };
+        add.push({ type: "Feature", geometry: { type: "Point", coordinates: [lon, lat] }, properties });
+      }
+    }
+    const remove = [...this.#clusters.keys()].filter((id) => !now.has(id));
+    this.#clusters = now;
+    if (add.length || remove.length) await this.#source("clusters").updateData({ add, remove });
   }
 
   /** Adds what the map has to be told of an entity to the diffs, and tells its colour at once. */
@@ -176,12 +261,21 @@ export class CityMap {
     const source = this.#sourceOf(geometry, before);
     const detail = this.#detailed ? `${colour} ${keyValue(entity, layer, false)}` : (before?.detail ?? "");
     if (before && before.source !== source) this.#forget(id, before, diffs);
-    if (before?.source !== source || before.geometry !== geometry || before.layer !== layer || before.detail !== detail) {
+    const moved = geometry.type === "Point" && before?.geometry.type === "Point" && before.geometry !== geometry;
+    const glides = moved && source === "movers" && !calm.value && before.layer === layer && before.detail === detail && before.source === "movers";
+    if (moved && source === "movers") {
+      const [from, to] = [before.geometry, geometry].map((point) => (point as GeoJSON.Point).coordinates as Position);
+      if (calm.value) this.#glide.forget(id);
+      else this.#glide.to(id, from!, to!);
+    }
+    if (glides) {
+      // its place is told by the glide alone
+    } else if (before?.source !== source || before.geometry !== geometry || before.layer !== layer || before.detail !== detail) {
       const properties = { id, l: this.#model.manifest.layers.indexOf(layer), i: layer.icon, c: colour, t: layer.colourBy ? keyValue(entity, layer, false) : "" };
-      diffs[source].add.push({ type: "Feature", geometry, properties });
+      const at = source === "movers" ? this.#glide.at(id) : undefined;
+      diffs[source].add.push({ type: "Feature", geometry: at ? { type: "Point", coordinates: at } : geometry, properties });
     }
     if (before?.source !== source || before.colour !== colour) this.map.setFeatureState({ source, id }, { c: colour });
-    if (source === "movers" && before?.source !== "movers") this.#movers += 1;
     this.#drawn.set(id, { source, geometry, layer, colour, detail });
   }
 
@@ -189,14 +283,14 @@ export class CityMap {
     diffs[before.source].remove.push(id);
     this.map.removeFeatureState({ source: before.source, id });
     this.#drawn.delete(id);
-    if (before.source === "movers") this.#movers -= 1;
+    if (!this.#model.store.entities.has(id)) this.#glide.forget(id);
   }
 
   #sourceOf(geometry: Geometry, before: Drawn | undefined): SourceName {
     if (geometry.type !== "Point") return "shapes";
     if (before?.source === "movers") return "movers";
     const moved = before?.source === "points" && before.geometry !== geometry && !same(before.geometry, geometry);
-    return moved && this.#movers < MOST_MOVERS ? "movers" : "points";
+    return moved ? "movers" : "points";
   }
 
   #source(name: string): GeoJSONSource {
@@ -209,6 +303,7 @@ export class CityMap {
     const features: Feature[] = geometry ? [{ type: "Feature", geometry, properties: {} }] : [];
     void this.#source("selected").setData({ type: "FeatureCollection", features });
     const at = geometry && middle(geometry);
+    this.#awaited = id !== null && !geometry;
     if (move && at && !this.#inSight(at)) this.goTo(at, ALONE);
   }
 
@@ -250,12 +345,16 @@ export class CityMap {
   }
 
   #click(event: MapLayerMouseEvent): void {
+    const { drawing } = this.#model;
+    if (drawing.value) {
+      drawing.value = [...drawing.value, [event.lngLat.lng, event.lngLat.lat]];
+      return;
+    }
     const cluster = this.#pick(event, ["clusters"]);
     if (cluster) {
       const centre = (cluster.geometry as GeoJSON.Point).coordinates as [number, number];
-      void this.#source("points")
-        .getClusterExpansionZoom(Number(cluster.properties?.cluster_id))
-        .then((zoom) => this.goTo(centre, zoom + 0.2));
+      if (this.map.getZoom() >= MOST_ZOOM) this.#model.view.value = "table";
+      else this.goTo(centre, Math.min(MOST_ZOOM, Math.floor(this.map.getZoom()) + 2));
       return;
     }
     const found = this.#pick(event, PICKABLE);
@@ -292,18 +391,27 @@ function keyValue(entity: Entity, layer: Layer, label: boolean): string {
   return label ? `${text(attr.label)} ${withUnit(value, attr)}` : withUnit(value, { ...attr, unit: "" });
 }
 
+/** A latitude as a fraction of the world from its north (spherical Mercator). */
+function mercator(lat: number): number {
+  return 0.5 - Math.asinh(Math.tan((lat * Math.PI) / 180)) / (2 * Math.PI);
+}
+
+function compactNumber(count: number): string {
+  return count < 1000 ? String(count) : count < 10_000 ? `${(count / 1000).toFixed(1)}k` : `${Math.round(count / 1000)}k`;
+}
+
 function same(a: Geometry, b: Geometry): boolean {
   return a.type === "Point" && b.type === "Point" && a.coordinates[0] === b.coordinates[0] && a.coordinates[1] === b.coordinates[1];
 }
 
-function* positions(geometry: Geometry): Generator<Position> {
+function* positions(geometry: Geometry): Generator<Place> {
   if (geometry.type === "GeometryCollection") {
     for (const part of geometry.geometries) yield* positions(part);
     return;
   }
-  const walk = function* (value: unknown): Generator<Position> {
+  const walk = function* (value: unknown): Generator<Place> {
     if (!Array.isArray(value)) return;
-    if (typeof value[0] === "number") yield value as Position;
+    if (typeof value[0] === "number") yield value as Place;
     else for (const item of value) yield* walk(item);
   };
   yield* walk(geometry.coordinates);

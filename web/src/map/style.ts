@@ -126,24 +126,23 @@ export function liveLayers(theme: Theme, layers: readonly Layer[]): LayerSpecifi
     ",", ["to-string", ["round", ["/", ["*", SHARES, ["get", `l${index}`]], ["get", "point_count"]]]],
   ]);
   const size: ExpressionSpecification = ["step", ["get", "point_count"], "30", 25, "36", 100, "42", 1000, "50"];
-  const single: ExpressionSpecification = ["!", ["has", "point_count"]];
   const pointLayers = (source: "points" | "movers"): LayerSpecification[] => [
     {
-      id: `${source}-dots`, type: "circle", source, filter: single, maxzoom: ALONE,
+      id: `${source}-dots`, type: "circle", source, maxzoom: ALONE,
       paint: {
         "circle-color": COLOUR, "circle-stroke-color": c.ring, "circle-stroke-width": 1.4,
         "circle-radius": ["interpolate", ["linear"], ["zoom"], 8, 4, LEGIBLE, 8.5, ALONE, 12],
       },
     },
     {
-      id: `${source}-icons`, type: "symbol", source, filter: single, minzoom: LEGIBLE, maxzoom: ALONE,
+      id: `${source}-icons`, type: "symbol", source, minzoom: LEGIBLE, maxzoom: ALONE,
       layout: {
         "icon-image": ["concat", "icon|", theme, "|", ["get", "i"]], "icon-overlap": "always", "icon-ignore-placement": true,
         "icon-size": ["interpolate", ["linear"], ["zoom"], LEGIBLE, 0.7, ALONE, 1],
       },
     },
     {
-      id: `${source}-pins`, type: "symbol", source, filter: single, minzoom: ALONE,
+      id: `${source}-pins`, type: "symbol", source, minzoom: ALONE,
       layout: {
         "icon-image": ["concat", "pin|", theme, "|", ["coalesce", ["get", "c"], "#888888"], "|", ["get", "i"]],
         "icon-overlap": "always", "icon-ignore-placement": true,
@@ -154,6 +153,14 @@ export function liveLayers(theme: Theme, layers: readonly Layer[]): LayerSpecifi
     },
   ];
   return [
+    {
+      id: "narrow-line", type: "line", source: "narrow", filter: ["!=", ["geometry-type"], "Point"],
+      paint: { "line-color": c.mark, "line-width": 2.5, "line-dasharray": [3, 2] },
+    },
+    {
+      id: "narrow-corners", type: "circle", source: "narrow", filter: ["==", ["geometry-type"], "Point"],
+      paint: { "circle-color": c.mark, "circle-radius": 5, "circle-stroke-color": c.ring, "circle-stroke-width": 1.5 },
+    },
     {
       id: "areas", type: "fill", source: "shapes", filter: ["==", ["geometry-type"], "Polygon"],
       paint: { "fill-color": COLOUR, "fill-opacity": 0.28 },
@@ -176,10 +183,10 @@ export function liveLayers(theme: Theme, layers: readonly Layer[]): LayerSpecifi
     ...pointLayers("points"),
     ...pointLayers("movers"),
     {
-      id: "clusters", type: "symbol", source: "points", filter: ["has", "point_count"],
+      id: "clusters", type: "symbol", source: "clusters",
       layout: {
         "icon-image": ["concat", "cluster|", theme, "|", size, "|0", ...shares], "icon-overlap": "always",
-        "text-field": ["get", "point_count_abbreviated"], "text-font": FONT, "text-size": 12, "text-overlap": "always",
+        "text-field": ["get", "words"], "text-font": FONT, "text-size": 12, "text-overlap": "always",
         "icon-ignore-placement": true, "text-ignore-placement": true,
       },
       paint: { "text-color": c.ink },
@@ -226,12 +233,9 @@ export function makeStyle(theme: Theme, language: string, basemap: Basemap, laye
       buildings: geojson(basemap.buildings), rail: geojson(basemap.rail),
       "green-centres": geojson(centres(basemap.green)),
       "dong-centres": geojson(centres(basemap.dongs)),
-      points: {
-        type: "geojson", data: EMPTY, promoteId: "id", cluster: true, clusterRadius: 44, clusterMaxZoom: ALONE - 1,
-        clusterProperties: Object.fromEntries(
-          layers.map((_, index) => [`l${index}`, ["+", ["case", ["==", ["get", "l"], index], 1, 0]]]),
-        ),
-      },
+      points: { type: "geojson", data: EMPTY, promoteId: "id" },
+      clusters: { type: "geojson", data: EMPTY, promoteId: "id" },
+      narrow: geojson(EMPTY),
       movers: { type: "geojson", data: EMPTY, promoteId: "id" },
       shapes: { type: "geojson", data: EMPTY, promoteId: "id" },
       selected: geojson(EMPTY),

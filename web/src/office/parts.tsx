@@ -127,7 +127,9 @@ export function FormDialog({ open, about, title, help, submit, stay, danger, fie
     const part = button.current?.closest("section");
     await done?.();
     // The button may have gone with its row by now.
-    setTimeout(() => document.activeElement === document.body && part?.focus(), 50);
+    setTimeout(() => {
+      if (document.activeElement === document.body) (button.current?.isConnected ? button.current : part)?.focus();
+    }, 50);
   }
 
   return (

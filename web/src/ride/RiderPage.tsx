@@ -34,7 +34,7 @@ export function RiderPage({ part }: { part: string }): JSX.Element {
     const timer = setTimeout(() => void reload(), AGAIN_MS);
     return () => clearTimeout(timer);
   });
-  useLasting("app");
+  useLasting("app/ride");
   useEffect(() => void (service && setServerNow(Date.parse(service.now) / 1000)), [service]);
   if (!service) return <div className="rider-alone"><Waiting problem={problem} /></div>;
   return <Rider service={service} part={part} />;
@@ -82,7 +82,7 @@ function Rider({ service, part }: { service: ServiceInfo; part: string }): JSX.E
     put(made);
     setShown(made.id);
     setLooked(made.offers?.[0] ?? null);
-    if (part) shell.go("/app");
+    if (part) shell.go("/app/ride");
   }
   async function post(id: string, what: string, with_: { offer?: string; reason?: string } = {}): Promise<void> {
     put(await ask<Trip>(`/requests/${encodeURIComponent(id)}/${what}`, "POST", with_, { key: `${what}-${with_.offer ?? id}` }));
@@ -91,7 +91,7 @@ function Rider({ service, part }: { service: ServiceInfo; part: string }): JSX.E
     if (current?.state === "offered") void post(current.id, "decline").catch(() => undefined);
     setShown(null);
     setLooked(null);
-    if (part) shell.go("/app");
+    if (part) shell.go("/app/ride");
     if (current && current.state !== "offered") setDraft(newDraft());
   }
   function askAgain(): void {
@@ -99,7 +99,7 @@ function Rider({ service, part }: { service: ServiceInfo; part: string }): JSX.E
     const wish = draftOf(current);
     setDraft(wish);
     if (current.state === "offered" || current.state === "broken" || current.state === "expired") send(wish).catch((error: unknown) => setProblem(reason(error)));
-    else { setShown(null); shell.go("/app/new"); }
+    else { setShown(null); shell.go("/app/ride/new"); }
   }
 
   const recent = useMemo(() => {
@@ -120,7 +120,7 @@ function Rider({ service, part }: { service: ServiceInfo; part: string }): JSX.E
     else setGoTo({ at: middle, zoom: 15 });
   }
 
-  if (part === "trips") return <Trips trips={all} again={(one) => { setDraft(draftOf(one)); setShown(null); shell.go("/app/new"); }} />;
+  if (part === "trips") return <Trips trips={all} again={(one) => { setDraft(draftOf(one)); setShown(null); shell.go("/app/ride/new"); }} />;
   return (
     <div className="rider" data-picking={picking ?? undefined} data-trip={current?.state} data-van={current?.van ? `${current.van.lon},${current.van.lat}` : undefined}>
       <MapView
@@ -156,9 +156,9 @@ function Rider({ service, part }: { service: ServiceInfo; part: string }): JSX.E
           />
         ) : trips || problem ? (
           <>
-            {active && <p className="ride-note"><To path="/app">{t("ride.backToRide")}</To></p>}
+            {active && <p className="ride-note"><To path="/app/ride">{t("ride.backToRide")}</To></p>}
             <Planner draft={draft} service={service} recent={recent} refused={refused} change={change} pick={pick} send={() => send(draft)} />
-            {all.length > 0 && <p className="to-history"><Icon node={History} size={16} /><To path="/app/trips">{t("ride.history")}</To></p>}
+            {all.length > 0 && <p className="to-history"><Icon node={History} size={16} /><To path="/app/ride/trips">{t("ride.history")}</To></p>}
           </>
         ) : <p role="status" className="hint">{t("office.loading")}</p>}
       </section>
@@ -170,13 +170,13 @@ function Rider({ service, part }: { service: ServiceInfo; part: string }): JSX.E
 function Trips({ trips, again }: { trips: readonly Trip[]; again: (trip: Trip) => void }): JSX.Element {
   return (
     <div className="sheet-page trips-page">
-      <header className="page-head"><h1>{t("ride.history")}</h1><span className="row-buttons"><Me /><To path="/app" className="button">{t("ride.back")}</To></span></header>
+      <header className="page-head"><h1>{t("ride.history")}</h1><span className="row-buttons"><Me /><To path="/app/ride" className="button">{t("ride.back")}</To></span></header>
       {trips.length === 0 && <p className="hint">{t("ride.noTrips")}</p>}
       <ul className="trip-list">
         {trips.map((trip) => (
           <li key={trip.id}>
             <div>
-              <h2><To path={`/app/${encodeURIComponent(trip.id)}`}>{way(trip)}</To></h2>
+              <h2><To path={`/app/ride/${encodeURIComponent(trip.id)}`}>{way(trip)}</To></h2>
               <p><time dateTime={trip.made_at}>{at(trip.made_at)}</time>{trip.fare && ` · ${money(trip.fare)}`}</p>
             </div>
             <State of="state" state={trip.state} />

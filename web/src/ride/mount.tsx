@@ -19,7 +19,9 @@ export function mount(element: HTMLElement, shell: PageShell): () => void {
 function Room({ shell }: { shell: PageShell }): JSX.Element {
   const path = useSyncExternalStore(shell.changed, () => shell.path);
   const language = useLanguage();
-  const [, page, part = ""] = path.split("/").map(decodeURIComponent);
+  const [, ...parts] = path.split("/").map(decodeURIComponent);
+  const page = parts[0];
+  const part = (page === "app" ? parts[2] : parts[1]) ?? "";
   return (
     <I18nProvider locale={language}>
       <Suspense fallback={<p role="status" className="hint">{t("office.loading")}</p>}>

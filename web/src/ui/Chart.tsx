@@ -15,7 +15,15 @@ export interface Series {
 const HEIGHT = 118;
 
 /** A line over time. Its words and its table are the caller's: a drawing alone says nothing to a screen reader. */
-export function Chart({ series, attr, hours, labelledBy }: { series: Series; attr: Attr; hours: number; labelledBy: string }): JSX.Element {
+export function Chart({ series, attr, hours, labelledBy, bars = false, fill = false }: {
+  series: Series;
+  attr: Attr;
+  hours: number;
+  labelledBy: string;
+  bars?: boolean;
+  /** Whether it is as high as its place. */
+  fill?: boolean;
+}): JSX.Element {
   const place = useRef<HTMLDivElement>(null);
   const readout = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
@@ -30,16 +38,16 @@ export function Chart({ series, attr, hours, labelledBy }: { series: Series; att
     const colour = (name: string): string => style.getPropertyValue(name).trim();
     const grid = { stroke: colour("--chart-grid"), width: 1 };
     const font = "11px 'Pretendard Variable', sans-serif";
+    const size = (): { width: number; height: number } => ({ width: Math.max(120, element.clientWidth), height: fill ? Math.max(60, element.clientHeight) : HEIGHT });
     const made = new uPlot(
       {
-        width: Math.max(120, element.clientWidth),
-        height: HEIGHT,
+        ...size(),
         legend: { show: false },
         padding: [8, 6, 0, 0],
         cursor: { drag: { x: false, y: false }, points: { size: 7 } },
         scales: {
           x: { range: () => [now() / 1000 - hours * 3600, now() / 1000] },
-          y: { range: (_, low, high) => spread(low, high) },
+          y: { range: (_, low, high) => spread(bars && low !== null ? Math.min(0, low) : low, high) },
         },
         axes: [
           {
@@ -52,7 +60,8 @@ export function Chart({ series, attr, hours, labelledBy }: { series: Series; att
           {},
           {
             stroke: colour("--chart-line"), width: 1.8, points: { show: series.values.length < 3, size: 5 },
-            fill: colour("--chart-fill"), spanGaps: true,
+            fill: colour(bars ? "--chart-line" : "--chart-fill"), spanGaps: true,
+            ...(bars && uPlot.paths.bars ? { paths: uPlot.paths.bars({ size: [0.7, 40] }) } : {}),
           },
         ],
         hooks: {
@@ -72,18 +81,18 @@ export function Chart({ series, attr, hours, labelledBy }: { series: Series; att
       element,
     );
     plot.current = made;
-    const resized = new ResizeObserver(() => made.setSize({ width: Math.max(120, element.clientWidth), height: HEIGHT }));
+    const resized = new ResizeObserver(() => made.setSize(size()));
     resized.observe(element);
     return () => {
       resized.disconnect();
       made.destroy();
     };
-  }, [attr, hours, shade, language]);
+  }, [attr, hours, shade, language, bars, fill]);
 
   useEffect(() => plot.current?.setData([series.times, shown(series, attr)]));
 
   return (
-    <div className="chart-place">
+    <div className="chart-place" data-fill={fill || undefined}>
       <div ref={place} role="img" aria-labelledby={labelledBy} />
       <div ref={readout} className="readout" hidden aria-hidden="true" />
     </div>

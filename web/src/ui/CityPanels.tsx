@@ -3,16 +3,16 @@ import { Button } from "react-aria-components";
 import { age, nameOf, number, observedAt, stepColour, withUnit } from "../format";
 import { t, text } from "../i18n";
 import type { Model } from "../model";
-import type { Attr, Entity, Panel } from "../types";
+import type { Attr, Panel } from "../types";
 import { ModulePanel } from "./ModulePanel";
 import { swatch } from "./swatch";
-import { useStoreChanges } from "./useStore";
+import { useValue } from "../state";
 
 const NEWEST = 4;
 
 /** The panels about the whole city: values are means over the entities of the panel's types. */
 export function CityPanels({ model }: { model: Model }): JSX.Element {
-  useStoreChanges(model.store, 1000);
+  useValue(model.store.city);
   return (
     <section className="city-panels" aria-label={t("city.title")}>
       <div className="section-head"><h2>{t("city.title")}</h2></div>
@@ -41,27 +41,23 @@ function CityPanel({ model, panel }: { model: Model; panel: Panel }): JSX.Elemen
 /** The newest entities of a table panel, and the way to all of them. */
 function Newest({ model, panel }: { model: Model; panel: Panel }): JSX.Element {
   const layer = model.manifest.layers.find((candidate) => panel.types.includes(candidate.type));
-  const entities: { entity: Entity; when: string }[] = [];
-  for (const type of panel.types) {
-    for (const id of model.store.ofType(type)) {
-      const entity = model.store.entities.get(id)!;
-      entities.push({ entity, when: observedAt(entity.values) ?? "" });
-    }
-  }
+  const { newest, counts } = model.store.city.value;
+  const count = panel.types.reduce((sum, type) => sum + (counts[type] ?? 0), 0);
+  const entities = panel.types.flatMap((type) => newest[type] ?? []).map(([id, values]) => ({ id, values, when: observedAt(values) ?? "" }));
   entities.sort((a, b) => b.when.localeCompare(a.when));
   return (
     <>
       {entities.length === 0 && <p className="none">{t("city.nothing")}</p>}
       <ul className="newest">
-        {entities.slice(0, NEWEST).map(({ entity, when }) => (
-          <li key={entity.id}>
-            <Button className="link" onPress={() => model.select(entity.id)}>{nameOf(entity.id, entity.values)}</Button>
+        {entities.slice(0, NEWEST).map(({ id, values, when }) => (
+          <li key={id}>
+            <Button className="link" onPress={() => model.select(id)}>{nameOf(id, values)}</Button>
             <span>{when && age(when)}</span>
           </li>
         ))}
       </ul>
-      {layer && entities.length > NEWEST && (
-        <Button className="link small" onPress={() => model.openTable(layer.id)}>{t("city.all", { count: number(entities.length) })}</Button>
+      {layer && count > NEWEST && (
+        <Button className="link small" onPress={() => model.openTable(layer.id)}>{t("city.all", { count: number(count) })}</Button>
       )}
     </>
   );
@@ -81,12 +77,9 @@ function mean(model: Model, types: readonly string[], name: string): { value: nu
   let sum = 0;
   let count = 0;
   for (const type of types) {
-    for (const id of model.store.ofType(type)) {
-      const value = model.store.entities.get(id)?.values[name];
-      if (typeof value !== "number" || !Number.isFinite(value)) continue;
-      sum += value;
-      count += 1;
-    }
+    const [one, of] = model.store.city.value.means[type]?.[name] ?? [0, 0];
+    sum += one * of;
+    count += of;
   }
   return { value: count ? sum / count : undefined, count };
 }

@@ -15,6 +15,9 @@ import { swatch } from "./swatch";
 import { useTick } from "./TopBar";
 import { useEntity } from "./useStore";
 
+/** Begins the ids of the centre's own events in the hub; what follows is the event's number. */
+const EVENT = /^urn:ngsi-ld:Alert:centre-/;
+
 type Normalised = Record<string, unknown>;
 
 /** An entity's details: what its services' panels declare; without any, its layer's attributes now and over time. */
@@ -61,6 +64,7 @@ export function Details({ model, id }: { model: Model; id: string }): JSX.Elemen
         </div>
       </header>
       {gone && !live && <p role="alert" className="problem">{t("details.gone")}</p>}
+      {EVENT.test(id) && <p className="event-link"><a className="link" href={`/events/${encodeURIComponent(id.replace(EVENT, ""))}`}>{t("centre.events.open")}</a></p>}
       {shown.map((panel) => (
         <div key={panel.id} role="group" className="panel" aria-label={text(panel.title)}>
           <h3>{text(panel.title)}</h3>

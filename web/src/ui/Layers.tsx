@@ -8,13 +8,12 @@ import type { Model } from "../model";
 import { useValue } from "../state";
 import type { Layer } from "../types";
 import { Icon } from "./Icon";
+import { Narrow } from "./Narrow";
 import { swatch } from "./swatch";
-import { useStoreChanges } from "./useStore";
 
 /** Which layers the map shows, how many entities each has, and what their colours mean. */
 export function Layers({ model }: { model: Model }): JSX.Element {
   const visible = useValue(model.visible);
-  useStoreChanges(model.store, 1000);
   const { layers, services } = model.manifest;
   const all = layers.every((layer) => visible.has(layer.id));
   return (
@@ -25,6 +24,7 @@ export function Layers({ model }: { model: Model }): JSX.Element {
           {t(all ? "layers.noneShown" : "layers.all")}
         </Button>
       </div>
+      <Narrow model={model} />
       {services.map((service) => {
         const own = layers.filter((layer) => layer.service === service.name).reverse(); // topmost first
         if (!own.length) return null;
@@ -39,7 +39,7 @@ export function Layers({ model }: { model: Model }): JSX.Element {
 }
 
 function LayerRow({ model, layer, on }: { model: Model; layer: Layer; on: boolean }): JSX.Element {
-  const count = model.store.ofType(layer.type).size;
+  const count = useValue(model.store.city).counts[layer.type] ?? 0;
   const title = text(layer.title);
   const attr = layer.attrs.find((candidate) => candidate.name === layer.colourBy);
   return (

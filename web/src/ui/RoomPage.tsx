@@ -16,6 +16,9 @@ function pageAt(pages: readonly PageOf[], path: string): PageOf | undefined {
   return pages.filter((page) => path === page.path || path.startsWith(`${page.path}/`)).sort((a, b) => b.path.length - a.path.length)[0];
 }
 
+/** Where a citizen begins: below it are the services' pages for citizens. */
+const HOME = "/app";
+
 /** The frame around the pages of a service: the way back, the service's other pages, and the menu. */
 export function RoomPage({ session, signedOut }: { session: Session; signedOut: () => void }): JSX.Element {
   useLanguage();
@@ -75,10 +78,37 @@ export function RoomPage({ session, signedOut }: { session: Session; signedOut: 
       <main id="room-main" className="room-main" tabIndex={-1}>
         {(problem || unknown) && <p role="alert" className="problem">{problem || unknown}</p>}
         {!(manifest && mine) && !problem && !unknown && <p role="status" className="hint">{t("office.loading")}</p>}
-        {manifest && mine && !page && <p className="notice">{t("office.nowhere")}</p>}
+        {manifest && mine && !page && here === HOME && <Home manifest={manifest} may={may} go={go} />}
+        {manifest && mine && !page && here !== HOME && <p className="notice">{t("office.nowhere")}</p>}
         {mine && page && !may(page.permission) && (mine.with_second_factor.includes(page.permission) ? <WantsFactor /> : <p className="notice">{t("office.denied")}</p>)}
         {manifest && mine && page && may(page.permission) && <Mounted key={page.id} manifest={manifest} page={page} session={session} may={may} path={path} go={go} />}
       </main>
+    </div>
+  );
+}
+
+/** What the city offers this citizen; where it is one thing only, that thing. */
+function Home({ manifest, may, go }: { manifest: Manifest; may: (action: string) => boolean; go: (path: string) => void }): JSX.Element {
+  const open = manifest.pages.filter(({ path, permission }) => path.startsWith(`${HOME}/`) && may(permission));
+  const only = open.length === 1 ? open[0]! : null;
+  useEffect(() => {
+    document.title = [t("home.title"), text(manifest.city.name, "Hanmaru")].join(" · ");
+    if (only) history.replaceState(null, "", only.path), go(only.path);
+  });
+  return (
+    <div className="room-home">
+      <h1>{t("home.title")}</h1>
+      {open.length === 0 && <p className="notice">{t("home.none")}</p>}
+      <ul>
+        {open.map((page) => (
+          <li key={page.id}>
+            <a href={page.path} onClick={(event) => { event.preventDefault(); go(page.path); }}>
+              <b>{text(page.title)}</b>
+              <small>{text(manifest.services.find(({ name }) => name === page.service)?.title)}</small>
+            </a>
+          </li>
+        ))}
+      </ul>
     </div>
   );
 }

@@ -14,7 +14,9 @@ import { Icon } from "./Icon";
 import { Layers } from "./Layers";
 import { Sheet } from "./Sheet";
 import { TableView } from "./TableView";
+import { TimeBar } from "./TimeBar";
 import { TopBar } from "./TopBar";
+import { useEntity } from "./useStore";
 
 interface Props {
   model: Model;
@@ -26,9 +28,9 @@ export function Screen({ model, session, signedOut }: Props): JSX.Element {
   const view = useValue(model.view);
   const selected = useValue(model.selected);
   const isWide = useValue(wide);
+  const entity = useEntity(model.store, selected ?? "");
   useEffect(() => {
     const city = text(model.manifest.city.name, "Hanmaru");
-    const entity = selected ? model.store.entities.get(selected) : undefined;
     document.title = entity ? `${nameOf(entity.id, entity.values)} · ${city}` : `${city} · ${t("app.centre")}`;
     if (entity) model.announcement.value = t("details.selected", { name: nameOf(entity.id, entity.values) });
   });
@@ -46,6 +48,7 @@ export function Screen({ model, session, signedOut }: Props): JSX.Element {
         <MapView model={model} hidden={view !== "map"} />
         {view === "table" && <TableView model={model} />}
         <ViewSwitch model={model} />
+        <TimeBar model={model} />
       </main>
       {isWide ? (
         selected && <aside className="side right" aria-label={t("details.title")}><Details key={selected} model={model} id={selected} /></aside>

@@ -11,11 +11,11 @@ export function useShell(): PageShell {
 }
 
 /** A link to another of the room's addresses, without loading the page anew. */
-export function To({ path, className = "link", children, label }: { path: string; className?: string; children: ReactNode; label?: string }): JSX.Element {
+export function To({ path, className = "link", children, label, current }: { path: string; className?: string; children: ReactNode; label?: string; current?: boolean }): JSX.Element {
   const shell = useShell();
   return (
     <a
-      className={className} href={path} aria-label={label}
+      className={className} href={path} aria-label={label} aria-current={current ? "page" : undefined}
       onClick={(event: MouseEvent) => {
         if (event.metaKey || event.ctrlKey || event.shiftKey) return;
         event.preventDefault();

@@ -16,6 +16,6 @@ export function useStoreChanges(store: CityStore, ms: number, concerns: (batch: 
 
 /** An entity as it is, kept up to date. */
 export function useEntity(store: CityStore, id: string): Entity | undefined {
-  useStoreChanges(store, 150, (batch) => batch.gone.includes(id) || batch.set.some((entity) => entity.id === id));
+  useStoreChanges(store, 40, (batch) => batch.gone.includes(id) || batch.set.some((entity) => entity.id === id));
   return store.entities.get(id);
 }

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from hanmaru.hub.model import Attribute, Change, Entity
+from hanmaru.hub.past import PastPage, SpanPage
 from hanmaru.hub.query import EntityQuery, TemporalQuery
 from hanmaru.hub.writes import Decision, Write
 from hanmaru.platform.access import Access
@@ -119,6 +120,33 @@ class Store(Protocol):
 
     async def query_history(self, access: Access, query: EntityQuery, temporal: TemporalQuery) -> TemporalPage:
         """Return histories of one page of the entities that match now or, for deleted ones, by id and type."""
+        ...
+
+    async def as_of(
+        self, access: Access, query: EntityQuery, at: int, attrs: Sequence[str] = (), after: int = -1
+    ) -> PastPage:
+        """Return what of the next ``query.limit`` entities was there at an instant (microseconds since 1970).
+
+        `hanmaru.hub.past` says what that means. ``q``, ``geo`` and ``attrs`` of the query are decided by what was then;
+        ``attrs`` are the attributes wanted (none: every one); ``after`` is the page's ``next`` before.
+        """
+        ...
+
+    async def between(
+        self,
+        access: Access,
+        query: EntityQuery,
+        start: int,
+        end: int,
+        attrs: Sequence[str] = (),
+        after: int = -1,
+        rows: int = 50_000,
+    ) -> SpanPage:
+        """Return what changed of the next ``query.limit`` entities later than ``start`` and up to ``end``.
+
+        Applied in order to what `as_of` says of ``start`` it ends in what it says of the page's ``until``, which is
+        earlier than ``end`` where there are more than ``rows`` instances.
+        """
         ...
 
     async def delete_history(

@@ -10,6 +10,7 @@ from typing import Any, cast
 from msgspec.structs import replace
 
 from hanmaru.hub.model import Change, Entity, decode_change
+from hanmaru.hub.past import PastPage, SpanPage
 from hanmaru.hub.query import EntityQuery, TemporalQuery
 from hanmaru.hub.stores.base import (
     Delivery,
@@ -21,13 +22,13 @@ from hanmaru.hub.stores.base import (
     count_commits,
     outbox_gone,
 )
-from hanmaru.hub.stores.postgres_schema import SCHEMA, SCHEMA_VERSION
+from hanmaru.hub.stores.postgres_schema import DATASETS, SCHEMA, SCHEMA_VERSION
 from hanmaru.hub.writes import Decision, Write
 from hanmaru.platform.access import Access
 from hanmaru.platform.problems import Problem
 
 try:
-    from hanmaru.hub.stores import postgres_history, postgres_read
+    from hanmaru.hub.stores import postgres_history, postgres_past, postgres_read
     from hanmaru.hub.stores.postgres_db import Connection, Names, connected, execute, fetch, integers, make_pool
     from hanmaru.hub.stores.postgres_groups import Groups
     from hanmaru.hub.stores.postgres_write import Job
@@ -114,6 +115,28 @@ class PostgresStore:
         """Return histories of one page of entities."""
         async with self._connection() as connection:
             return await postgres_history.query_history(connection, self._names, access, query, temporal)
+
+    async def as_of(
+        self, access: Access, query: EntityQuery, at: int, attrs: Sequence[str] = (), after: int = -1
+    ) -> PastPage:
+        """Return a page of entities as they were."""
+        async with self._connection() as connection:
+            return await postgres_past.as_of(connection, self._names, access, query, at, attrs, after)
+
+    async def between(
+        self,
+        access: Access,
+        query: EntityQuery,
+        start: int,
+        end: int,
+        attrs: Sequence[str] = (),
+        after: int = -1,
+        rows: int = 50_000,
+    ) -> SpanPage:
+        """Return a page of what changed in a span."""
+        span = (start, end)
+        async with self._connection() as connection:
+            return await postgres_past.between(connection, self._names, access, query, span, attrs, after, rows)
 
     async def delete_history(
         self, access: Access, id: str, attribute: str | None = None, instance: str = "", dataset: str | None = None
@@ -278,6 +301,9 @@ async def _create(connection: Connection) -> None:
     if not rows:
         await connection.execute(SCHEMA)
         await connection.execute("INSERT INTO hanmaru_schema VALUES (%s)", (SCHEMA_VERSION,))
+    elif rows[0][0] < SCHEMA_VERSION:
+        await connection.execute(DATASETS)
+        await connection.execute("UPDATE hanmaru_schema SET version=%s", (SCHEMA_VERSION,))
     elif rows[0][0] > SCHEMA_VERSION:
         raise RuntimeError(f"the database was written by a newer Hanmaru (schema {rows[0][0]}); install that version")
 

@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from hanmaru.hub.model import Change, Entity, decode_change
+from hanmaru.hub.past import PastPage, SpanPage
 from hanmaru.hub.query import EntityQuery, Has, TemporalQuery
-from hanmaru.hub.stores import sqlite_history, sqlite_read
+from hanmaru.hub.stores import sqlite_history, sqlite_past, sqlite_read
 from hanmaru.hub.stores.base import (
     Delivery,
     Document,
@@ -27,16 +28,18 @@ from hanmaru.hub.stores.base import (
     count_commits,
     outbox_gone,
 )
-from hanmaru.hub.stores.committer import Committer
 from hanmaru.hub.stores.sqlite_db import Database, connect
-from hanmaru.hub.stores.sqlite_schema import SCHEMA, SCHEMA_VERSION
+from hanmaru.hub.stores.sqlite_schema import DATASETS, SCHEMA, SCHEMA_VERSION
 from hanmaru.hub.stores.sqlite_write import Writer
 from hanmaru.hub.writes import Decision, Write
 from hanmaru.platform.access import Access
+from hanmaru.platform.committer import Committer
 from hanmaru.platform.problems import Problem
 
 T = TypeVar("T")
 READERS = 2
+PAST_READERS = 4
+"""Readers of many entities' past: they wait for the disk more than they compute, and hold up no other reader."""
 
 
 class SQLiteStore:
@@ -56,12 +59,14 @@ class SQLiteStore:
         self._committer = Committer(self._connect)
         self._committer.on_rollback(self._writer.forget)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+        self._past_readers = ThreadPoolExecutor(PAST_READERS, thread_name_prefix="past")
         self._inline = self._connect()
 
     async def close(self) -> None:
         """Commit what waits and close every connection."""
         await asyncio.to_thread(self._committer.close)
         self._readers.shutdown(wait=True)
+        self._past_readers.shutdown(wait=True)
         for connection in (*self._opened, self._inline):
             connection.close()
 
@@ -70,8 +75,8 @@ class SQLiteStore:
         try:
             connection.execute("BEGIN IMMEDIATE")
             (version,) = connection.execute("PRAGMA user_version").fetchall()[0]
-            if version == 0:
-                connection.execute(SCHEMA)
+            if version < SCHEMA_VERSION:
+                connection.execute(DATASETS if version else SCHEMA)
                 connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
             connection.execute("COMMIT")
             if version > SCHEMA_VERSION:
@@ -86,6 +91,9 @@ class SQLiteStore:
 
     async def _read(self, work: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read_here, work, args)
+
+    async def _read_past(self, work: Callable[..., T], *args: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._past_readers, self._read_here, work, args)
 
     def _read_here(self, work: Callable[..., T], args: tuple[Any, ...]) -> T:
         connection: Database | None = getattr(self._local, "connection", None)
@@ -126,6 +134,25 @@ class SQLiteStore:
     async def query_history(self, access: Access, query: EntityQuery, temporal: TemporalQuery) -> TemporalPage:
         """Return histories of one page of entities."""
         return await self._read(sqlite_history.query_history, access, query, temporal)
+
+    async def as_of(
+        self, access: Access, query: EntityQuery, at: int, attrs: Sequence[str] = (), after: int = -1
+    ) -> PastPage:
+        """Return a page of entities as they were."""
+        return await self._read_past(sqlite_past.as_of, access, query, at, attrs, after)
+
+    async def between(
+        self,
+        access: Access,
+        query: EntityQuery,
+        start: int,
+        end: int,
+        attrs: Sequence[str] = (),
+        after: int = -1,
+        rows: int = 50_000,
+    ) -> SpanPage:
+        """Return a page of what changed in a span."""
+        return await self._read_past(sqlite_past.between, access, query, (start, end), attrs, after, rows)
 
     async def delete_history(
         self, access: Access, id: str, attribute: str | None = None, instance: str = "", dataset: str | None = None

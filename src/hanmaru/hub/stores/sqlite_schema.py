@@ -1,8 +1,14 @@
 """Tables of the SQLite store. ``entity.key`` stays an entity's for good, so that history survives its deletion."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-SCHEMA = """
+DATASETS = """
+CREATE INDEX instance_dataset ON instance (entity, attr, dataset, at, seq) WHERE dataset<>'';
+"""
+"""What version 2 added: the few instances with a ``datasetId`` by it, so that the newest of each is a look-up."""
+
+SCHEMA = (
+    """
 CREATE TABLE tenant (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE term (id INTEGER PRIMARY KEY, tenant INTEGER NOT NULL, text TEXT NOT NULL, UNIQUE (tenant, text)) STRICT;
 CREATE TABLE entity (
@@ -46,3 +52,5 @@ CREATE TABLE delivery (
 CREATE INDEX delivery_by_subscription ON delivery (tenant, subscription, id);
 INSERT INTO tenant (id, name) VALUES (0, '');
 """
+    + DATASETS
+)

@@ -40,7 +40,7 @@ class Client:
         self.watchers: set[Callable[[News | None], None]] = set()
         """Called with what changed, and with None when changes may have been missed."""
 
-    async def call(self, method: str, wait_s: float = WAIT_S, **params: Any) -> bytes:
+    async def call(self, method: str, **params: Any) -> bytes:
         """Return the JSON answer of the dispatcher; raises Problem as it says, or 503 where it is away or busy."""
         if len(self._calls) >= MOST_CALLS:
             raise Problem(503, "Busy", "Too many calls wait for the dispatcher. Try again soon.", retry_after_s=1)
@@ -52,7 +52,7 @@ class Client:
         try:
             if self._writer is not None:
                 self._writer.write(message)
-            async with asyncio.timeout(wait_s):
+            async with asyncio.timeout(WAIT_S):
                 reply = await answered
         except TimeoutError:
             raise Problem(

@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 import structlog
 
-from hanmaru.city.profile import Profile, from_dict
+from hanmaru.city.profile import from_context
 from hanmaru.hub.client import HubClient
 from hanmaru.platform.services import Context
 from hanmaru.ride.dispatch import site as ground
@@ -155,16 +155,10 @@ def _taken(descriptor: int) -> bool:
     return True
 
 
-def profile_of(context: Context[HubClient]) -> Profile:
-    """Return the city's profile."""
-    return from_dict({name: value for name, value in context.city.items() if name in Profile.__struct_fields__}
-                     | {"services": list(context.city.get("services") or ())})  # fmt: skip
-
-
 async def run(context: Context[HubClient]) -> None:
     """Be a dispatcher until cancelled: the active one, or ready to be."""
     sys.setswitchinterval(SWITCH_S)
-    folder, profile = context.data_dir, profile_of(context)
+    folder, profile = context.data_dir, from_context(context.city)
     while True:
         try:
             settings = await asyncio.to_thread(ground.ready, folder, profile, bool(context.city.get("demo")))

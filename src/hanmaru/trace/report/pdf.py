@@ -1,6 +1,5 @@
 """The report of an investigation as a tagged PDF, set by Typst in Korean or English."""
 
-import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, cast
 from zoneinfo import ZoneInfo
 
+from hanmaru.platform.typeset import TypesetError, as_pdf
 from hanmaru.trace.cases import country as countries
 from hanmaru.trace.cases import profiles
 from hanmaru.trace.domain import TraceError
@@ -17,8 +17,6 @@ from hanmaru.trace.report import map as maps
 
 TEMPLATE = Path(__file__).with_name("report.typ")
 WORDS = Path(__file__).with_name("words.toml")
-FONTS = Path(__file__).parents[2] / "web" / "fonts"
-"""Where the front-end build puts the whole fonts."""
 MOST_CONTACTS: Final = 50
 LIKELY: Final = 0.5
 MOST_DAYS: Final = 60
@@ -52,30 +50,14 @@ def render(
 
     Raises TraceError where the fonts have not been built, or the values are not what they should be.
     """
-    import typst  # loads 30 MB; only who writes a report pays
-
-    for font in ("Pretendard-Regular.otf", "Pretendard-Bold.otf"):
-        if not (FONTS / font).is_file():
-            raise TraceError(f"the report's font {font} is missing: run python tools/build_web.py")
     try:
         document = _Writer(lang, zone, rules or countries.load()).document(case, results, test_data, basemap)
     except (KeyError, TypeError, ValueError) as error:
         raise TraceError(f"the report cannot be written: {type(error).__name__} at {error}") from None
     try:
-        pdf, warnings = typst.compile_with_warnings(
-            TEMPLATE,
-            font_paths=[FONTS],
-            sys_inputs={"data": json.dumps(document, ensure_ascii=False)},
-            pdf_standards="ua-1",
-        )
-    except typst.TypstError as error:
-        raise TraceError(f"the report cannot be set: {error.message}") from None
-    for warning in warnings:
-        # A font for Chinese characters in names is the system's, where it has one.
-        if "unknown font family: pretendard" in warning.message:
-            raise TraceError(f"the report's font cannot be read from {FONTS}: run python tools/build_web.py --force")
-    assert isinstance(pdf, bytes)
-    return pdf
+        return as_pdf(TEMPLATE, document)
+    except TypesetError as error:
+        raise TraceError(str(error)) from None
 
 
 class _Writer:
