@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +48,15 @@ class Room:
     app: Starlette
 
     async def ask(
-        self, method: str, path: str, body: Any = None, *, role: str = "operator", who: str = "", kind: Any = "person"
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        role: str = "operator",
+        who: str = "",
+        kind: Any = "person",
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         caller = Caller(who or role, (role,), kind, True)
 
@@ -56,7 +64,7 @@ class Room:
             await self.app({**scope, "caller": caller}, receive, send)
 
         sent = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
-        return await ask(called, f"/c{path}", method=method, body=sent)
+        return await ask(called, f"/c{path}", method=method, body=sent, headers=headers)
 
     async def raised(self, **more: Any) -> dict[str, Any]:
         body = {"category": "security", "severity": "high", "title": "A call", "location": HERE, **more}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hanmaru.centre.agencies.delivery import signed
 from hanmaru.centre.agencies.desk import Desk
 from hanmaru.centre.domain import CentreError
-from hanmaru.centre.events import rows
+from hanmaru.centre.events import folding, rows
 from hanmaru.centre.events.book import Book
 from hanmaru.centre.events.feed import Tail
 from hanmaru.centre.events.opening import book
@@ -104,6 +104,49 @@ async def test_alarms_near_by_of_one_category_are_one_event_where_the_procedure_
     ]
     await open_.follow(follow)
     assert sorted(event["count"] for event in await events(site)) == [1, 2]
+
+
+async def test_a_flood_of_one_rule_is_gathered_in_one_event_across_a_restart(site: Room, open_: Book) -> None:
+    flood = [detection(n, key=f"rain/{n}") for n in range(1, 61)]
+    await open_.follow(flood[:30])
+    again = book(site.context)  # begun anew in the middle, and given all
+    await again.follow(flood)
+    found = await events(site, "limit=200")
+    assert sorted(event["count"] for event in found) == [1] * 20 + [40]
+    gathered = max(found, key=lambda event: event["count"])
+    assert gathered["title"]["en"].endswith(" and more")
+    ends = [detection(60 + n, "clear", key=f"rain/{20 + n}") for n in range(1, 41)]
+    await again.follow(ends[:39])
+    assert (await site.ask("GET", f"/events/{gathered['id']}")).json()["cleared"] is None
+    await again.follow([detection(100, key="rain/21"), detection(101, "clear", key="rain/21"), *ends])
+    await again.follow([detection(102, "clear", key="rain/60")])
+    after = (await site.ask("GET", f"/events/{gathered['id']}")).json()
+    assert after["cleared"] is not None
+    assert after["count"] == 41
+    await again.follow([detection(103, key="rain/60")])  # the same alarm again is the same event's
+    assert (await site.ask("GET", f"/events/{gathered['id']}")).json()["count"] == 42
+    await again.close()
+
+
+async def test_a_full_gathering_is_followed_by_another(
+    site: Room, open_: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folding, "MOST_GATHERED", 5)
+    await open_.follow([detection(n, key=f"rain/{n}") for n in range(1, 33)])
+    assert sorted(event["count"] for event in await events(site, "limit=200")) == [1] * 20 + [2, 5, 5]
+
+
+async def test_what_is_raised_twice_under_one_key_is_one_event(site: Room) -> None:
+    body = {"category": "fire", "severity": "high", "title": "Smoke"}
+    keyed = {"idempotency-key": "k-1"}
+    first, again = [await site.ask("POST", "/events", body, headers=keyed) for _ in range(2)]
+    assert first.json()["id"] == again.json()["id"]
+    other = await site.ask("POST", "/events", body | {"title": "Fire"}, headers=keyed)
+    assert (other.status, other.json()["title"]) == (422, "Key used before")
+    mine = await site.ask("POST", "/events", body, headers=keyed, who="another-operator")
+    assert mine.json()["id"] != first.json()["id"]
+    assert (await site.ask("POST", "/events", body, headers={"idempotency-key": "ü"})).status == 400
+    assert len(await events(site)) == 2
 
 
 async def test_a_cleared_minor_event_closes_by_itself_and_opens_again_with_its_alarm(site: Room, open_: Book) -> None:

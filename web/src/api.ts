@@ -53,8 +53,8 @@ async function parsed<T>(path: string, response: Response): Promise<T> {
 
 export const api = {
   get: <T>(path: string, signal?: AbortSignal): Promise<T> => request<T>(path, signal ? { signal } : {}),
-  post: <T>(path: string, body: unknown): Promise<T> =>
-    request<T>(path, { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+  post: <T>(path: string, body: unknown, headers: Record<string, string> = {}): Promise<T> =>
+    request<T>(path, { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json", ...headers } }),
   put: <T>(path: string, body: unknown): Promise<T> =>
     request<T>(path, { method: "PUT", body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
   patch: <T>(path: string, body: unknown): Promise<T> =>

@@ -1,5 +1,6 @@
 """JSON bodies of the platform's own routes: read within bounds, and answered so that no cache keeps them."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -8,12 +9,13 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hanmaru.platform.problems import Problem
+from hanmaru.platform.problems import Problem, invalid_request
 
 MOST_BYTES = 256 * 2**10
 """Largest body that these routes read."""
 
 T = TypeVar("T")
+_KEY = re.compile(r"[!-~]{1,64}")
 
 
 async def read(request: Request, type: type[T], expected: str) -> T:
@@ -30,6 +32,17 @@ async def read(request: Request, type: type[T], expected: str) -> T:
         return msgspec.json.decode(body, type=type)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise Problem(400, "Invalid request", f"Send {expected} as JSON: {error}") from None
+
+
+def idempotency_key(request: Request) -> str | None:
+    """Return the key by which a client's request is known when it comes again, if it has one.
+
+    Raises Problem 400 for one that is not 1 to 64 visible ASCII characters.
+    """
+    given = request.headers.get("idempotency-key")
+    if given is not None and not _KEY.fullmatch(given):
+        raise invalid_request("Idempotency-Key is 1 to 64 visible ASCII characters.")
+    return given
 
 
 def answer(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

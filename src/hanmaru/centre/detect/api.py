@@ -204,7 +204,7 @@ def routes(ctx: Context[HubClient]) -> Sequence[BaseRoute]:
             raise invalid_request(f"A dry run goes over at most {MOST_DAYS} days.")
         if running.locked():
             detail = "Two dry runs are going on here already. Try again when one has ended."
-            raise Problem(503, "Busy", detail)
+            raise Problem(503, "Busy", detail, retry_after_s=10)
         hub = ctx.hub.acting(access_of(request, DEFAULT_TENANT))
         end = min(asked.end, datetime.now(UTC))
 

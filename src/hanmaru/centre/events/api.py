@@ -1,5 +1,6 @@
 """HTTP of events and of the procedures that they follow, thin."""
 
+import hashlib
 import math
 import re
 import time
@@ -23,7 +24,7 @@ from hanmaru.centre.events.opening import opener
 from hanmaru.centre.procedures import api as procedures
 from hanmaru.centre.procedures.model import Deed, Role, Run
 from hanmaru.hub.client import HubClient
-from hanmaru.platform.bodies import answer, read
+from hanmaru.platform.bodies import answer, idempotency_key, read
 from hanmaru.platform.policy import GuardedRoute, audit_of, caller_of, policy_of, record_of, refusal
 from hanmaru.platform.problems import Problem, invalid_request, not_found
 from hanmaru.platform.services import Context
@@ -104,6 +105,7 @@ def routes(ctx: Context[HubClient]) -> Sequence[BaseRoute]:
             _point(body.location),
             body.note.strip(),
             body.procedure,
+            (key, hashlib.sha256(msgspec.json.encode(body)).digest()) if (key := idempotency_key(request)) else None,
         )
         return await shown(event.id, 201)
 

@@ -33,6 +33,8 @@ Place = Callable[[Mapping[str, Any] | None], Text | None]
 BATCH = 500
 """Detections or timers that one transaction takes."""
 MOST_PROCEDURES = 200
+KEPT_KEYS_S = 86_400.0
+"""How long an event that was raised under a key is known by it."""
 
 
 class Book:
@@ -90,12 +92,19 @@ class Book:
         location: Mapping[str, Any] | None,
         note: str,
         procedure: str | None,
+        once: tuple[str, bytes] | None = None,
     ) -> Event:
-        """Begin an event that somebody saw or was told of; it waits for somebody to take it, as others do."""
+        """Begin an event that somebody saw or was told of; it waits for somebody to take it, as others do.
+
+        ``once``: a key of the caller's and a digest of what is asked. The same again within `KEPT_KEYS_S` returns the
+        event as it is by then; Problem 422 for a key that came with something else.
+        """
         place = await asyncio.to_thread(self.place, location)
 
         def work(db: rows.Db) -> Event:
             now = time.time()
+            if once and (known := _asked(db, who, *once)):
+                return known
             chosen = None if procedure is None else _procedure(db, procedure)
             event = Event(
                 secrets.token_hex(8),
@@ -115,7 +124,11 @@ class Book:
             entries = [Entry(now, who, "raised", told)]
             if note:
                 entries.append(Entry(now, who, "note", {"en": note, "ko": note}))
-            return _begin(db, event, entries, chosen, who, now)
+            event = _begin(db, event, entries, chosen, who, now)
+            db.execute("DELETE FROM asked WHERE at < ?", (now - KEPT_KEYS_S,))
+            if once:
+                db.execute("INSERT INTO asked VALUES(?,?,?,?,?)", (who, *once, event.id, now))
+            return event
 
         return await self.write(work)
 
@@ -306,6 +319,9 @@ def _detected(db: rows.Db, zone: ZoneInfo, place: Place, detection: Detection) -
         except CentreError as error:
             missing = str(error)
     target, opening = _target(db, detection, known, procedure, at)
+    floods = False
+    if target is None:
+        target, floods = _flood(db, detection.rule)
     if target is not None:
         entries: list[Entry] = []
         if opening:
@@ -318,6 +334,9 @@ def _detected(db: rows.Db, zone: ZoneInfo, place: Place, detection: Detection) -
         number = _number(db, zone, at)
         target, entry = folding.begun(detection, secrets.token_hex(8), number, place(detection.location), at, now)
         entries = [entry]
+        if floods:
+            target, entry = folding.gathering(target, at)
+            entries.append(entry)
         if missing:
             told = {"en": f"No procedure began: {missing}", "ko": f"절차를 시작하지 못함: {missing}"}
             entries.append(Entry(at, SYSTEM, "procedure.missing", told))
@@ -351,6 +370,24 @@ def _target(
             if folding.near(event, detection, at, procedure.fold_m, procedure.fold_s):
                 return event, False
     return None, False
+
+
+def _flood(db: rows.Db, rule: str) -> tuple[Event | None, bool]:
+    """Return the event that gathers a rule's alarms, if there is one with room, and whether the rule floods."""
+    found = db.execute("SELECT body, seq FROM event WHERE rule = ? AND state != 'closed'", (rule,)).fetchall()
+    if len(found) < folding.FLOOD:
+        return None, False
+    gathering = (event for event in (rows.decoded(*one) for one in found) if event.gathers)
+    return next((event for event in gathering if len(event.keys) < folding.MOST_GATHERED), None), True
+
+
+def _asked(db: rows.Db, who: str, key: str, body: bytes) -> Event | None:
+    row = db.execute("SELECT body, event FROM asked WHERE who = ? AND key = ?", (who, key)).fetchone()
+    if row is None:
+        return None
+    if row[0] != body:
+        raise Problem(422, "Key used before", "This Idempotency-Key was sent with another event. Make a new one.")
+    return rows.event(db, row[1])
 
 
 def _by_itself(db: rows.Db, id: str) -> bool:

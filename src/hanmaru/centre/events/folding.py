@@ -20,6 +20,11 @@ AGAIN_S = 600.0
 SELF_CLOSING: frozenset[Severity] = frozenset({"informational", "low"})
 """Events of these severities close by themselves when their alarm ceases before anybody took them."""
 
+FLOOD = 20
+"""So many open events of one rule are a flood: what the rule finds beyond them is gathered in one event."""
+MOST_GATHERED = 500
+"""Alarms that hold in one gathering event; beyond them another one begins."""
+
 LADDERS: Mapping[Severity, tuple[Rung, ...]] = {
     "critical": (Rung(60, "supervisor"), Rung(180, "all")),
     "high": (Rung(120, "supervisor"), Rung(360, "all")),
@@ -91,6 +96,17 @@ def begun(detection: Detection, id: str, number: str, place: Text | None, at: fl
     return event, Entry(at, SYSTEM, "raised", told, {"rule": detection.rule, "values": dict(detection.values)})
 
 
+def gathering(event: Event, at: float) -> tuple[Event, Entry]:
+    """Return an event that has just begun as the one that gathers what its rule finds in a flood."""
+    more = {"ko": "{} 외 다수"}
+    title = {language: more.get(language, "{} and more").format(name) for language, name in event.title.items()}
+    told = {
+        "en": f"The rule has {FLOOD} open events: its further alarms are gathered here",
+        "ko": f"이 규칙의 사건이 {FLOOD}건 열려 있어 이후 경보를 여기에 모음",
+    }
+    return replace(event, title=title, gathers=True), Entry(at, SYSTEM, "gathering", told)
+
+
 def folded(event: Event, detection: Detection, at: float) -> tuple[Event, Entry | None]:
     """Return an event with one more alarm folded in. Of many folds, the timeline tells the first ten, then each
     doubling: a timeline is for people."""
@@ -122,6 +138,8 @@ def reopened(event: Event, at: float, now: float) -> tuple[Event, Entry]:
 def cleared(event: Event, key: str, at: float) -> tuple[Event, list[Entry]]:
     """Return an event one of whose alarms has ceased: with the last of them it is cleared, and may close by itself."""
     keys = {**event.keys, key: False}
+    if event.gathers:
+        del keys[key]
     event = replace(event, keys=keys)
     if any(keys.values()) or event.state == "closed":
         return event, []

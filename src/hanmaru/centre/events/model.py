@@ -61,8 +61,9 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``count`` is how many alarms folded into it, ``keys`` the detections' keys with whether each still holds,
     ``raises`` when the last alarms began, ``cleared`` since when none holds any more. ``seq`` grows with every change
-    of any event. ``offered`` is who is to take it next, ``due`` when its next timer runs out;
-    ``rungs`` of the ladder were climbed since it waits for somebody, from ``waiting_since`` on.
+    of any event. ``gathers``: it stands for a flood of one rule's alarms, of which ``keys`` has those that hold.
+    ``offered`` is who is to take it next, ``due`` when its next timer runs out; ``rungs`` of the ladder were climbed
+    since it waits for somebody, from ``waiting_since`` on.
     """
 
     id: str
@@ -83,6 +84,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     rule: str | None = None
     key: str = ""
     keys: Mapping[str, bool] = {}
+    gathers: bool = False
     entities: tuple[str, ...] = ()
     values: Mapping[str, Any] = {}
     count: int = 1

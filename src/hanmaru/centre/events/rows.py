@@ -23,10 +23,15 @@ CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) S
 CREATE TABLE IF NOT EXISTS event(
   ord INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, number TEXT NOT NULL UNIQUE, state TEXT NOT NULL,
   severity TEXT NOT NULL, category TEXT NOT NULL, opened REAL NOT NULL, lon REAL, lat REAL, due REAL,
-  seq INTEGER NOT NULL UNIQUE, words TEXT NOT NULL, body BLOB NOT NULL) STRICT;
+  rule TEXT, seq INTEGER NOT NULL UNIQUE, words TEXT NOT NULL, body BLOB NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS event_state ON event(state, ord);
+CREATE INDEX IF NOT EXISTS event_rule ON event(rule) WHERE rule IS NOT NULL AND state != 'closed';
 CREATE INDEX IF NOT EXISTS event_due ON event(due) WHERE due IS NOT NULL;
 CREATE TABLE IF NOT EXISTS key(key TEXT PRIMARY KEY, event TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS asked(
+  who TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL, event TEXT NOT NULL, at REAL NOT NULL,
+  PRIMARY KEY(who, key)) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS asked_at ON asked(at);
 CREATE TABLE IF NOT EXISTS entry(
   seq INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL, at REAL NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL,
   text BLOB NOT NULL, detail BLOB NOT NULL) STRICT;
@@ -51,7 +56,7 @@ CREATE TABLE IF NOT EXISTS procedure(
 CREATE TABLE IF NOT EXISTS owed(id INTEGER PRIMARY KEY, record BLOB NOT NULL) STRICT;
 """
 """``event.seq`` and ``notice.seq`` count together, in the order of commits; ``owed`` is what the audit trail is still
-to be told."""
+to be told; ``asked`` is what was raised by hand under an idempotency key, by a digest of the body."""
 
 T = TypeVar("T")
 
@@ -150,12 +155,12 @@ def put(db: Db, found: Event, entries: Sequence[Entry] = (), going: Run | None =
         (found.number, found.category, *found.title.values(), *(found.place or {}).values(), *found.entities[:20])
     )
     db.execute(
-        "INSERT INTO event(id, number, state, severity, category, opened, lon, lat, due, seq, words, body)"
-        " VALUES(?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET state=excluded.state,"
+        "INSERT INTO event(id, number, state, severity, category, opened, lon, lat, due, rule, seq, words, body)"
+        " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET state=excluded.state,"
         " severity=excluded.severity, due=excluded.due, seq=excluded.seq, words=excluded.words, body=excluded.body",
         (
             *(found.id, found.number, found.state, found.severity, found.category, found.opened, *point),
-            *(found.due, found.seq, words.casefold(), msgspec.json.encode(found)),
+            *(found.due, found.rule, found.seq, words.casefold(), msgspec.json.encode(found)),
         ),
     )
     for one in entries:

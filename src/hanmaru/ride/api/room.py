@@ -1,7 +1,6 @@
 """What the routes share: the connection to the dispatcher, who the riders are, what does not change."""
 
 import asyncio
-import re
 import secrets
 import threading
 from datetime import datetime
@@ -13,14 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hanmaru.hub.client import HubClient
-from hanmaru.platform.problems import Problem, invalid_request
+from hanmaru.platform.bodies import idempotency_key
+from hanmaru.platform.problems import Problem
 from hanmaru.platform.services import Context
 from hanmaru.ride.dispatch.client import Client
 from hanmaru.ride.dispatch.wire import News
 from hanmaru.ride.riders import Riders
 
 Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
-_KEY = re.compile(r"[!-~]{1,64}")
 HEADERS = {"cache-control": "no-store"}
 
 
@@ -94,12 +93,7 @@ class Room:
 
 def key_of(request: Request, who: str) -> str:
     """Return the key by which a request is known when it comes again; raises Problem 400 for an unreadable one."""
-    given = request.headers.get("idempotency-key")
-    if given is None:
-        return f"{who} {secrets.token_hex(16)}"
-    if not _KEY.fullmatch(given):
-        raise invalid_request("Idempotency-Key is 1 to 64 visible ASCII characters.")
-    return f"{who} {given}"
+    return f"{who} {idempotency_key(request) or secrets.token_hex(16)}"
 
 
 def json(body: bytes, status: int = 200) -> Response:

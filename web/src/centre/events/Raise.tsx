@@ -1,4 +1,4 @@
-import { useMemo, useState, type FormEvent, type JSX } from "react";
+import { useMemo, useRef, useState, type FormEvent, type JSX } from "react";
 import { Button, Form } from "react-aria-components";
 import { api } from "../../api";
 import { t, text } from "../../i18n";
@@ -21,6 +21,7 @@ export function Raise(): JSX.Element {
   const { data: procedures } = useLoaded<{ items: { id: string; name: Text }[] }>(`${ROOT}/procedures`);
   const [place, setPlace] = useState("");
   const [failure, setFailure] = useState<unknown>();
+  const once = useRef<{ key: string; body: string }>(undefined);
   const [busy, setBusy] = useState(false);
   useTitle(t("centre.events.raise"));
   const point = pointIn(place);
@@ -36,10 +37,13 @@ export function Raise(): JSX.Element {
     setBusy(true);
     setFailure(undefined);
     try {
-      const made = await api.post<CityEvent>(`${ROOT}/events`, {
+      const body = {
         category: given.get("category"), severity: given.get("severity"), title: String(given.get("title")).trim(), note: String(given.get("note") ?? "").trim(),
         location: point ? { type: "Point", coordinates: point } : null, procedure: given.get("procedure") || null,
-      });
+      };
+      // What is sent again because its answer was lost is one event.
+      if (once.current?.body !== JSON.stringify(body)) once.current = { key: crypto.randomUUID(), body: JSON.stringify(body) };
+      const made = await api.post<CityEvent>(`${ROOT}/events`, body, { "idempotency-key": once.current.key });
       shell.go(`/events/${made.id}`);
     } catch (error) {
       setFailure(error);
