@@ -9,23 +9,30 @@ import pytest
 COMPLETE = os.environ.get("CI") == "true"
 
 LONG = (
-    "screens/test_trace.py",
-    "trace/test_lake.py",
+    "trace/test_investigate_truth.py",
+    "ride/test_sim_days.py",
     "connectors/test_series.py",
     "screens/test_office.py",
-    "screens/test_centre_events.py",
-    "screens/test_centre_cctv.py",
-    "trace/test_lake_cli.py",
-    "ride/test_sim_days.py",
-    "house/test_example_energy.py",
-    "trace/test_synth.py",
-    "trace/test_investigate_truth.py",
+    "screens/test_trace.py",
     "ride/test_solve.py",
-    "screens/test_ride.py",
+    "trace/test_lake.py",
+    "house/test_example_energy.py",
+    "screens/test_centre_events.py",
+    "trace/test_lake_cli.py",
+    "house/test_backup.py",
+    "screens/test_kiosk.py",
+    "screens/test_screen.py",
+    "house/test_supervisor.py",
+    "screens/test_health_app.py",
+    "screens/test_centre_cctv.py",
+    "screens/test_centre_replay.py",
+    "trace/test_synth.py",
     "ride/test_darp.py",
+    "screens/test_ride.py",
     "care/test_hospital.py",
 )
-"""The files that take longest, longest first: begun early, none is left for a single process at the end."""
+"""Files begun first, in this order. The first two compile the kernels of trace and of ride, which the others then find
+compiled; then the longest, so that none is left for a single process at the end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
