@@ -1,5 +1,6 @@
 """The office in a real browser: coming in by link, code and passkey, and what each role keeps in order there."""
 
+import asyncio
 import json
 import re
 import time
@@ -151,6 +152,8 @@ async def test_an_authenticator_app_is_set_up_and_signs_in_by_keyboard_alone(scr
     await page.get_by_label("Code").fill("000000")
     await page.get_by_role("button", name="Continue").click()
     await expect(page.get_by_role("alert")).to_contain_text("This is not the code that the app shows now.")
+    if (left := 30 - time.time() % 30) < 10:  # or the code before this one becomes the one before that
+        await asyncio.sleep(left)
     await page.get_by_label("Code").fill(app.at(int(time.time()) - 30))
     await page.get_by_role("button", name="Continue").click()
     await expect(page.locator(".codes code")).to_have_count(10)
