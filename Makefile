@@ -22,7 +22,8 @@ run: web  ## Set up and start the demo city on http://127.0.0.1:8000 (PORT=, DAT
 	@exec $(BIN)/hanmaru up --demo --port $(PORT) --data $(DATA)
 
 test: .venv/.dev web  ## Set up and run every test but the soak
-	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not soak and not alone"
+	$(BIN)/pytest -n 2 --dist loadfile -m kernels
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not soak and not kernels and not alone"
 	$(BIN)/pytest -m alone
 
 check: .venv/.dev web  ## Format, lint, types, architecture

@@ -9,12 +9,9 @@ import pytest
 COMPLETE = os.environ.get("CI") == "true"
 
 LONG = (
-    "trace/test_investigate_truth.py",
-    "ride/test_sim_days.py",
+    "screens/test_trace.py",
     "connectors/test_series.py",
     "screens/test_office.py",
-    "screens/test_trace.py",
-    "ride/test_solve.py",
     "trace/test_lake.py",
     "house/test_example_energy.py",
     "screens/test_centre_events.py",
@@ -31,8 +28,7 @@ LONG = (
     "screens/test_ride.py",
     "care/test_hospital.py",
 )
-"""Files begun first, in this order. The first two compile the kernels of trace and of ride, which the others then find
-compiled; then the longest, so that none is left for a single process at the end."""
+"""The files that take longest, longest first: begun early, none is left for a single process at the end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -19,6 +19,8 @@ from hanmaru.ride.sim.scenario import Disturbance, Layers, Riders, Van, kinds
 from hanmaru.ride.sim.stats import difference
 from hanmaru.ride.sim.world import World
 
+pytestmark = pytest.mark.kernels
+
 START = 1_800_000_000
 CONFIG = Config(boarding_s=20, alighting_s=10, no_show_s=180)
 

@@ -9,6 +9,8 @@ import pytest
 from tests.ride.instances_of_chance import CORDEAU, LILIM
 from tests.running import COMMAND, environment
 
+pytestmark = pytest.mark.kernels
+
 
 def ride(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(

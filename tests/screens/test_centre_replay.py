@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Generator
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 
+from hanmaru.centre.replay.api import MOST_OF_ONE
 from hanmaru.platform.identity.accounts import Accounts
 from tests.running import Running, running
 from tests.screens.conftest import CENTRE, Screens, station
@@ -139,6 +142,24 @@ async def test_an_event_is_jumped_to_and_is_there_then(page: Page) -> None:
     await expect(page.get_by_text("Flooded underpass").first).to_be_attached()
     await go_to(page, 95)
     await expect(shown(page)).to_have_text(re.compile("^(35|36)$"))
+
+
+async def test_a_replay_without_a_place_says_so_and_goes_on_when_there_is_one(screens: Screens, city: Running) -> None:
+    screen = await screens.viewer(city.url)
+    await signed(screen.page.request, city, "kim")
+    page = await screen.open()
+    cookies = {one["name"]: one["value"] for one in await page.context.cookies() if "name" in one and "value" in one}
+    past = {"at": ago(60), "speed": "1", "types": "AirQualityObserved"}
+    async with aiohttp.ClientSession(cookies=cookies) as http, AsyncExitStack() as watching:
+        for _ in range(MOST_OF_ONE):
+            stream = http.get(f"{city.url}/api/centre/v1/replay/stream", params=past)
+            assert (await watching.enter_async_context(stream)).status == 200
+        await page.get_by_role("button", name="Look back").click()
+        await go_to(page, 100)
+        said = page.get_by_role("status").filter(has_text="You are watching as many replays as one person may.")
+        await expect(said).to_be_visible()
+        await watching.aclose()
+        await expect(said).to_have_count(0)
 
 
 @pytest.mark.parametrize("device", WIDTHS)

@@ -5,6 +5,8 @@ import pytest
 from benchmarks.trace import investigate
 from hanmaru.trace import synth
 
+pytestmark = pytest.mark.kernels
+
 
 @pytest.fixture(scope="module")
 def scored() -> dict:

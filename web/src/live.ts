@@ -9,6 +9,8 @@ export type Connection = "connecting" | "live" | "lost";
 export const connection = new Observable<Connection>("connecting");
 /** When something last came, in this machine's milliseconds; 0: nothing yet. */
 export const lastFrame = new Observable(0);
+/** The status that a replay was refused with; 0: it was not. */
+export const refused = new Observable(0);
 
 /** Longer than the server's heartbeat by a margin: a silent connection is a dead one. */
 const SILENCE_MS = 40_000;
@@ -34,6 +36,7 @@ export function follow(model: Model, signedOut: () => void): () => void {
     watchdog = setTimeout(again, SILENCE_MS);
     attempt = 0;
     connection.value = "live";
+    refused.value = 0;
   }
 
   function again(): void {
@@ -113,6 +116,7 @@ export function follow(model: Model, signedOut: () => void): () => void {
       connection.value = "lost";
       if (mine.readyState !== EventSource.CLOSED) return;
       again();
+      if (kind === "past") void statusOf(mine.url).then((status) => { if (mine === stream) refused.value = status; });
       session.get().catch((problem: { status?: number }) => {
         if (problem.status === 401) signedOut();
       });
@@ -135,4 +139,17 @@ export function follow(model: Model, signedOut: () => void): () => void {
     clearTimeout(watchdog);
     clearTimeout(retry);
   };
+}
+
+/** Asks for a stream again only to hear what status it is refused with, which an EventSource does not tell; 0: it is not. */
+async function statusOf(address: string): Promise<number> {
+  const heard = new AbortController();
+  try {
+    const answer = await fetch(address, { signal: heard.signal });
+    return answer.ok ? 0 : answer.status;
+  } catch {
+    return 0;
+  } finally {
+    heard.abort();
+  }
 }

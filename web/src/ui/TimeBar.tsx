@@ -4,6 +4,7 @@ import { Button, ToggleButton, ToggleButtonGroup } from "react-aria-components";
 import { api } from "../api";
 import { clock, day, exact, instantOf, nameOf } from "../format";
 import { language, t } from "../i18n";
+import { refused } from "../live";
 import type { Model } from "../model";
 import { useLoaded } from "../office/data";
 import { bars, DAY, empty, HOUR, MINUTE, SPEEDS, windowOf, type PastEvent, type Span } from "../replay/span";
@@ -19,6 +20,8 @@ const LENGTHS = [30 * DAY, DAY, HOUR];
 const READ_EVERY_MS = 60_000;
 /** How long the hand has to rest before the city is read as of where it is. */
 const REST_MS = 140;
+/** What is said of the statuses that a replay is refused with until others end. */
+const WHY: Record<number, string | undefined> = { 429: "centre.replay.yours", 503: "centre.replay.full" };
 
 /** The time slider: the city as it was at any minute of the last 30 days, standing still or played. */
 export function TimeBar({ model }: { model: Model }): JSX.Element {
@@ -35,6 +38,7 @@ export function TimeBar({ model }: { model: Model }): JSX.Element {
 function Bar({ model, close }: { model: Model; close: () => void }): JSX.Element {
   const source = useValue(model.source);
   const shown = useValue(model.clock);
+  const refusal = WHY[useValue(refused)];
   const read = useSpan();
   const span = read?.span;
   const [speed, setSpeed] = useState(source.kind === "replay" && source.speed ? source.speed : 1);
@@ -107,7 +111,7 @@ function Bar({ model, close }: { model: Model; close: () => void }): JSX.Element
           aria-label={t("centre.replay.slider")} aria-valuetext={told} onChange={(event) => drag(Number(event.target.value) * MINUTE)} onKeyDown={keys}
         />
       </Strip>
-      <p className="time-none" role="status">{none && t("centre.replay.noHistory")}</p>
+      <p className="time-none" role="status">{past && refusal ? t(refusal) : none && t("centre.replay.noHistory")}</p>
       <p className="visually-hidden" role="status">{past ? t("centre.replay.entered", { at: exact(source.at, false) }) : t("centre.replay.left")}</p>
     </section>
   );
