@@ -19,7 +19,6 @@ LONG = (
     "house/test_backup.py",
     "screens/test_kiosk.py",
     "screens/test_screen.py",
-    "house/test_supervisor.py",
     "screens/test_health_app.py",
     "screens/test_centre_cctv.py",
     "screens/test_centre_replay.py",

@@ -16,7 +16,7 @@ from hanmaru.ride.dispatch.client import Client
 from hanmaru.ride.dispatch.process import LOCK, only
 from hanmaru.ride.dispatch.server import Server
 from hanmaru.ride.domain import RideError
-from hanmaru.ride.engine.state import ON, RESTING
+from hanmaru.ride.engine.state import ON
 from tests.ride.room import ZONE, Desk, dispatching, replica, settle
 
 
@@ -102,12 +102,14 @@ async def test_a_ride_is_booked_for_tomorrow_and_no_van_drives_at_night(folder: 
             assert trip["state"] == state, hour
         assert trip["reason"]["code"] == "closed"
         operation = desk.operation
-        for hours, status in ((-1.5, RESTING), (3.0, RESTING), (6.1, ON)):
+        for hours, works in ((-1.5, False), (3.0, False), (6.1, True)):
             now_s = (midnight + timedelta(hours=hours)).timestamp()
             if now_s > operation.now():
                 operation._clock = lambda now_s=now_s: now_s  # pyright: ignore[reportPrivateUsage]
                 operation.tick(now_s)
-                assert set(operation.state.vans.status.tolist()) == {status}
+                vans = operation.state.vans  # opened at night, a service has its vans wait for their first shift
+                working = (vans.status == ON) & (vans.shift_from_s <= now_s) & (now_s < vans.shift_to_s)
+                assert set(working.tolist()) == {works}
 
 
 async def test_another_process_goes_on_where_this_one_ended(folder: Path) -> None:

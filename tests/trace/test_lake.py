@@ -1,6 +1,5 @@
 """The lake's queries and kernels say the same on DuckDB, on a Spark cluster, and in plain Python."""
 
-import gc
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from hanmaru.trace.lake.engines import DuckDB, Engine, Spark, open_engine
 from hanmaru.trace.lake.index import Index, build, open_index
 from hanmaru.trace.lake.kernels import VISITS, visits_of
 from hanmaru.trace.lake.queries import present, surroundings, with_tile, within
-from tests.trace.spark import BRIEF, cluster
+from tests.trace.spark import BRIEF, cluster, hang_up
 
 # py4j, which speaks to Spark, leaves its sockets to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -38,7 +37,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Generator[list[Engine]]
     }
     with cluster(folder) as master, Spark(master, settings) as spark, DuckDB(folder / "scratch") as duck:
         yield [duck, spark]
-    gc.collect()  # py4j's sockets, while they are this module's
+    hang_up()
 
 
 @pytest.fixture(scope="module")
